@@ -1,0 +1,1 @@
+//! World to tables, zones and origins: the only room that sees both sides.

@@ -1,0 +1,1 @@
+//! DNS answers: public, endpoint and private zones; one view per VPC.

@@ -1,0 +1,1 @@
+//! Linux: namespaces, TAPs, addresses by netlink.

@@ -1,0 +1,3 @@
+//! The thin binary: parse the command line, run one command, print one error.
+
+fn main() {}

@@ -1,0 +1,257 @@
+//! What can be asked of a [`World`](super::World): one AWS API operation each, with AWS's member names.
+//!
+//! Templates, the EC2 API and imports ask in nothing else. A [`Request`] adds who asks, which id the object shall have
+//! (templates derive it, so that it is the same at every `up`) and where it was written.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::world::Source;
+
+/// A change together with who asks for it and where it was written.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Twelve-digit account that owns what the change makes.
+    pub account: String,
+    /// Region such as `us-east-1`.
+    pub region: String,
+    /// Stack that the request comes from; `None` for API calls.
+    pub stack: Option<String>,
+    /// Logical id in that stack's template; `None` for API calls.
+    pub logical_id: Option<String>,
+    /// Where the object is written, for messages and `trace`.
+    pub source: Option<Source>,
+    /// Tags for the object that the change makes, key to value.
+    pub tags: BTreeMap<String, String>,
+    /// The operation.
+    pub change: Change,
+}
+
+/// One AWS API operation.
+///
+/// Members carry AWS's names in snake case. Creating operations have derived ids: [`super::id`] makes them from the
+/// request's account, Region, stack and logical id. References to other objects are AWS ids (or ARNs where AWS takes ARNs).
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "members carry AWS's names")]
+pub enum Change {
+    /// EC2 CreateVpc, with the two DNS attributes that CloudFormation sets in the same breath.
+    CreateVpc { cidr_block: String, enable_dns_support: bool, enable_dns_hostnames: bool },
+    /// EC2 AssociateVpcCidrBlock.
+    AssociateVpcCidrBlock { vpc_id: String, cidr_block: String },
+    /// EC2 CreateSubnet. Without a zone, AWS chooses; here the Region's first.
+    CreateSubnet {
+        vpc_id: String,
+        cidr_block: String,
+        availability_zone: Option<String>,
+        map_public_ip_on_launch: bool,
+    },
+    /// EC2 CreateRouteTable.
+    CreateRouteTable { vpc_id: String },
+    /// EC2 AssociateRouteTable.
+    AssociateRouteTable { route_table_id: String, subnet_id: String },
+    /// EC2 CreateRoute; exactly one destination and one target.
+    CreateRoute {
+        route_table_id: String,
+        destination_cidr_block: Option<String>,
+        destination_prefix_list_id: Option<String>,
+        target: RouteTargetId,
+    },
+    /// EC2 CreateInternetGateway.
+    CreateInternetGateway,
+    /// EC2 AttachInternetGateway.
+    AttachInternetGateway { internet_gateway_id: String, vpc_id: String },
+    /// EC2 CreateManagedPrefixList.
+    CreateManagedPrefixList {
+        prefix_list_name: String,
+        address_family: String,
+        max_entries: u32,
+        entries: Vec<(String, Option<String>)>,
+    },
+    /// EC2 CreateSecurityGroup.
+    CreateSecurityGroup { group_name: Option<String>, group_description: String, vpc_id: String },
+    /// EC2 AuthorizeSecurityGroupIngress.
+    AuthorizeSecurityGroupIngress { group_id: String, permissions: Vec<IpPermission> },
+    /// EC2 AuthorizeSecurityGroupEgress. A first egress rule from a template replaces the allow-all one, as CloudFormation does.
+    AuthorizeSecurityGroupEgress { group_id: String, permissions: Vec<IpPermission>, replace_default: bool },
+    /// EC2 CreateNetworkInterface.
+    CreateNetworkInterface {
+        subnet_id: String,
+        private_ip_address: Option<Ipv4Addr>,
+        secondary_private_ip_addresses: Vec<Ipv4Addr>,
+        groups: Vec<String>,
+        source_dest_check: bool,
+        description: String,
+    },
+    /// EC2 AttachNetworkInterface.
+    AttachNetworkInterface { network_interface_id: String, instance_id: String, device_index: u32 },
+    /// EC2 RunInstances of one instance.
+    RunInstance(RunInstance),
+    /// EC2 CreateVpcEndpoint.
+    CreateVpcEndpoint(CreateVpcEndpoint),
+    /// EC2 CreateVpcEndpointServiceConfiguration.
+    CreateVpcEndpointServiceConfiguration {
+        network_load_balancer_arns: Vec<String>,
+        acceptance_required: bool,
+        private_dns_name: Option<String>,
+    },
+    /// EC2 ModifyVpcEndpointServicePermissions (AddAllowedPrincipals).
+    ModifyVpcEndpointServicePermissions {
+        service_id: String,
+        add_allowed_principals: Vec<String>,
+        remove_allowed_principals: Vec<String>,
+    },
+    /// EC2 AcceptVpcEndpointConnections; asked by the provider's account.
+    AcceptVpcEndpointConnections { service_id: String, vpc_endpoint_ids: Vec<String> },
+    /// ELBv2 CreateLoadBalancer of type `network`.
+    CreateLoadBalancer {
+        name: Option<String>,
+        scheme: String,
+        subnets: Vec<SubnetMapping>,
+        security_groups: Vec<String>,
+        attributes: BTreeMap<String, String>,
+    },
+    /// ELBv2 CreateTargetGroup, with the targets that CloudFormation registers in the same breath.
+    CreateTargetGroup(CreateTargetGroup),
+    /// ELBv2 RegisterTargets.
+    RegisterTargets { target_group_arn: String, targets: Vec<TargetDescription> },
+    /// ELBv2 CreateListener.
+    CreateListener { load_balancer_arn: String, protocol: String, port: u16, target_group_arns: Vec<String> },
+    /// S3 CreateBucket.
+    CreateBucket { bucket: Option<String> },
+    /// S3 PutBucketPolicy.
+    PutBucketPolicy { bucket: String, policy: serde_json::Value },
+}
+
+/// Target of CreateRoute; the API has one member for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTargetId {
+    /// `GatewayId`: an internet gateway (`igw-`), or refused (`vgw-`, `vpce-` of type Gateway).
+    Gateway(String),
+    /// `NatGatewayId`.
+    NatGateway(String),
+    /// `NetworkInterfaceId`.
+    NetworkInterface(String),
+    /// `InstanceId`; becomes its primary network interface.
+    Instance(String),
+    /// `VpcEndpointId` (Gateway Load Balancer endpoints only, on AWS).
+    VpcEndpoint(String),
+    /// `VpcPeeringConnectionId`.
+    VpcPeeringConnection(String),
+}
+
+/// One rule of Authorize…; exactly one peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpPermission {
+    /// `tcp`, `udp`, `icmp`, a number, or `-1` for all.
+    pub ip_protocol: String,
+    /// First port, or ICMP type; -1 for any.
+    pub from_port: i32,
+    /// Last port, or ICMP code; -1 for any.
+    pub to_port: i32,
+    /// Who is at the other side.
+    pub peer: PermissionPeer,
+    /// Free text.
+    pub description: Option<String>,
+    /// Where the rule is written.
+    pub source: Option<Source>,
+}
+
+/// The other side of a security group rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PermissionPeer {
+    /// `CidrIp`.
+    Cidr(String),
+    /// `CidrIpv6`; kept as written, IPv6 is not emulated.
+    Ipv6Cidr(String),
+    /// `SourceSecurityGroupId` / `DestinationSecurityGroupId`.
+    Group(String),
+    /// `SourcePrefixListId` / `DestinationPrefixListId`.
+    PrefixList(String),
+}
+
+/// Members of RunInstances.
+#[derive(Clone, Debug, Default)]
+pub struct RunInstance {
+    /// Subnet of the primary interface, unless `network_interface_ids` is given.
+    pub subnet_id: Option<String>,
+    /// Explicit primary private address.
+    pub private_ip_address: Option<Ipv4Addr>,
+    /// Security groups of the primary interface.
+    pub security_group_ids: Vec<String>,
+    /// Existing interfaces by device index, in order; the first is primary.
+    pub network_interface_ids: Vec<String>,
+    /// Ask for a public address on the primary interface; `None` leaves it to the subnet.
+    pub associate_public_ip_address: Option<bool>,
+    /// Source/destination check of the primary interface.
+    pub source_dest_check: Option<bool>,
+    /// First-boot script, decoded from base64.
+    pub user_data: Option<String>,
+    /// Shown only.
+    pub instance_type: Option<String>,
+    /// Shown only: no guest has an image.
+    pub image_id: Option<String>,
+}
+
+/// Members of CreateVpcEndpoint.
+#[derive(Clone, Debug, Default)]
+pub struct CreateVpcEndpoint {
+    /// `Gateway` (also when absent) or `Interface`.
+    pub vpc_endpoint_type: Option<String>,
+    /// VPC that the endpoint serves.
+    pub vpc_id: String,
+    /// `com.amazonaws.REGION.SERVICE` or `com.amazonaws.vpce.REGION.vpce-svc-…`.
+    pub service_name: String,
+    /// Endpoint policy.
+    pub policy_document: Option<serde_json::Value>,
+    /// Gateway: route tables to put the prefix-list route into.
+    pub route_table_ids: Vec<String>,
+    /// Interface: one subnet per zone.
+    pub subnet_ids: Vec<String>,
+    /// Interface: security groups of its network interfaces.
+    pub security_group_ids: Vec<String>,
+    /// Interface: `None` as AWS's callers leave it (false).
+    pub private_dns_enabled: Option<bool>,
+    /// `DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint`.
+    pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
+}
+
+/// One zone of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubnetMapping {
+    /// Subnet of the node.
+    pub subnet_id: String,
+    /// Explicit private address of the node.
+    pub private_ipv4_address: Option<Ipv4Addr>,
+}
+
+/// Members of CreateTargetGroup.
+#[derive(Clone, Debug, Default)]
+pub struct CreateTargetGroup {
+    /// Name; derived when absent.
+    pub name: Option<String>,
+    /// `TCP`, `UDP`, `TCP_UDP` or `TLS`.
+    pub protocol: String,
+    /// Default port of its targets.
+    pub port: u16,
+    /// VPC of its targets.
+    pub vpc_id: String,
+    /// `instance` (also when absent) or `ip`.
+    pub target_type: Option<String>,
+    /// Targets to register at once.
+    pub targets: Vec<TargetDescription>,
+    /// Attributes such as `preserve_client_ip.enabled`.
+    pub attributes: BTreeMap<String, String>,
+    /// Health-check members as written (`HealthCheckProtocol`, …), kept for the balancer.
+    pub health_check: BTreeMap<String, String>,
+}
+
+/// A target to register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetDescription {
+    /// Instance id or IPv4 address.
+    pub id: String,
+    /// Port; the group's when absent.
+    pub port: Option<u16>,
+    /// Zone for addresses outside the VPC; unused inside.
+    pub availability_zone: Option<String>,
+}

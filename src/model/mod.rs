@@ -1,0 +1,48 @@
+//! The AWS nouns of a lab and their laws.
+//!
+//! [`World`] holds every object that the lab's accounts own. It changes in one way only: [`World::apply`] takes a
+//! [`Request`], which names one AWS API operation ([`Change`]) with the account and Region that ask for it, and either
+//! does it whole or returns a [`Refusal`] with AWS's error code and leaves the world as it was. Reading goes through
+//! [`describe`], which speaks AWS's Describe shapes.
+//!
+//! Pure: no I/O, no clock, no randomness. Ids are derived from the request (see [`id`]), so a lab has the same ids at
+//! every `up`. The model does not know the dataplane; `compile` is the only room that sees both.
+
+mod address;
+mod bucket;
+mod change;
+pub mod describe;
+mod endpoint;
+mod endpoint_service;
+pub mod id;
+mod instance;
+mod internet_gateway;
+mod load_balancer;
+mod network_interface;
+mod origin;
+mod prefix_list;
+mod refusal;
+mod region;
+mod route_table;
+mod security_group;
+mod subnet;
+mod vpc;
+mod world;
+
+pub use bucket::Bucket;
+pub use change::*;
+pub use endpoint::{DnsEntry, DnsEntryScope, VpcEndpoint, VpcEndpointState, VpcEndpointType};
+pub use endpoint_service::{VpcEndpointService, VpcEndpointServiceState};
+pub use instance::Instance;
+pub use internet_gateway::InternetGateway;
+pub use load_balancer::{Listener, LoadBalancer, LoadBalancerNode, Target, TargetGroup};
+pub use network_interface::{Attachment, InterfaceType, NetworkInterface};
+pub use origin::Origin;
+pub use prefix_list::{PrefixList, PrefixListEntry};
+pub use refusal::Refusal;
+pub use region::{AvailabilityZone, availability_zones, aws_services};
+pub use route_table::{Route, RouteDestination, RouteOrigin, RouteTable, RouteTableAssociation, RouteTarget};
+pub use security_group::{SecurityGroup, SecurityGroupRule};
+pub use subnet::Subnet;
+pub use vpc::Vpc;
+pub use world::{Meta, Source, World};

@@ -1,0 +1,24 @@
+//! Who stands behind a connection that a service sees.
+
+use std::net::Ipv4Addr;
+
+/// The origin of a connection: derived by `compile` for each fabric address, looked up by services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Account that owns the network interface.
+    pub account: String,
+    /// Region of its VPC.
+    pub region: String,
+    /// Its VPC.
+    pub vpc_id: String,
+    /// The network interface.
+    pub network_interface_id: String,
+    /// The instance that the interface is attached to.
+    pub instance_id: Option<String>,
+    /// The interface's private address: `aws:VpcSourceIp`.
+    pub private_ip: Ipv4Addr,
+    /// The endpoint it came through: `aws:SourceVpce`; `None` for the link-local services.
+    pub vpc_endpoint_id: Option<String>,
+    /// Name for people: the guest's.
+    pub name: String,
+}

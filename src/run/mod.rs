@@ -1,0 +1,1 @@
+//! The living process: forward (the pump), control (the single writer), capture.

@@ -1,0 +1,1 @@
+//! The emulated services and the resolver: ordinary sockets behind links.

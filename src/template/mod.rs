@@ -1,0 +1,1 @@
+//! CloudFormation as written (spans kept) to as meant (changes to the world).
