@@ -1,1 +1,33 @@
 //! The emulated services and the resolver: ordinary sockets behind links.
+//!
+//! Every server takes sockets that somebody else has bound (inside the service's network namespace) and a [`Shutdown`];
+//! none of them knows about namespaces. Who stands behind a connection follows from its source address alone
+//! ([`origins`], DESIGN decision 6).
+//!
+//! | file | speaks |
+//! |---|---|
+//! | [`resolver`] | DNS over UDP and TCP, one view per VPC |
+//! | [`front`] | HTTP and HTTPS: the one door of all services behind it |
+//! | [`authority`] | the lab's certificates |
+//! | [`s3`] | S3 on a folder |
+//! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
+//! | [`echo`] | who called whom: `vpclab echo` |
+//!
+//! Not here yet: policies (anonymous requests are allowed, whatever a bucket policy says), DynamoDB, STS, metadata.
+
+pub mod authority;
+pub mod echo;
+pub mod front;
+pub mod origins;
+pub mod placeholder;
+pub mod resolver;
+pub mod s3;
+
+/// Turns true (or loses its sender) when servers shall end.
+pub type Shutdown = tokio::sync::watch::Receiver<bool>;
+
+/// Waits until servers shall end.
+pub async fn stopped(shutdown: &mut Shutdown) {
+    // An error means that the sender is gone: whoever would have said "stop" has ended already.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
