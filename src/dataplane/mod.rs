@@ -1,1 +1,44 @@
-//! What to do with a frame.
+//! What to do with a frame: a pure function of the frame, the tables and the flows.
+//!
+//! # A frame's way
+//!
+//! [`Dataplane::handle`] in `pipeline.rs` reads on one screen: parse, check the offload header, look for a flow, and on a
+//! miss admit and decide. The speed tiers, from the most to the least frequent:
+//!
+//! 1. **Flow hit**: one shard lock, one look-up, a copied [`Plan`](flow::Plan), an in-place rewrite. No allocation, no other lock.
+//! 2. **Flow miss**: [`decide`](decide) walks hop by hop through the tables, without a lock; then the flow is established
+//!    (two shard locks, and for a balancer one port-pool lock). Allocates.
+//! 3. **Drop**: a counter and one entry of the bounded drop log, under its lock.
+//!
+//! Lock rule: never two shard locks at once, never a shard lock and another lock at once.
+//!
+//! # Invariants
+//!
+//! * Never asks the time: `now` is an argument, monotonic since the lab's start.
+//! * Never errors: every frame ends in a [`Verdict`].
+//! * Knows indexes, not the model: [`Tables::objects`](tables::Tables) explains them.
+//! * Nothing a guest sends grows memory without bound: flows are limited for each interface and in total.
+//!
+//! Not here: reading and writing links (`run::forward`), making tables (`compile`).
+
+pub mod admit;
+pub mod balance;
+pub mod decide;
+pub mod drops;
+pub mod flow;
+pub mod lpm;
+pub mod nat;
+pub mod path;
+mod pipeline;
+pub mod tables;
+pub mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+pub use drops::DropRecord;
+pub use flow::FlowRecord;
+pub use path::{Header, Hop, Path, TraceQuery};
+pub use pipeline::{Dataplane, Outbox};
+pub use tables::{InterfaceIndex, LinkIndex, ObjectIndex, Tables};
+pub use verdict::{DropReason, Verdict};

@@ -1,0 +1,28 @@
+//! Services that every interface reaches without a route: the resolver, metadata, time (B1.2).
+
+use super::*;
+
+/// The address the resolver has in its namespace and, besides base+2, in every VPC.
+pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+
+/// Serves a packet to base+2 or to a link-local service.
+pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
+    let vpc = walk.vpc(walk.interface(walk.client)?.vpc)?;
+    let (object, dns_support, service) = (vpc.object, vpc.dns_support, vpc.resolver_service);
+    let destination = walk.header.destination;
+    if destination != RESOLVER && destination != vpc.resolver {
+        return walk.refuse("link-local service", object, DropReason::LinkLocalService);
+    }
+    let dns = matches!(walk.header.protocol, protocol::TCP | protocol::UDP) && walk.header.destination_port == 53;
+    if !dns {
+        return walk.refuse("resolver", object, DropReason::ResolverPort);
+    }
+    let Some(service) = service.filter(|_| dns_support) else {
+        return walk.refuse("resolver", object, DropReason::DnsSupportOff);
+    };
+    let before = walk.header;
+    walk.take_fabric_source(Way::LinkLocal)?;
+    walk.header.destination = RESOLVER;
+    walk.record("resolver", object, None, before, || "asks the VPC's resolver".to_owned());
+    Ok(Step::Service { service })
+}

@@ -1,0 +1,489 @@
+//! Flows: both directions of a conversation, keyed once each way.
+//!
+//! # Theory of operation
+//!
+//! **Purpose.** The first packet of a conversation is decided hop by hop; every later one, in either direction, repeats the
+//! decision by its [`Plan`]. Where addresses are shared (a balancer's node), the flow also is the translation: without it
+//! the way back does not exist.
+//!
+//! **Identity.** A [`Key`] is protocol, addresses and ports as seen where the frame enters, and the routing domain it enters
+//! (a VPC, or the fabric), since VPCs may overlap. A flow stands in the table twice, under the key of each direction. The
+//! two live in shards of their own; an entry holds an `Arc` of the shared [`Flow`].
+//!
+//! **Life.** `establish` inserts both entries. A plan whose generations are old is decided again by the pipeline: if the
+//! decision leaves by the same link with the same translation, the flow lives on, else it is removed. TCP flags move
+//! [`Phase`]: Opening → Established → Closing.
+//!
+//! **Time.** Idle limits ([`Timeouts`]) from the last packet of either direction; Closing flows go after
+//! [`Timeouts::CLOSING`]. `expire` walks the shards a few at a time.
+//!
+//! **Limits.** [`FlowTable::TOTAL`] flows, [`FlowTable::PER_OWNER`] for each interface that opened them, so that one guest
+//! can't take the table from the others. When full, packets that need no translation go on without a flow; others are
+//! dropped as `FLOW_LIMIT`.
+//!
+//! **Not done.** Connection tracking for security groups (the rules come later), and sharing shards by worker: measured
+//! first.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use super::tables::{InterfaceIndex, LinkIndex, Tables, VpcIndex};
+use crate::packet::{Fragment, Mac, Packet, Rewrite, tcp_flags};
+
+/// Where addresses have their meaning: a VPC by index, or the fabric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Domain(pub u32);
+
+impl Domain {
+    /// The services' side.
+    pub const FABRIC: Domain = Domain(u32::MAX);
+
+    /// A VPC's.
+    pub fn vpc(index: VpcIndex) -> Self {
+        Self(index.0)
+    }
+}
+
+/// One direction of a conversation as seen where its frames enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Whose addresses these are.
+    pub domain: Domain,
+    /// Source address.
+    pub source: Ipv4Addr,
+    /// Destination address.
+    pub destination: Ipv4Addr,
+    /// Source port, ICMP identifier, or 0 for what has neither (fragments among them).
+    pub source_port: u16,
+    /// Destination port, ICMP identifier, or 0.
+    pub destination_port: u16,
+    /// IP protocol; bit 8 set for fragments, which have no ports of their own.
+    pub protocol: u16,
+}
+
+impl Key {
+    /// Marks the keys of fragments.
+    pub const FRAGMENT: u16 = 0x100;
+
+    /// The key of a packet that enters a domain.
+    #[inline]
+    pub fn of(domain: Domain, packet: &Packet) -> Self {
+        let fragment = packet.fragment != Fragment::None;
+        Self {
+            domain,
+            source: packet.source,
+            destination: packet.destination,
+            source_port: if fragment { 0 } else { packet.source_port },
+            destination_port: if fragment { 0 } else { packet.destination_port },
+            protocol: u16::from(packet.protocol) | if fragment { Self::FRAGMENT } else { 0 },
+        }
+    }
+}
+
+/// A VPC and the generation of it that a plan was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The VPC.
+    pub vpc: VpcIndex,
+    /// Its generation then.
+    pub generation: u32,
+}
+
+/// What to do with every frame of one direction of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Frames of this direction enter here, and nowhere else.
+    pub ingress: LinkIndex,
+    /// … with this source MAC address,
+    pub source_mac: Mac,
+    /// … and this destination MAC address; others are admitted anew.
+    pub destination_mac: Mac,
+    /// What to change.
+    pub rewrite: Rewrite,
+    /// Where they leave.
+    pub egress: LinkIndex,
+    /// The client's VPC and the last one on the way; equal when there is one only.
+    pub stamps: [Stamp; 2],
+}
+
+impl Plan {
+    /// The frame comes by the link and the MAC addresses that the plan was made for.
+    #[inline]
+    pub fn fits(&self, ingress: LinkIndex, packet: &Packet) -> bool {
+        self.ingress == ingress
+            && self.source_mac == packet.source_mac
+            && self.destination_mac == packet.destination_mac
+    }
+
+    /// The way back depends on the flow being remembered.
+    pub fn translates(&self) -> bool {
+        let Rewrite { source, destination, source_port, destination_port, .. } = self.rewrite;
+        source.is_some() || destination.is_some() || source_port.is_some() || destination_port.is_some()
+    }
+
+    /// Made from the tables as they are.
+    #[inline]
+    pub fn is_current(&self, tables: &Tables) -> bool {
+        self.stamps
+            .iter()
+            .all(|stamp| tables.vpcs.get(stamp.vpc.at()).is_some_and(|vpc| vpc.generation == stamp.generation))
+    }
+}
+
+/// Which way along a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// As its first packet.
+    Forward = 0,
+    /// The answers.
+    Back = 1,
+}
+
+/// Idle limits of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Before the first answer.
+    pub opening: Duration,
+    /// Afterwards.
+    pub established: Duration,
+}
+
+impl Timeouts {
+    /// After a RST, or a FIN each way: long enough for the last ACKs.
+    pub const CLOSING: Duration = Duration::from_secs(5);
+    /// Inside a VPC and through a gateway endpoint: connection tracking's own (B1.6).
+    pub const TRACKED_TCP: Self = Self { opening: Duration::from_secs(60), established: Duration::from_secs(432_000) };
+    /// Through an interface endpoint or a balancer (B3.2, B9).
+    pub const BALANCED_TCP: Self = Self { opening: Duration::from_secs(60), established: Duration::from_secs(350) };
+    /// UDP: 30 s for one-way, 180 s for a stream (B1.6).
+    pub const UDP: Self = Self { opening: Duration::from_secs(30), established: Duration::from_secs(180) };
+    /// UDP through a balancer (B9).
+    pub const BALANCED_UDP: Self = Self { opening: Duration::from_secs(120), established: Duration::from_secs(120) };
+    /// ICMP echo, fragments and other protocols; short, since they are cheap to decide again.
+    pub const OTHER: Self = Self { opening: Duration::from_secs(30), established: Duration::from_secs(30) };
+}
+
+/// Where a flow stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// No answer yet.
+    Opening = 0,
+    /// Both sides spoke.
+    Established = 1,
+    /// RST seen, or FIN from both.
+    Closing = 2,
+}
+
+/// What both directions share.
+#[derive(Debug)]
+pub struct Flow {
+    /// Forward and back.
+    pub keys: [Key; 2],
+    /// Forward and back.
+    pub plans: [Plan; 2],
+    /// The interface that opened it; the limit counts there.
+    pub owner: InterfaceIndex,
+    /// Idle limits.
+    pub timeouts: Timeouts,
+    /// A source port borrowed from a balancer node's pool, to give back.
+    pub lease: Option<super::nat::Lease>,
+    /// Which objects it met, for `flows`: the last endpoint or balancer.
+    pub via: Option<super::tables::ObjectIndex>,
+    /// Start, in milliseconds of the lab's time.
+    pub started: u64,
+    last: AtomicU64,
+    phase: AtomicU8,
+    fins: AtomicU8,
+    gone: AtomicBool,
+    frames: [AtomicU64; 2],
+    bytes: [AtomicU64; 2],
+}
+
+impl Flow {
+    /// A flow that was decided at `now`.
+    pub fn new(keys: [Key; 2], plans: [Plan; 2], owner: InterfaceIndex, timeouts: Timeouts, now: Duration) -> Self {
+        let started = now.as_millis() as u64;
+        Self {
+            keys,
+            plans,
+            owner,
+            timeouts,
+            lease: None,
+            via: None,
+            started,
+            last: AtomicU64::new(started),
+            phase: AtomicU8::new(Phase::Opening as u8),
+            fins: AtomicU8::new(0),
+            gone: AtomicBool::new(false),
+            frames: Default::default(),
+            bytes: Default::default(),
+        }
+    }
+
+    /// Notes a packet.
+    #[inline]
+    pub fn note(&self, direction: Direction, packet: &Packet, frame_len: usize, now: Duration) {
+        self.last.store(now.as_millis() as u64, Ordering::Relaxed);
+        self.frames[direction as usize].fetch_add(1, Ordering::Relaxed);
+        self.bytes[direction as usize].fetch_add(frame_len as u64, Ordering::Relaxed);
+        let phase = self.phase.load(Ordering::Relaxed);
+        if phase == Phase::Opening as u8 && direction == Direction::Back {
+            self.phase.store(Phase::Established as u8, Ordering::Relaxed);
+        }
+        if packet.tcp_flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {
+            self.note_end(direction, packet.tcp_flags);
+        }
+    }
+
+    fn note_end(&self, direction: Direction, flags: u8) {
+        let fins = if flags & tcp_flags::FIN != 0 { 1 << direction as u8 } else { 0 };
+        let fins = self.fins.fetch_or(fins, Ordering::Relaxed) | fins;
+        if flags & tcp_flags::RST != 0 || fins == 0b11 {
+            self.phase.store(Phase::Closing as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Opening,
+            1 => Phase::Established,
+            _ => Phase::Closing,
+        }
+    }
+
+    /// A flow whose end was seen starts anew with a SYN of the same ports.
+    #[inline]
+    pub fn is_closing(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == Phase::Closing as u8
+    }
+
+    fn is_idle(&self, now: Duration) -> bool {
+        let limit = match self.phase() {
+            Phase::Opening => self.timeouts.opening,
+            Phase::Established => self.timeouts.established,
+            Phase::Closing => Timeouts::CLOSING,
+        };
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        now.saturating_sub(last) >= limit
+    }
+}
+
+/// A flow as `flows` shows it.
+#[derive(Clone, Debug)]
+pub struct FlowRecord {
+    /// The key of the first packet.
+    pub key: Key,
+    /// The key of the answers.
+    pub back: Key,
+    /// Where it came from.
+    pub ingress: LinkIndex,
+    /// Where it goes.
+    pub egress: LinkIndex,
+    /// The interface that opened it.
+    pub owner: InterfaceIndex,
+    /// Endpoint or balancer on the way.
+    pub via: Option<super::tables::ObjectIndex>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Frames forward and back.
+    pub frames: [u64; 2],
+    /// Bytes of frames forward and back, Ethernet header included.
+    pub bytes: [u64; 2],
+    /// Since the first packet, at the last.
+    pub age: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    flow: Arc<Flow>,
+    direction: Direction,
+}
+
+type Shard = Mutex<HashMap<Key, Entry, ahash::RandomState>>;
+
+/// What a look-up found.
+#[derive(Debug)]
+pub enum Found {
+    /// A plan to repeat; already noted.
+    Plan(Plan),
+    /// A flow whose plan needs deciding again, or whose end was seen.
+    Stale(Arc<Flow>, Direction),
+    /// Nothing.
+    Nothing,
+}
+
+/// All flows of a lab.
+pub struct FlowTable {
+    hasher: ahash::RandomState,
+    shards: Vec<Shard>,
+    total: AtomicU32,
+    owners: Mutex<HashMap<InterfaceIndex, u32>>,
+    cursor: AtomicU32,
+}
+
+impl FlowTable {
+    /// Flows of a lab.
+    pub const TOTAL: u32 = 1 << 20;
+    /// Flows that one interface may have open.
+    pub const PER_OWNER: u32 = 1 << 18;
+    const SHARDS: usize = 64;
+
+    /// An empty table; `seed` keys its hashes, since the keys come from outside.
+    pub fn new(seed: [u64; 4]) -> Self {
+        let hasher = ahash::RandomState::with_seeds(seed[0], seed[1], seed[2], seed[3]);
+        let shards = (0..Self::SHARDS).map(|_| Mutex::new(HashMap::with_hasher(hasher.clone()))).collect();
+        Self { hasher, shards, total: AtomicU32::new(0), owners: Mutex::default(), cursor: AtomicU32::new(0) }
+    }
+
+    #[inline]
+    fn shard(&self, key: &Key) -> &Shard {
+        // The top bits: hashbrown uses the others inside the shard.
+        let hash = self.hasher.hash_one(key);
+        &self.shards[(hash >> 58) as usize % Self::SHARDS]
+    }
+
+    /// Looks a packet up; a hit is noted and its plan copied, under one shard lock and nothing else.
+    #[inline]
+    pub fn find(&self, key: &Key, packet: &Packet, frame_len: usize, tables: &Tables, now: Duration) -> Found {
+        let shard = self.shard(key).lock();
+        let Some(Entry { flow, direction }) = shard.get(key) else { return Found::Nothing };
+        let plan = flow.plans[*direction as usize];
+        let reborn = flow.is_closing() && packet.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+        if reborn || !plan.is_current(tables) {
+            return Found::Stale(Arc::clone(flow), *direction);
+        }
+        flow.note(*direction, packet, frame_len, now);
+        Found::Plan(plan)
+    }
+
+    /// The plan of a key, without noting anything.
+    pub fn peek(&self, key: &Key) -> Option<(Arc<Flow>, Direction)> {
+        self.shard(key).lock().get(key).map(|entry| (Arc::clone(&entry.flow), entry.direction))
+    }
+
+    /// Whether a key is taken.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.shard(key).lock().contains_key(key)
+    }
+
+    /// Inserts both directions, or hands the flow back when its owner or the table has its fill.
+    ///
+    /// A standing flow under either key is replaced, since the newest decision counts; the replaced ones are returned so
+    /// that their leases can be given back.
+    pub fn establish(&self, flow: Flow) -> Result<Vec<Arc<Flow>>, Box<Flow>> {
+        if !self.admit(flow.owner) {
+            return Err(Box::new(flow));
+        }
+        let flow = Arc::new(flow);
+        let mut replaced = Vec::new();
+        for direction in [Direction::Forward, Direction::Back] {
+            let key = flow.keys[direction as usize];
+            let entry = Entry { flow: Arc::clone(&flow), direction };
+            let standing = self.shard(&key).lock().insert(key, entry);
+            let others = standing.filter(|it| !Arc::ptr_eq(&it.flow, &flow));
+            replaced.extend(others.map(|it| it.flow).filter(|it| self.remove(it)));
+        }
+        Ok(replaced)
+    }
+
+    fn admit(&self, owner: InterfaceIndex) -> bool {
+        if self.total.load(Ordering::Relaxed) >= Self::TOTAL {
+            return false;
+        }
+        let mut owners = self.owners.lock();
+        let count = owners.entry(owner).or_default();
+        if *count >= Self::PER_OWNER {
+            return false;
+        }
+        *count += 1;
+        self.total.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Removes both directions; true for the one call that did it, whoever else tries.
+    pub fn remove(&self, flow: &Arc<Flow>) -> bool {
+        if flow.gone.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        for key in &flow.keys {
+            let mut shard = self.shard(key).lock();
+            if shard.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.flow, flow)) {
+                shard.remove(key);
+            }
+        }
+        self.forget(flow);
+        true
+    }
+
+    fn forget(&self, flow: &Flow) {
+        let mut owners = self.owners.lock();
+        if let Some(count) = owners.get_mut(&flow.owner) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                owners.remove(&flow.owner);
+            }
+        }
+        self.total.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Removes what has been idle too long in the next few shards and hands it over, so that leases can be given back.
+    pub fn expire(&self, now: Duration, shards: usize) -> Vec<Arc<Flow>> {
+        let mut gone = Vec::new();
+        for _ in 0..shards.min(Self::SHARDS) {
+            let number = self.cursor.fetch_add(1, Ordering::Relaxed) as usize % Self::SHARDS;
+            let idle: Vec<Arc<Flow>> = self.shards[number]
+                .lock()
+                .values()
+                .filter(|entry| entry.flow.is_idle(now))
+                .map(|entry| Arc::clone(&entry.flow))
+                .collect();
+            gone.extend(idle.into_iter().filter(|flow| self.remove(flow)));
+        }
+        gone
+    }
+
+    /// How many flows stand.
+    pub fn len(&self) -> usize {
+        self.total.load(Ordering::Relaxed) as usize
+    }
+
+    /// None stands.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All flows, oldest first.
+    pub fn records(&self) -> Vec<FlowRecord> {
+        let mut records = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let forward = shard.values().filter(|entry| entry.direction == Direction::Forward);
+            records.extend(forward.map(|entry| (entry.flow.started, record(&entry.flow))));
+        }
+        records.sort_by_key(|(started, _)| *started);
+        records.into_iter().map(|(_, record)| record).collect()
+    }
+}
+
+fn record(flow: &Flow) -> FlowRecord {
+    let load = |counters: &[AtomicU64; 2]| [0, 1].map(|side| counters[side].load(Ordering::Relaxed));
+    FlowRecord {
+        key: flow.keys[0],
+        back: flow.keys[1],
+        ingress: flow.plans[0].ingress,
+        egress: flow.plans[0].egress,
+        owner: flow.owner,
+        via: flow.via,
+        phase: flow.phase(),
+        frames: load(&flow.frames),
+        bytes: load(&flow.bytes),
+        age: Duration::from_millis(flow.last.load(Ordering::Relaxed).saturating_sub(flow.started)),
+    }
+}

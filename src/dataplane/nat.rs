@@ -1,0 +1,160 @@
+//! Source ports that balancer nodes lend.
+//!
+//! # Theory of operation
+//!
+//! **Purpose.** A balancer's node talks to a target from its own address; the source port tells the flows apart (B4, B9).
+//!
+//! **Identity.** One pool for each (node, protocol, target address, target port): the same source port may serve different
+//! targets at once, as it can in any TCP stack.
+//!
+//! **Life.** `borrow` takes a port, the flow holds the [`Lease`], and the pipeline gives it back when the flow ends.
+//!
+//! **Order.** Never-used ports first, then the least recently given back, so that a port returns to a target as late as
+//! possible and does not meet its TIME_WAIT.
+//!
+//! **Limits.** 55,000 leases for each pool (B9); beyond, `ERROR_PORT_ALLOCATION`. A pool without leases is dropped once its
+//! ports were all unused, so pools are bounded by open flows and by what was used in the lab's life per target.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::Ipv4Addr;
+
+use parking_lot::Mutex;
+
+use super::tables::InterfaceIndex;
+
+/// Which pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// The node's interface.
+    pub node: InterfaceIndex,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Target address.
+    pub target: Ipv4Addr,
+    /// Target port.
+    pub target_port: u16,
+}
+
+/// A borrowed port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// From which pool.
+    pub pool: Pool,
+    /// The port.
+    pub port: u16,
+}
+
+#[derive(Debug)]
+struct Ports {
+    /// The next port that was never used; 0 when all were.
+    fresh: u16,
+    /// Given back, the longest ago first.
+    used: VecDeque<u16>,
+    lent: u32,
+}
+
+/// All pools of a lab.
+#[derive(Debug, Default)]
+pub struct PortPools {
+    pools: Mutex<HashMap<Pool, Ports>>,
+}
+
+impl PortPools {
+    /// First port that is lent (B7).
+    pub const FIRST: u16 = 1024;
+    /// Simultaneous leases of one pool (B9).
+    pub const CAPACITY: u32 = 55_000;
+
+    /// Lends a port.
+    pub fn borrow(&self, pool: Pool) -> Option<Lease> {
+        let mut pools = self.pools.lock();
+        let ports = pools.entry(pool).or_insert_with(|| Ports { fresh: Self::FIRST, used: VecDeque::new(), lent: 0 });
+        if ports.lent >= Self::CAPACITY {
+            return None;
+        }
+        let port = if ports.fresh != 0 {
+            let port = ports.fresh;
+            ports.fresh = port.checked_add(1).unwrap_or(0);
+            port
+        } else {
+            ports.used.pop_front()?
+        };
+        ports.lent += 1;
+        Some(Lease { pool, port })
+    }
+
+    /// Takes a port back.
+    pub fn give_back(&self, lease: Lease) {
+        if let Some(ports) = self.pools.lock().get_mut(&lease.pool) {
+            ports.lent = ports.lent.saturating_sub(1);
+            ports.used.push_back(lease.port);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const POOL: Pool =
+        Pool { node: InterfaceIndex(1), protocol: 6, target: Ipv4Addr::new(10, 0, 0, 9), target_port: 80 };
+
+    #[test]
+    fn lends_55_000_and_no_more() {
+        let pools = PortPools::default();
+        let mut leases: Vec<Lease> = (0..PortPools::CAPACITY).map(|_| pools.borrow(POOL).expect("room")).collect();
+        assert_eq!(pools.borrow(POOL), None);
+        let mut ports: Vec<u16> = leases.iter().map(|lease| lease.port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), leases.len(), "no port twice");
+        pools.give_back(leases.pop().expect("one"));
+        assert!(pools.borrow(POOL).is_some());
+        assert!(pools.borrow(Pool { target_port: 81, ..POOL }).is_some(), "another target has its own ports");
+    }
+
+    #[test]
+    fn the_port_given_back_longest_ago_comes_first() {
+        let pools = PortPools::default();
+        // Take and give back every port once: from then on the order of return counts.
+        for expected in PortPools::FIRST..=u16::MAX {
+            let lease = pools.borrow(POOL).expect("room");
+            assert_eq!(lease.port, expected, "fresh ports come first");
+            pools.give_back(lease);
+        }
+        let first = pools.borrow(POOL).expect("room");
+        let second = pools.borrow(POOL).expect("room");
+        assert_eq!((first.port, second.port), (1024, 1025));
+        pools.give_back(second);
+        pools.give_back(first);
+        let next: Vec<u16> = (0..64_512 - 2)
+            .map(|_| {
+                let lease = pools.borrow(POOL).unwrap();
+                pools.give_back(lease);
+                lease.port
+            })
+            .collect();
+        assert_eq!(next.first(), Some(&1026));
+        assert_eq!(pools.borrow(POOL).map(|lease| lease.port), Some(1025));
+    }
+
+    proptest! {
+        /// Whatever the order of borrowing and giving back, no port is lent twice at once.
+        #[test]
+        fn never_twice_at_once(steps in prop::collection::vec(any::<Option<prop::sample::Index>>(), 1..400)) {
+            let pools = PortPools::default();
+            let mut held: Vec<Lease> = Vec::new();
+            for step in steps {
+                match step {
+                    Some(index) if !held.is_empty() => pools.give_back(held.swap_remove(index.index(held.len()))),
+                    _ => {
+                        let lease = pools.borrow(POOL).expect("room");
+                        prop_assert!(!held.contains(&lease));
+                        held.push(lease);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What `trace` shows: the hops that a packet meets, in order, and how it ends.
+//!
+//! The same walk that decides packets fills it ([`decide`](super::decide)); recording is the only difference.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use super::tables::{LinkIndex, ObjectIndex};
+use super::verdict::DropReason;
+use crate::packet::Packet;
+
+/// The addresses of a packet at one point of its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Header {
+    /// IP protocol.
+    pub protocol: u8,
+    /// Source address.
+    pub source: Ipv4Addr,
+    /// Destination address.
+    pub destination: Ipv4Addr,
+    /// Source port or ICMP identifier.
+    pub source_port: u16,
+    /// Destination port or ICMP identifier.
+    pub destination_port: u16,
+}
+
+impl Header {
+    /// Of a packet.
+    pub fn of(packet: &Packet) -> Self {
+        Self {
+            protocol: packet.protocol,
+            source: packet.source,
+            destination: packet.destination,
+            source_port: packet.source_port,
+            destination_port: packet.destination_port,
+        }
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, destination, source_port, destination_port, .. } = self;
+        match self.protocol {
+            1 => write!(f, "{source} > {destination} icmp"),
+            6 => write!(f, "{source}:{source_port} > {destination}:{destination_port} tcp"),
+            17 => write!(f, "{source}:{source_port} > {destination}:{destination_port} udp"),
+            other => write!(f, "{source} > {destination} protocol {other}"),
+        }
+    }
+}
+
+/// One object that looked at the packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// What kind of object, in AWS's nouns: `network interface`, `route table`, …
+    pub kind: &'static str,
+    /// Which one.
+    pub object: Option<ObjectIndex>,
+    /// What it decided, for people.
+    pub decision: String,
+    /// The rule or route that decided.
+    pub rule: Option<ObjectIndex>,
+    /// The packet as it came.
+    pub before: Header,
+    /// The packet as it went.
+    pub after: Header,
+}
+
+/// The whole way of a packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Path {
+    /// In order.
+    pub hops: Vec<Hop>,
+    /// Where it arrived.
+    pub delivered: Option<LinkIndex>,
+    /// Why it did not.
+    pub dropped: Option<DropReason>,
+    /// The header that an answer has when it comes back to the sender.
+    pub back: Option<Header>,
+}
+
+/// A question to `trace`: a packet that a network interface would send.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceQuery {
+    /// What it sends.
+    pub header: Header,
+}

@@ -1,0 +1,509 @@
+//! The compiled form of a lab that the dataplane reads: immutable, index-linked, swapped whole.
+//!
+//! `compile` makes it from the model's world; tests make it by hand. Every index is valid by construction
+//! ([`Tables::validate`] proves it and `compile` calls it), still all look-ups here are checked: a wrong table is a drop
+//! or a blackhole, never a panic.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::lpm::FlatTable;
+use crate::packet::Mac;
+
+macro_rules! indexes {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+        impl $name {
+            /// The index as a `usize`.
+            #[inline]
+            pub fn at(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )*};
+}
+
+indexes! {
+    /// Into [`Tables::objects`].
+    ObjectIndex,
+    /// Into [`Tables::links`].
+    LinkIndex,
+    /// Into [`Tables::vpcs`].
+    VpcIndex,
+    /// Into [`Tables::interfaces`].
+    InterfaceIndex,
+    /// Into [`Tables::subnets`].
+    SubnetIndex,
+    /// Into [`Tables::route_tables`].
+    RouteTableIndex,
+    /// Into [`Tables::endpoints`].
+    EndpointIndex,
+    /// Into [`Tables::services`].
+    ServiceIndex,
+    /// Into [`Tables::balancers`].
+    BalancerIndex,
+}
+
+/// Everything the dataplane knows of a lab.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// What indexes mean to people.
+    pub objects: Vec<Object>,
+    /// Where frames enter and leave.
+    pub links: Vec<Link>,
+    /// VPCs.
+    pub vpcs: Vec<Vpc>,
+    /// Network interfaces: guests', endpoints' and balancers'.
+    pub interfaces: Vec<Interface>,
+    /// Subnets.
+    pub subnets: Vec<Subnet>,
+    /// Route tables.
+    pub route_tables: Vec<RouteTable>,
+    /// VPC endpoints of both types.
+    pub endpoints: Vec<Endpoint>,
+    /// Emulated services behind a link.
+    pub services: Vec<Service>,
+    /// Network Load Balancers.
+    pub balancers: Vec<Balancer>,
+    /// One-to-one addresses that services see.
+    pub fabric: Fabric,
+}
+
+/// An object's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// AWS id or ARN, or what a route is called.
+    pub id: String,
+    /// The name that people gave it (`stack/LogicalId`); empty when there is none.
+    pub name: String,
+    /// `file:line` of its declaration.
+    pub source: Option<String>,
+}
+
+/// A place where frames enter and leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Who is behind it.
+    pub behind: Behind,
+    /// MAC address of the far side.
+    pub mac: Mac,
+    /// Largest packet (IP header included) in bytes.
+    pub mtu: u16,
+}
+
+/// Who is behind a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// A guest's network interface.
+    Interface(InterfaceIndex),
+    /// A service namespace; speaks the fabric.
+    Service(ServiceIndex),
+}
+
+/// A VPC.
+#[derive(Clone, Debug)]
+pub struct Vpc {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Grows whenever this VPC's part of the tables changes; plans of an older generation are decided again.
+    pub generation: u32,
+    /// IPv4 blocks.
+    pub cidrs: Vec<Ipv4Net>,
+    /// Who has which private address.
+    pub addresses: HashMap<Ipv4Addr, InterfaceIndex>,
+    /// The resolver's address inside the VPC: primary base+2 (B1.2).
+    pub resolver: Ipv4Addr,
+    /// `enableDnsSupport`.
+    pub dns_support: bool,
+    /// The resolver service.
+    pub resolver_service: Option<ServiceIndex>,
+}
+
+/// A network interface.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// Its subnet.
+    pub subnet: SubnetIndex,
+    /// Private addresses, primary first.
+    pub addresses: Vec<Ipv4Addr>,
+    /// MAC address.
+    pub mac: Mac,
+    /// Source/destination check (B1.4).
+    pub source_dest_check: bool,
+    /// An internet gateway knows a public address for it.
+    pub has_public_address: bool,
+    /// What it does.
+    pub role: Role,
+}
+
+/// What an interface does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Plugged into a guest behind that link.
+    Guest(LinkIndex),
+    /// Of an interface endpoint.
+    Endpoint {
+        /// The endpoint.
+        endpoint: EndpointIndex,
+        /// What serves this zone.
+        backend: EndpointBackend,
+    },
+    /// A balancer's node.
+    BalancerNode {
+        /// The balancer.
+        balancer: BalancerIndex,
+        /// Which of its nodes.
+        node: u32,
+    },
+    /// Attached to nothing: it exists, ARP answers, nobody listens.
+    Detached,
+}
+
+/// What serves an endpoint's network interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointBackend {
+    /// An AWS service, at that address in its namespace.
+    Service {
+        /// The service.
+        service: ServiceIndex,
+        /// The address that its namespace answers on.
+        address: Ipv4Addr,
+    },
+    /// The endpoint service's load balancer, at its node of the same zone.
+    Balancer {
+        /// The balancer.
+        balancer: BalancerIndex,
+        /// Which of its nodes.
+        node: u32,
+    },
+    /// The endpoint is not available (pendingAcceptance, rejected, …).
+    Unavailable,
+    /// The service has no node in this zone.
+    NotInZone,
+}
+
+/// A subnet.
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// Its block.
+    pub cidr: Ipv4Net,
+    /// The VPC router's MAC address in this subnet; it answers for base+1.
+    pub router_mac: Mac,
+    /// The route table in force, explicit or main.
+    pub route_table: RouteTableIndex,
+}
+
+impl Subnet {
+    /// The router's address: base+1 (B1.1).
+    pub fn router(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.cidr.network()).wrapping_add(1))
+    }
+}
+
+/// A route table: the routes as written and the look-up made of them.
+#[derive(Clone, Debug)]
+pub struct RouteTable {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Routes in order of creation.
+    pub routes: Vec<Route>,
+    /// Longest prefix → index into `routes`.
+    lookup: FlatTable,
+}
+
+/// A route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Name: destination and route table; `source` is the route's line.
+    pub object: ObjectIndex,
+    /// What it matches: one block, or all of a prefix list.
+    pub destinations: Vec<Ipv4Net>,
+    /// Which one wins at equal length.
+    pub rank: Rank,
+    /// Where packets go.
+    pub target: Target,
+}
+
+/// Priority at equal prefix length, best first (B1.3-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Inside the VPC.
+    Local,
+    /// A route with a CIDR.
+    Static,
+    /// A route with a prefix list.
+    PrefixList,
+    /// Propagated by a virtual private gateway.
+    Propagated,
+}
+
+/// Where a route sends packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// To the VPC's own interfaces.
+    Local,
+    /// To a network interface, whatever the destination address.
+    Interface(InterfaceIndex),
+    /// Through a gateway endpoint.
+    GatewayEndpoint(EndpointIndex),
+    /// To the internet gateway, which object names.
+    InternetGateway(ObjectIndex),
+    /// The target is gone (`State=blackhole`).
+    Blackhole,
+    /// A target that this version does not emulate.
+    NotEmulated(ObjectIndex),
+}
+
+impl RouteTable {
+    /// Makes the look-up from the routes by AWS's order: longest prefix, then [`Rank`], then the earlier route (B1.3).
+    pub fn new(object: ObjectIndex, routes: Vec<Route>) -> Self {
+        let lookup = FlatTable::from_truth(&truth(&routes));
+        Self { object, routes, lookup }
+    }
+
+    /// The route for a destination.
+    #[inline]
+    pub fn route(&self, destination: Ipv4Addr) -> Option<&Route> {
+        self.routes.get(usize::from(self.lookup.get(destination)?))
+    }
+}
+
+/// The control plane's longest-prefix match: each prefix with the index of the route that wins it.
+pub(super) fn truth(routes: &[Route]) -> ip_network_table::IpNetworkTable<u16> {
+    let mut table = ip_network_table::IpNetworkTable::new();
+    for (index, route) in routes.iter().enumerate().take(usize::from(FlatTable::MAXIMUM)) {
+        for block in &route.destinations {
+            let network = ip_network::Ipv4Network::new_truncate(block.network(), block.prefix_len())
+                .expect("a prefix length of an Ipv4Net is at most 32");
+            let standing = table.exact_match(network).copied();
+            let wins = standing.is_none_or(|other: u16| route.rank < routes[usize::from(other)].rank);
+            if wins {
+                table.insert(network, index as u16);
+            }
+        }
+    }
+    table
+}
+
+/// A VPC endpoint.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// Gateway endpoints: the service behind; interface endpoints say it per network interface ([`EndpointBackend`]).
+    pub gateway_service: Option<ServiceIndex>,
+    /// State is `available`.
+    pub available: bool,
+}
+
+/// An emulated service: a namespace behind a link whose sockets answer.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Where it is.
+    pub link: LinkIndex,
+    /// What it accepts: IP protocol and port.
+    pub ports: Vec<(u8, u16)>,
+}
+
+/// A Network Load Balancer.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// One interface per enabled zone.
+    pub nodes: Vec<Node>,
+    /// `load_balancing.cross_zone.enabled`.
+    pub cross_zone: bool,
+    /// Listeners.
+    pub listeners: Vec<Listener>,
+}
+
+/// A balancer's presence in a zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    /// Its network interface.
+    pub interface: InterfaceIndex,
+    /// Zone number; equal numbers are the same zone.
+    pub zone: u32,
+}
+
+/// A listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Name.
+    pub object: ObjectIndex,
+    /// Accepts TCP.
+    pub tcp: bool,
+    /// Accepts UDP.
+    pub udp: bool,
+    /// Port.
+    pub port: u16,
+    /// Registered targets.
+    pub targets: Vec<BalancerTarget>,
+    /// Targets see the client's address (never for traffic from an endpoint: B4).
+    pub preserve_client_ip: bool,
+}
+
+/// A registered target.
+#[derive(Clone, Copy, Debug)]
+pub struct BalancerTarget {
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Port.
+    pub port: u16,
+    /// Zone number.
+    pub zone: u32,
+}
+
+/// How a packet came to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// As a link-local service (resolver, metadata).
+    LinkLocal,
+    /// Through an endpoint.
+    Endpoint(EndpointIndex),
+}
+
+/// Who hides behind a fabric address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FabricEntry {
+    /// The interface.
+    pub interface: InterfaceIndex,
+    /// Its private address.
+    pub address: Ipv4Addr,
+    /// The way in.
+    pub way: Way,
+}
+
+/// The one-to-one map of (interface, private address, way in) to the address that services see (DESIGN decision 6).
+///
+/// A routing domain of its own in 100.64.0.0/10 (RFC 6598): VPCs may use the same block, the two never meet. Static and
+/// stateless, so a service can ask it for the origin at any time.
+#[derive(Clone, Debug, Default)]
+pub struct Fabric {
+    entries: Vec<FabricEntry>,
+    addresses: HashMap<FabricEntry, Ipv4Addr>,
+}
+
+impl Fabric {
+    /// First address of the fabric.
+    pub const BASE: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 16);
+    /// How many entries fit.
+    pub const CAPACITY: usize = (1 << 22) - 32;
+
+    /// Gives each entry its address, in order. Entries beyond [`Self::CAPACITY`] get none and are dropped by name.
+    pub fn new(entries: Vec<FabricEntry>) -> Self {
+        let addresses =
+            entries.iter().take(Self::CAPACITY).enumerate().map(|(index, entry)| (*entry, Self::nth(index))).collect();
+        Self { entries, addresses }
+    }
+
+    fn nth(index: usize) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(Self::BASE) + index as u32)
+    }
+
+    /// The address that services see for an entry.
+    pub fn address(&self, entry: &FabricEntry) -> Option<Ipv4Addr> {
+        self.addresses.get(entry).copied()
+    }
+
+    /// Who is behind an address.
+    pub fn entry(&self, address: Ipv4Addr) -> Option<&FabricEntry> {
+        let index = u32::from(address).checked_sub(u32::from(Self::BASE))?;
+        self.entries.get(index as usize)
+    }
+
+    /// All entries with their addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, &FabricEntry)> {
+        self.entries.iter().take(Self::CAPACITY).enumerate().map(|(index, entry)| (Self::nth(index), entry))
+    }
+}
+
+impl Tables {
+    /// Names of an object; a wrong index is `?`.
+    pub fn object(&self, index: ObjectIndex) -> &Object {
+        static UNKNOWN: Object = Object { id: String::new(), name: String::new(), source: None };
+        self.objects.get(index.at()).unwrap_or(&UNKNOWN)
+    }
+
+    /// The private address behind a source that a service sees: the inverse of the fabric.
+    pub fn private_source(&self, source: Ipv4Addr) -> Ipv4Addr {
+        self.fabric.entry(source).map_or(source, |entry| entry.address)
+    }
+
+    /// Proves that every index points somewhere; returns the first that does not.
+    ///
+    /// # Errors
+    /// A sentence that names the table, the entry and the member.
+    pub fn validate(&self) -> Result<(), String> {
+        let within = |what: &str, index: u32, len: usize| {
+            if (index as usize) < len { Ok(()) } else { Err(format!("{what} {index} of {len}")) }
+        };
+        for (number, link) in self.links.iter().enumerate() {
+            match link.behind {
+                Behind::Interface(index) => {
+                    within(&format!("link {number}: interface"), index.0, self.interfaces.len())?
+                }
+                Behind::Service(index) => within(&format!("link {number}: service"), index.0, self.services.len())?,
+            }
+        }
+        for (number, interface) in self.interfaces.iter().enumerate() {
+            within(&format!("interface {number}: vpc"), interface.vpc.0, self.vpcs.len())?;
+            within(&format!("interface {number}: subnet"), interface.subnet.0, self.subnets.len())?;
+            within(&format!("interface {number}: object"), interface.object.0, self.objects.len())?;
+            if interface.addresses.is_empty() {
+                return Err(format!("interface {number} has no address"));
+            }
+            self.validate_role(number, interface.role)?;
+        }
+        for (number, subnet) in self.subnets.iter().enumerate() {
+            within(&format!("subnet {number}: vpc"), subnet.vpc.0, self.vpcs.len())?;
+            within(&format!("subnet {number}: route table"), subnet.route_table.0, self.route_tables.len())?;
+        }
+        for (number, service) in self.services.iter().enumerate() {
+            within(&format!("service {number}: link"), service.link.0, self.links.len())?;
+        }
+        for balancer in &self.balancers {
+            for node in &balancer.nodes {
+                within("balancer node: interface", node.interface.0, self.interfaces.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_role(&self, number: usize, role: Role) -> Result<(), String> {
+        let nodes = |balancer: BalancerIndex| self.balancers.get(balancer.at()).map_or(0, |it| it.nodes.len());
+        let good = match role {
+            Role::Guest(link) => link.at() < self.links.len(),
+            Role::Detached => true,
+            Role::BalancerNode { balancer, node } => (node as usize) < nodes(balancer),
+            Role::Endpoint { endpoint, backend } => {
+                endpoint.at() < self.endpoints.len()
+                    && match backend {
+                        EndpointBackend::Service { service, .. } => service.at() < self.services.len(),
+                        EndpointBackend::Balancer { balancer, node } => (node as usize) < nodes(balancer),
+                        EndpointBackend::Unavailable | EndpointBackend::NotInZone => true,
+                    }
+            }
+        };
+        if good { Ok(()) } else { Err(format!("interface {number}: role {role:?} points nowhere")) }
+    }
+}

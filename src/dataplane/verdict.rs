@@ -1,0 +1,98 @@
+//! How a frame ends: forwarded, answered or dropped with a named reason.
+//!
+//! The reasons are a closed list: they are metric labels, `drops` lines and what tests expect. Where AWS has an explanation
+//! code for the same refusal (B11, VPC Reachability Analyzer), the reason carries it.
+
+use super::tables::LinkIndex;
+use crate::packet::VNET_HEADER_LEN;
+
+/// How a frame ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send the rewritten frame to that link, behind this offload header if the link takes one.
+    Forward {
+        /// Where to.
+        link: LinkIndex,
+        /// Offload header, built from our own parse.
+        vnet: [u8; VNET_HEADER_LEN],
+    },
+    /// The answer stands in the outbox.
+    Answer,
+    /// Gone, counted and logged.
+    Drop(DropReason),
+}
+
+macro_rules! reasons {
+    ($($name:ident $code:literal $sentence:literal;)*) => {
+        /// Why a frame was dropped.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum DropReason {$(
+            #[doc = $sentence]
+            $name,
+        )*}
+
+        impl DropReason {
+            /// All reasons, in order of their numbers.
+            pub const ALL: &'static [DropReason] = &[$(DropReason::$name),*];
+
+            /// The name that `drops`, `trace` and metrics show: AWS's explanation code where there is one.
+            pub fn code(self) -> &'static str {
+                match self {$(DropReason::$name => $code),*}
+            }
+
+            /// One sentence for people.
+            pub fn sentence(self) -> &'static str {
+                match self {$(DropReason::$name => $sentence),*}
+            }
+        }
+    };
+}
+
+reasons! {
+    // What is not a packet we forward.
+    MalformedFrame "MALFORMED_FRAME" "the frame is not a whole, well-formed packet";
+    ForgedOffload "FORGED_OFFLOAD_HEADER" "the offload header does not fit the packet it stands before";
+    PacketTooBig "PACKET_TOO_BIG" "the packet is larger than the MTU of the link";
+    UnsupportedEtherType "UNSUPPORTED_ETHER_TYPE" "only ARP and IPv4 are emulated; IPv6 and others are not forwarded";
+    Multicast "MULTICAST" "a VPC does not carry broadcast or multicast";
+    // Who sends.
+    SpoofedMac "SPOOFED_MAC" "the source MAC address is not the network interface's own";
+    SourceDestCheck "ENI_SOURCE_DEST_CHECK_RESTRICTION" "the address is not one of the network interface's own, and its source/destination check is on";
+    UnknownMac "UNKNOWN_MAC" "the destination MAC address belongs to nobody in this subnet";
+    ArpNoAnswer "ARP_NO_SUCH_ADDRESS" "nobody in this subnet has the address that ARP asks for";
+    // Routing.
+    NoRoute "NO_ROUTE_TO_DESTINATION" "no route of the subnet's route table holds the destination";
+    BlackholeRoute "BAD_STATE_ROUTE" "the route's target is gone: its state is blackhole";
+    NoSuchAddress "NO_SUCH_ADDRESS" "the destination lies in the VPC, but no network interface has it";
+    ReservedAddress "RESERVED_ADDRESS" "the destination is a reserved address of a subnet";
+    RouteNotEmulated "ROUTE_TARGET_NOT_EMULATED" "the route's target is of a kind that this version does not emulate";
+    InternetGatewayNoPublicAddress "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS" "the internet gateway carries only sources that have a public address";
+    InternetNotEmulated "INTERNET_NOT_EMULATED" "the packet would leave through the internet gateway; this version has no internet behind it";
+    DetachedInterface "BAD_STATE_ATTACHMENT" "the network interface is attached to nothing";
+    TooManyHops "TOO_MANY_HOPS" "the packet met sixteen objects and did not arrive: a routing loop";
+    // Endpoints.
+    GatewayEndpointProtocol "VPCE_GATEWAY_PROTOCOL_RESTRICTION" "a gateway endpoint accepts only TCP and ICMP echo";
+    EndpointPort "ENDPOINT_PORT_RESTRICTION" "the service behind the endpoint does not listen on this protocol and port";
+    EndpointPing "ENDPOINT_NO_PING" "an interface endpoint does not answer ping and carries only TCP and UDP";
+    EndpointUnavailable "BAD_STATE" "the endpoint is not in the state available";
+    EndpointNotInZone "VPCE_SERVICE_NOT_INSTALLED_IN_AZ" "the endpoint's service has nobody in this availability zone";
+    EndpointInitiates "VPCE_INTRA_VPC_TRAFFIC" "an endpoint's service can't open connections into the VPC";
+    FabricFull "FABRIC_FULL" "the lab has more (interface, endpoint) pairs than fabric addresses";
+    LinkLocalService "LINK_LOCAL_SERVICE_NOT_EMULATED" "this link-local service is not emulated yet";
+    ResolverPort "RESOLVER_PORT_RESTRICTION" "the resolver answers DNS on UDP and TCP port 53 only";
+    DnsSupportOff "DNS_SUPPORT_DISABLED" "the VPC's enableDnsSupport is false: its resolver does not answer";
+    // Load balancers.
+    ListenerPort "ELBV2_LISTENER_PORT_RESTRICTION" "the load balancer has no listener for this protocol and port";
+    NoTargetsInZone "ELBV2_NO_TARGETS_IN_AZ" "the listener's target group has no target that this node may use";
+    NoTargets "ELBV2_LISTENER_HAS_NO_TG" "the listener's target group is empty";
+    TargetAddress "TARGET_ADDRESS_RESTRICTION" "the target's address can't be reached from the load balancer's node";
+    BalancerProtocol "PROTOCOL_RESTRICTION" "a load balancer carries TCP and UDP, and of fragments none";
+    PortAllocation "ERROR_PORT_ALLOCATION" "55,000 connections from this node to this target are open: no source port is left";
+    // The house itself.
+    FlowLimit "FLOW_LIMIT" "the network interface has as many tracked flows as one may have";
+    UnknownFlow "UNKNOWN_FLOW" "the packet answers no flow that is known";
+    TranslatedIcmpError "ICMP_ERROR_OF_UNKNOWN_FLOW" "the ICMP error quotes no flow that is known";
+    LinkFull "LINK_FULL" "the receiving guest did not take frames as fast as they came";
+    BadTables "BAD_TABLES" "the compiled tables point nowhere; this is a bug of vpclab";
+}
