@@ -31,3 +31,9 @@ pub async fn stopped(shutdown: &mut Shutdown) {
     // An error means that the sender is gone: whoever would have said "stop" has ended already.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
+
+/// Waits a moment after a failed `accept`: the usual cause is a full table of file descriptors, which only time empties.
+async fn accept_failed(who: &str, error: &std::io::Error) {
+    tracing::warn!(%error, "{who}: a connection could not be accepted");
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+}
