@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use super::world::Source;
 
 /// A change together with who asks for it and where it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Twelve-digit account that owns what the change makes.
     pub account: String,
@@ -31,7 +31,7 @@ pub struct Request {
 ///
 /// Members carry AWS's names in snake case. Creating operations have derived ids: [`super::id`] makes them from the
 /// request's account, Region, stack and logical id. References to other objects are AWS ids (or ARNs where AWS takes ARNs).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "members carry AWS's names")]
 pub enum Change {
     /// EC2 CreateVpc, with the two DNS attributes that CloudFormation sets in the same breath.
@@ -170,7 +170,7 @@ pub enum PermissionPeer {
 }
 
 /// Members of RunInstances.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunInstance {
     /// Subnet of the primary interface, unless `network_interface_ids` is given.
     pub subnet_id: Option<String>,
@@ -193,7 +193,7 @@ pub struct RunInstance {
 }
 
 /// Members of CreateVpcEndpoint.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateVpcEndpoint {
     /// `Gateway` (also when absent) or `Interface`.
     pub vpc_endpoint_type: Option<String>,
@@ -225,7 +225,7 @@ pub struct SubnetMapping {
 }
 
 /// Members of CreateTargetGroup.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateTargetGroup {
     /// Name; derived when absent.
     pub name: Option<String>,

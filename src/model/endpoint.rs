@@ -1,9 +1,10 @@
 //! `AWS::EC2::VPCEndpoint`.
 
 use super::world::Meta;
+use super::*;
 
 /// A VPC endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VpcEndpoint {
     /// `vpce-…`.
     pub vpc_endpoint_id: String,
@@ -78,4 +79,183 @@ pub enum DnsEntryScope {
     Zonal(String),
     /// The service's own name; inside the endpoint's VPC only.
     Private,
+}
+
+/// Longest policy, whitespace included (B5).
+const POLICY_CHARACTERS: usize = 20_480;
+
+impl VpcEndpoint {
+    /// The names that answer with the endpoint's addresses inside its VPC only.
+    ///
+    /// Empty while `private_dns_only_for_inbound_resolver_endpoint` keeps clients of the VPC on the public names, which
+    /// the gateway endpoint's route serves.
+    pub fn private_names_in_vpc(&self) -> impl Iterator<Item = &str> {
+        let hidden = self.private_dns_only_for_inbound_resolver_endpoint;
+        self.dns_entries
+            .iter()
+            .filter(move |entry| entry.scope == DnsEntryScope::Private && !hidden)
+            .map(|entry| entry.dns_name.as_str())
+    }
+}
+
+impl VpcEndpointState {
+    /// AWS's wire form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingAcceptance => "pendingAcceptance",
+            Self::Pending => "pending",
+            Self::Available => "available",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl World {
+    pub(super) fn create_vpc_endpoint(
+        &mut self,
+        request: &Request,
+        members: &CreateVpcEndpoint,
+    ) -> Result<ObjectId, Refusal> {
+        if let Some(policy) = &members.policy_document {
+            check_policy(policy)?;
+        }
+        match members.vpc_endpoint_type.as_deref() {
+            None | Some("Gateway") => self.create_gateway_endpoint(request, members),
+            Some("Interface") => self.create_interface_endpoint(request, members),
+            Some(other) => Err(Refusal::new("InvalidParameter", format!("Invalid VPC endpoint type: {other}"))
+                .help("Gateway and Interface are emulated")),
+        }
+    }
+
+    fn create_gateway_endpoint(&mut self, request: &Request, members: &CreateVpcEndpoint) -> Result<ObjectId, Refusal> {
+        self.own_vpc(&members.vpc_id, request)?;
+        members.check_gateway_members()?;
+        let list = self.gateway_service_list(request, &members.service_name)?;
+        let route_table_ids = self.route_tables_for(request, members, &list)?;
+        let vpc_endpoint_id = id::for_request(request, "vpce", |id| self.vpc_endpoints.contains_key(id));
+        for id in &route_table_ids {
+            self.route_tables.get_mut(id).expect("route_tables_for found it").routes.push(Route {
+                destination: list.clone(),
+                target: RouteTarget::VpcEndpoint(vpc_endpoint_id.clone()),
+                origin: RouteOrigin::CreateRoute,
+                source: request.source.clone(),
+            });
+        }
+        let endpoint = VpcEndpoint {
+            route_table_ids,
+            ..VpcEndpoint::new(vpc_endpoint_id.clone(), request, members, VpcEndpointType::Gateway)
+        };
+        self.vpc_endpoints.insert(vpc_endpoint_id.clone(), endpoint);
+        Ok(vpc_endpoint_id)
+    }
+
+    /// The prefix list of a service that has gateway endpoints, as a route's destination.
+    fn gateway_service_list(&self, request: &Request, service_name: &str) -> Result<RouteDestination, Refusal> {
+        let short = short_service_name(service_name, &request.region);
+        if let Some(list) = short.and_then(|short| region::managed_list(&request.region, short)) {
+            return Ok(RouteDestination::PrefixList(list.prefix_list_id.clone()));
+        }
+        // A service of the other type gets its own words; any other name is not there.
+        self.interface_service(request, service_name)?;
+        Err(Refusal::new(
+            "InvalidParameter",
+            "Endpoint type (Gateway) does not match available service types ([Interface]).",
+        )
+        .help("set VpcEndpointType: Interface; only S3 and DynamoDB have gateway endpoints"))
+    }
+
+    /// The route tables, known to be of the endpoint's VPC and without a route to the service.
+    fn route_tables_for(
+        &self,
+        request: &Request,
+        members: &CreateVpcEndpoint,
+        list: &RouteDestination,
+    ) -> Result<Vec<String>, Refusal> {
+        let mut checked: Vec<String> = Vec::with_capacity(members.route_table_ids.len());
+        for id in &members.route_table_ids {
+            let table = self.own_route_table(id, request)?;
+            if table.vpc_id != members.vpc_id {
+                return Err(Refusal::new(
+                    "InvalidParameter",
+                    format!("Route table {id} and VPC endpoint belong to different networks: {}", members.vpc_id),
+                ));
+            }
+            if table.has(list) || checked.contains(id) {
+                return Err(
+                    route_table::already_exists(id, list).help("a route table takes one gateway endpoint per service")
+                );
+            }
+            checked.push(id.clone());
+        }
+        Ok(checked)
+    }
+}
+
+impl VpcEndpoint {
+    /// What endpoints of both types have in common, in the state of one that nobody need accept.
+    pub(super) fn new(
+        vpc_endpoint_id: String,
+        request: &Request,
+        members: &CreateVpcEndpoint,
+        vpc_endpoint_type: VpcEndpointType,
+    ) -> Self {
+        Self {
+            vpc_endpoint_id,
+            meta: request.meta(),
+            vpc_endpoint_type,
+            vpc_id: members.vpc_id.clone(),
+            service_name: members.service_name.clone(),
+            state: VpcEndpointState::Available,
+            policy_document: members.policy_document.clone().unwrap_or_else(default_policy),
+            route_table_ids: Vec::new(),
+            subnet_ids: Vec::new(),
+            network_interface_ids: Vec::new(),
+            security_group_ids: Vec::new(),
+            private_dns_enabled: false,
+            private_dns_only_for_inbound_resolver_endpoint: false,
+            dns_entries: Vec::new(),
+        }
+    }
+}
+
+impl CreateVpcEndpoint {
+    /// Members that only interface endpoints have.
+    fn check_gateway_members(&self) -> Result<(), Refusal> {
+        let refuse = |message: &str| Err(Refusal::new("InvalidParameter", message));
+        if !self.subnet_ids.is_empty() {
+            return refuse("Subnet IDs are only supported for Interface and GatewayLoadBalancer type VPC Endpoints.");
+        }
+        if !self.security_group_ids.is_empty() {
+            return refuse("Security group IDs are only supported for Interface type VPC Endpoints.");
+        }
+        if self.private_dns_enabled == Some(true) {
+            return refuse("Private DNS is only supported for Interface type VPC Endpoints.");
+        }
+        Ok(())
+    }
+}
+
+fn check_policy(policy: &serde_json::Value) -> Result<(), Refusal> {
+    if policy.to_string().chars().count() > POLICY_CHARACTERS {
+        return Err(Refusal::new(
+            "InvalidPolicyDocument",
+            format!("The policy document is longer than {POLICY_CHARACTERS} characters"),
+        ));
+    }
+    match policy::shape_error(policy) {
+        None => Ok(()),
+        Some(error) => Err(Refusal::new("InvalidPolicyDocument", error)),
+    }
+}
+
+/// What an endpoint has when no policy was given, as Describe returns it.
+fn default_policy() -> serde_json::Value {
+    serde_json::json!({
+        "Version": "2008-10-17",
+        "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" }]
+    })
 }

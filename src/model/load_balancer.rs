@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::world::Meta;
+use super::*;
 
 /// A Network Load Balancer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadBalancer {
     /// `arn:aws:elasticloadbalancing:…:loadbalancer/net/NAME/HEX`.
     pub load_balancer_arn: String,
@@ -29,7 +30,7 @@ pub struct LoadBalancer {
 }
 
 /// The load balancer's presence in one zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadBalancerNode {
     /// Zone name.
     pub availability_zone: String,
@@ -42,7 +43,7 @@ pub struct LoadBalancerNode {
 }
 
 /// A target group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetGroup {
     /// `arn:aws:elasticloadbalancing:…:targetgroup/NAME/HEX`.
     pub target_group_arn: String,
@@ -76,7 +77,7 @@ pub struct Target {
 }
 
 /// A listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// `arn:aws:elasticloadbalancing:…:listener/net/NAME/HEX/HEX`.
     pub listener_arn: String,
@@ -90,4 +91,14 @@ pub struct Listener {
     pub port: u16,
     /// Target groups of its forward action.
     pub target_group_arns: Vec<String>,
+}
+
+impl LoadBalancer {
+    /// The hosted zone of its DNS name: AWS's where it is known, derived where not.
+    pub fn canonical_hosted_zone_id(&self) -> String {
+        match self.meta.region.as_str() {
+            "us-east-1" => "Z26RNL4JYFTOTI".to_owned(),
+            region => format!("Z{}", id::Digest::of(&["nlb hosted zone", region]).alphanumerics(13).to_uppercase()),
+        }
+    }
 }

@@ -8,7 +8,9 @@
 //! Pure: no I/O, no clock, no randomness. Ids are derived from the request (see [`id`]), so a lab has the same ids at
 //! every `up`. The model does not know the dataplane; `compile` is the only room that sees both.
 
-mod address;
+pub mod address;
+mod attribute;
+mod aws_service;
 mod bucket;
 mod change;
 pub mod describe;
@@ -16,19 +18,23 @@ mod endpoint;
 mod endpoint_service;
 pub mod id;
 mod instance;
+mod interface_endpoint;
 mod internet_gateway;
 mod load_balancer;
+mod lookup;
 mod network_interface;
 mod origin;
+mod policy;
 mod prefix_list;
 mod refusal;
-mod region;
+pub mod region;
 mod route_table;
 mod security_group;
 mod subnet;
 mod vpc;
 mod world;
 
+pub use aws_service::{aws_services, private_dns_names, short_service_name};
 pub use bucket::Bucket;
 pub use change::*;
 pub use endpoint::{DnsEntry, DnsEntryScope, VpcEndpoint, VpcEndpointState, VpcEndpointType};
@@ -40,9 +46,14 @@ pub use network_interface::{Attachment, InterfaceType, NetworkInterface};
 pub use origin::Origin;
 pub use prefix_list::{PrefixList, PrefixListEntry};
 pub use refusal::Refusal;
-pub use region::{AvailabilityZone, availability_zones, aws_services};
-pub use route_table::{Route, RouteDestination, RouteOrigin, RouteTable, RouteTableAssociation, RouteTarget};
+pub use region::{AvailabilityZone, availability_zones, dynamodb_prefixes, s3_prefixes};
+pub use route_table::{
+    Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociation, RouteTarget,
+};
 pub use security_group::{SecurityGroup, SecurityGroupRule};
 pub use subnet::Subnet;
 pub use vpc::Vpc;
-pub use world::{Meta, Source, World};
+pub use world::{Meta, ObjectId, Source, World};
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::world::Meta;
+use super::*;
 
 /// An elastic network interface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkInterface {
     /// `eni-…`.
     pub network_interface_id: String,
@@ -57,4 +58,141 @@ pub struct Attachment {
     pub instance_id: Option<String>,
     /// 0 is the primary.
     pub device_index: u32,
+}
+
+impl World {
+    pub(super) fn create_network_interface(
+        &mut self,
+        request: &Request,
+        subnet_id: &str,
+        (primary, secondary): (Option<Ipv4Addr>, &[Ipv4Addr]),
+        groups: &[String],
+        source_dest_check: bool,
+        description: &str,
+    ) -> Result<ObjectId, Refusal> {
+        let subnet = self.own_subnet(subnet_id, request)?;
+        let groups = self.interface_groups(request, subnet, groups)?;
+        let addresses = self.interface_addresses(subnet, primary, secondary)?;
+        let network_interface_id = id::for_request(request, "eni", |id| self.network_interfaces.contains_key(id));
+        let interface = NetworkInterface {
+            description: description.to_owned(),
+            source_dest_check,
+            ..NetworkInterface::new(network_interface_id.clone(), request.meta(), subnet, addresses, groups)
+        };
+        self.network_interfaces.insert(network_interface_id.clone(), interface);
+        Ok(network_interface_id)
+    }
+
+    /// Primary and secondary addresses. Explicit ones go first, so that the primary never takes one of them.
+    fn interface_addresses(
+        &self,
+        subnet: &Subnet,
+        primary: Option<Ipv4Addr>,
+        secondary: &[Ipv4Addr],
+    ) -> Result<Vec<Ipv4Addr>, Refusal> {
+        let mut free = self.subnet_addresses(subnet);
+        let mut others = Vec::with_capacity(secondary.len());
+        for address in secondary {
+            others.push(free.take(Some(*address))?);
+        }
+        let mut addresses = vec![free.take(primary)?];
+        addresses.append(&mut others);
+        Ok(addresses)
+    }
+
+    pub(super) fn attach_network_interface(
+        &mut self,
+        request: &Request,
+        network_interface_id: &str,
+        instance_id: &str,
+        device_index: u32,
+    ) -> Result<ObjectId, Refusal> {
+        let interface = self.own_network_interface(network_interface_id, request)?;
+        let instance = self.own_instance(instance_id, request)?;
+        interface.check_free_for_customer()?;
+        let primary = &self.network_interfaces[&instance.network_interface_ids[0]];
+        if self.subnets[&interface.subnet_id].availability_zone != self.subnets[&primary.subnet_id].availability_zone {
+            return Err(Refusal::new(
+                "InvalidParameterCombination",
+                "You may not attach a network interface to an instance if they are not in the same availability zone",
+            ));
+        }
+        let index_of = |id: &String| self.network_interfaces[id].attachment.as_ref().map(|plug| plug.device_index);
+        let position = instance.network_interface_ids.iter().take_while(|id| index_of(id) < Some(device_index)).count();
+        if instance.network_interface_ids.get(position).is_some_and(|id| index_of(id) == Some(device_index)) {
+            return Err(Refusal::new(
+                "InvalidParameterValue",
+                format!("Instance '{instance_id}' already has an interface attached at device index '{device_index}'."),
+            ));
+        }
+        let attachment = Attachment::to_instance(network_interface_id, instance_id, device_index);
+        let attachment_id = attachment.attachment_id.clone();
+        let instance = self.instances.get_mut(instance_id).expect("own_instance found it");
+        instance.network_interface_ids.insert(position, network_interface_id.to_owned());
+        let interface = self.network_interfaces.get_mut(network_interface_id).expect("own_network_interface found it");
+        interface.attachment = Some(attachment);
+        Ok(attachment_id)
+    }
+}
+
+impl NetworkInterface {
+    /// A customer's interface with AWS's defaults, not attached to anything.
+    pub(super) fn new(
+        network_interface_id: String,
+        meta: Meta,
+        subnet: &Subnet,
+        private_ip_addresses: Vec<Ipv4Addr>,
+        groups: Vec<String>,
+    ) -> Self {
+        Self {
+            network_interface_id,
+            meta,
+            subnet_id: subnet.subnet_id.clone(),
+            vpc_id: subnet.vpc_id.clone(),
+            mac_address: address::mac_address(address::MacKind::Interface, private_ip_addresses[0]),
+            private_ip_addresses,
+            groups,
+            source_dest_check: true,
+            description: String::new(),
+            interface_type: InterfaceType::Interface,
+            requester_managed: false,
+            attachment: None,
+            public_ip: None,
+        }
+    }
+
+    /// The primary private address.
+    pub fn private_ip_address(&self) -> Ipv4Addr {
+        self.private_ip_addresses[0]
+    }
+
+    /// Refuses to plug in what AWS manages or what is plugged in.
+    pub(super) fn check_free_for_customer(&self) -> Result<(), Refusal> {
+        if self.requester_managed {
+            return Err(Refusal::new("AuthFailure", "You do not have permission to access the specified resource.")
+                .help(format!("{} belongs to AWS: {}", self.network_interface_id, self.description)));
+        }
+        if self.attachment.is_some() {
+            return Err(Refusal::new(
+                "InvalidNetworkInterface.InUse",
+                format!("Interface: [{}] in use.", self.network_interface_id),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Attachment {
+    pub(super) fn to_instance(network_interface_id: &str, instance_id: &str, device_index: u32) -> Self {
+        Self {
+            attachment_id: id::derived("eni-attach", &[network_interface_id, instance_id]),
+            instance_id: Some(instance_id.to_owned()),
+            device_index,
+        }
+    }
+
+    /// AWS's own, of an endpoint or a load balancer: device 1 of an instance that customers don't see (B3.1).
+    pub(super) fn to_aws(network_interface_id: &str) -> Self {
+        Self { attachment_id: id::derived("ela-attach", &[network_interface_id]), instance_id: None, device_index: 1 }
+    }
 }

@@ -24,7 +24,7 @@ impl fmt::Display for Source {
 }
 
 /// What every object has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Owner's account, or `AWS` / `amazon`.
     pub account: String,
@@ -41,14 +41,15 @@ pub struct Meta {
 }
 
 /// All objects of a lab, by id (or ARN, or bucket name).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each map is its noun's, keyed by the noun's id")]
 pub struct World {
     pub vpcs: BTreeMap<String, Vpc>,
     pub subnets: BTreeMap<String, Subnet>,
     pub route_tables: BTreeMap<String, RouteTable>,
     pub internet_gateways: BTreeMap<String, InternetGateway>,
-    pub prefix_lists: BTreeMap<String, PrefixList>,
+    /// By Region and id: see [`World::prefix_list`].
+    pub prefix_lists: BTreeMap<(String, String), PrefixList>,
     pub security_groups: BTreeMap<String, SecurityGroup>,
     pub network_interfaces: BTreeMap<String, NetworkInterface>,
     pub instances: BTreeMap<String, Instance>,
@@ -68,8 +69,121 @@ impl World {
     ///
     /// Returns the id of what was made: the object's id, ARN or bucket name as CloudFormation's `Ref` gives it; for
     /// operations that make nothing, the id of what they touched (an association's id for Associate…).
+    ///
+    /// Every operation checks all it needs before it writes the first object; that is what "whole" rests on.
     pub fn apply(&mut self, request: Request) -> Result<ObjectId, Refusal> {
+        if !region::is_region(&request.region) {
+            return Err(Refusal::new("InvalidParameterValue", format!("There is no Region '{}'", request.region))
+                .help(format!("the Regions are {}", region::regions().collect::<Vec<_>>().join(", "))));
+        }
+        let made = self.dispatch(&request)?;
+        // AWS's lists are there wherever somebody is.
+        self.add_managed_prefix_lists(&request.region);
+        Ok(made)
+    }
+
+    fn dispatch(&mut self, request: &Request) -> Result<ObjectId, Refusal> {
+        match &request.change {
+            Change::CreateVpc { cidr_block, enable_dns_support, enable_dns_hostnames } => {
+                self.create_vpc(request, cidr_block, *enable_dns_support, *enable_dns_hostnames)
+            }
+            Change::AssociateVpcCidrBlock { vpc_id, cidr_block } => {
+                self.associate_vpc_cidr_block(request, vpc_id, cidr_block)
+            }
+            Change::CreateSubnet { vpc_id, cidr_block, availability_zone, map_public_ip_on_launch } => {
+                self.create_subnet(request, vpc_id, cidr_block, availability_zone.as_deref(), *map_public_ip_on_launch)
+            }
+            Change::CreateRouteTable { vpc_id } => self.create_route_table(request, vpc_id),
+            Change::AssociateRouteTable { route_table_id, subnet_id } => {
+                self.associate_route_table(request, route_table_id, subnet_id)
+            }
+            Change::CreateRoute { route_table_id, destination_cidr_block, destination_prefix_list_id, target } => self
+                .create_route(
+                    request,
+                    route_table_id,
+                    destination_cidr_block.as_deref(),
+                    destination_prefix_list_id.as_deref(),
+                    target,
+                ),
+            Change::CreateInternetGateway => self.create_internet_gateway(request),
+            Change::AttachInternetGateway { internet_gateway_id, vpc_id } => {
+                self.attach_internet_gateway(request, internet_gateway_id, vpc_id)
+            }
+            Change::CreateManagedPrefixList { prefix_list_name, address_family, max_entries, entries } => {
+                self.create_managed_prefix_list(request, prefix_list_name, address_family, *max_entries, entries)
+            }
+            Change::CreateSecurityGroup { group_name, group_description, vpc_id } => {
+                self.create_security_group(request, group_name.as_deref(), group_description, vpc_id)
+            }
+            Change::AuthorizeSecurityGroupIngress { group_id, permissions } => {
+                self.authorize_ingress(request, group_id, permissions)
+            }
+            Change::AuthorizeSecurityGroupEgress { group_id, permissions, replace_default } => {
+                self.authorize_egress(request, group_id, permissions, *replace_default)
+            }
+            Change::CreateNetworkInterface {
+                subnet_id,
+                private_ip_address,
+                secondary_private_ip_addresses,
+                groups,
+                source_dest_check,
+                description,
+            } => {
+                let addresses = (*private_ip_address, secondary_private_ip_addresses.as_slice());
+                self.create_network_interface(request, subnet_id, addresses, groups, *source_dest_check, description)
+            }
+            Change::AttachNetworkInterface { network_interface_id, instance_id, device_index } => {
+                self.attach_network_interface(request, network_interface_id, instance_id, *device_index)
+            }
+            Change::RunInstance(members) => self.run_instance(request, members),
+            Change::CreateVpcEndpoint(members) => self.create_vpc_endpoint(request, members),
+            other => self.dispatch_services(request, other),
+        }
+    }
+
+    /// The provider's side: load balancers, endpoint services, buckets.
+    fn dispatch_services(&mut self, request: &Request, change: &Change) -> Result<ObjectId, Refusal> {
         let _ = request;
-        Err(Refusal::new("UnsupportedOperation", "not written yet"))
+        Err(Refusal::new("UnsupportedOperation", format!("not written yet: {change:?}")))
+    }
+}
+
+impl Request {
+    /// What the object that the request makes has in common with all others.
+    pub(super) fn meta(&self) -> Meta {
+        Meta {
+            account: self.account.clone(),
+            region: self.region.clone(),
+            stack: self.stack.clone(),
+            logical_id: self.logical_id.clone(),
+            source: self.source.clone(),
+            tags: self.tags.clone(),
+        }
+    }
+
+    /// The same for what is born with it: its logical id and place say where it comes from, the tags are not its own.
+    pub(super) fn meta_of_dependent(&self) -> Meta {
+        Meta { tags: BTreeMap::new(), ..self.meta() }
+    }
+}
+
+impl Meta {
+    /// What people call an object: its logical id where it has one, its id where not.
+    pub(super) fn label<'a>(&'a self, id: &'a str) -> &'a str {
+        self.logical_id.as_deref().unwrap_or(id)
+    }
+}
+
+impl Meta {
+    /// For what belongs to AWS itself (`AWS` or `amazon`, as the API says it).
+    pub(super) fn of_aws(owner: &str, region: &str) -> Self {
+        Self {
+            account: owner.to_owned(),
+            region: region.to_owned(),
+            stack: None,
+            logical_id: None,
+            source: None,
+            tags: BTreeMap::new(),
+        }
     }
 }
