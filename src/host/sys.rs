@@ -123,18 +123,6 @@ pub(super) fn before_exec(command: &mut Command, hook: impl FnMut() -> io::Resul
     unsafe { command.pre_exec(hook) };
 }
 
-/// Makes the calling process the reaper of its descendants' orphans.
-pub(super) fn become_subreaper() -> io::Result<()> {
-    // SAFETY: PR_SET_CHILD_SUBREAPER takes an integer.
-    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })
-}
-
-/// Makes the kernel kill the calling process when its parent thread dies.
-pub(super) fn die_with_parent() -> io::Result<()> {
-    // SAFETY: PR_SET_PDEATHSIG takes an integer.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) })
-}
-
 /// Replaces a standard stream (0, 1 or 2) of this process by `with`.
 pub(super) fn replace_standard_stream(stream: RawFd, with: OwnedFd) -> io::Result<()> {
     debug_assert!((0..=2).contains(&stream));
