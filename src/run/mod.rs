@@ -1,1 +1,51 @@
-//! The living process: forward (the pump), control (the single writer), capture.
+//! The living lab: its process, its state folder, its control socket, and the pump that carries frames.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`capture`] | copies of frames as pcapng, and as lines |
+//! | [`state`] | the folder of a lab, its lock, which labs are running |
+//! | [`protocol`] | what is said on the control socket |
+//! | [`client`] | the command line's side of it |
+//! | [`control`] | the lab's side of it |
+//! | [`naming`] | which guest a name means |
+//! | [`launch`] | how `up` starts the lab process and waits for it |
+//!
+//! **Who is who.** The command line (`vpclab up`, `exec`, …) is a short-lived process that speaks to the lab process
+//! (`vpclab __lab`) on a unix socket. The lab process is the single writer: nobody else changes a lab. It holds the
+//! folder's lock for its whole life, so the kernel itself says which labs live, also after a `kill -9`.
+//!
+//! What this room does not do: read templates (the command room does, through `template`), decide about frames
+//! (`dataplane`), or touch the kernel's network (`host`).
+
+pub mod capture;
+pub mod client;
+pub mod launch;
+pub mod naming;
+pub mod protocol;
+pub mod state;
+
+use std::fmt;
+
+/// An error that the user can mend by asking differently; the command line exits with 2.
+#[derive(Debug)]
+pub struct BadInput(pub String);
+
+impl fmt::Display for BadInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadInput {}
+
+/// This machine can't run a lab as it is set up; the command line exits with 3.
+#[derive(Debug)]
+pub struct CannotRun(pub String);
+
+impl fmt::Display for CannotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CannotRun {}

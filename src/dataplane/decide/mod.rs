@@ -19,7 +19,6 @@ mod balancer;
 mod endpoint;
 mod interface;
 mod link_local;
-pub use link_local::RESOLVER;
 mod route;
 
 use std::net::Ipv4Addr;

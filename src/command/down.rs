@@ -1,0 +1,51 @@
+//! `vpclab down`: ends labs and leaves nothing behind.
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::output;
+use crate::run::client::Client;
+use crate::run::protocol::{Answer, Request};
+use crate::run::state::{self, Folder};
+
+/// End a lab and leave nothing behind.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// End all labs, and sweep the folders of dead ones.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Runs the verb.
+pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
+    let folders = match name {
+        _ if arguments.all => state::folders()?,
+        // A dead lab's folder can be named, too: `down` sweeps it.
+        Some(name) => match state::folders()?.into_iter().find(|folder| folder.name() == name) {
+            Some(folder) => vec![folder],
+            None => vec![state::choose(Some(name))?],
+        },
+        None => vec![state::choose(None)?],
+    };
+    for folder in folders {
+        end(&folder)?;
+        output::print(&format!("lab {} is down\n", folder.name()))?;
+    }
+    Ok(0)
+}
+
+/// Ends the lab, waits until its last process is gone, and removes its folder.
+pub fn end(folder: &Folder) -> Result<()> {
+    if folder.lives() {
+        // A lab that dies before it answers is a lab that ended.
+        if let Ok(mut client) = Client::connect(folder) {
+            let answer = client.send(&Request::Down).and_then(|()| client.answer());
+            if let Ok(Some(answer)) = answer
+                && answer != Answer::Ending
+            {
+                anyhow::bail!("lab `{}` answered {answer:?} when it was told to end", folder.name());
+            }
+        }
+    }
+    folder.remove_when_dead().with_context(|| format!("ending lab `{}`", folder.name()))
+}

@@ -1,0 +1,119 @@
+//! `vpclab exec`: a command in a guest, and the drops that it met when it failed.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::{NotTheCommand, output};
+use crate::host::{self, GuestCommand, Namespaces};
+use crate::run::client::Client;
+use crate::run::protocol::{Answer, Request};
+use crate::run::state::{self, Folder};
+
+/// Run a command in a guest; its exit status is ours.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab exec app -- curl -s https://example-bucket.s3.us-east-1.amazonaws.com/hello.txt
+  vpclab exec consumer/app -- dig +short sqs.us-east-1.amazonaws.com
+  vpclab exec app -- bash
+
+Standard streams, signals and the exit status pass through. 125 is vpclab's own failure, 126 a command that can't be
+executed, 127 one that doesn't exist. The host's AWS_* and proxy variables and ~/.aws are hidden from the command. When
+it fails, the packets that the lab dropped meanwhile are listed on stderr.")]
+pub struct Arguments {
+    /// [STACK/]NAME: logical id, Name tag or instance id.
+    guest: String,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// Runs the verb.
+pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
+    let folder = state::choose(name).map_err(NotTheCommand)?;
+    Ok(enter(&folder, &arguments.guest, &arguments.command).map_err(NotTheCommand)?)
+}
+
+/// Runs a command in a guest and, when it fails, prints the drops that it met.
+pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
+    let mut client = Client::connect(folder)?;
+    let Answer::Entered { guest, environment, drops_seen } = client.call(&Request::Enter { guest: guest.into() })?
+    else {
+        bail!("the lab did not hand out the guest's namespaces");
+    };
+    let namespaces = Namespaces::from_fds(client.take_descriptors())?;
+    drop(client);
+    let (program, arguments) = command.split_first().expect("clap requires a command");
+    let status = host::run_in(
+        &namespaces,
+        &GuestCommand {
+            program: program.into(),
+            args: arguments.iter().map(OsString::from).collect(),
+            env: command_environment(std::env::vars_os(), &environment),
+            clear_env: true,
+            ..GuestCommand::default()
+        },
+    )?;
+    if status != 0 {
+        print_drops(folder, &guest, drops_seen);
+    }
+    Ok(u8::try_from(status).unwrap_or(1))
+}
+
+/// The caller's environment without what would lead the command out of the lab, and with the lab's own variables.
+fn command_environment(
+    inherited: impl Iterator<Item = (OsString, OsString)>,
+    ours: &[(String, String)],
+) -> Vec<(OsString, OsString)> {
+    let mut environment: BTreeMap<OsString, OsString> =
+        inherited.filter(|(name, _)| !is_hidden(&name.to_string_lossy())).collect();
+    environment.extend(ours.iter().map(|(name, value)| (name.into(), value.into())));
+    environment.into_iter().collect()
+}
+
+/// Variables of the host that would send a client elsewhere or with other credentials.
+fn is_hidden(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    upper.starts_with("AWS_")
+        || matches!(
+            upper.as_str(),
+            "HTTP_PROXY" | "HTTPS_PROXY" | "ALL_PROXY" | "FTP_PROXY" | "NO_PROXY" | "CURL_CA_BUNDLE" | "SSL_CERT_DIR"
+        )
+}
+
+/// The drops between two moments; the command failed already, so what goes wrong here is only said.
+fn print_drops(folder: &Folder, guest: &str, since: u64) {
+    let request = Request::Drops { guest: Some(guest.into()), since, follow: false };
+    let listed = Client::connect(folder).and_then(|mut client| {
+        client.send(&request)?;
+        let mut first = true;
+        while let Some(Answer::Drop(drop)) = client.answer()? {
+            if std::mem::take(&mut first) {
+                eprintln!("vpclab: packets of {guest} that the lab dropped meanwhile:");
+            }
+            eprint!("  {}", output::drop_line(&drop));
+        }
+        Ok(())
+    });
+    if let Err(error) = listed {
+        eprintln!("vpclab: the lab did not say what it dropped: {error:#}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_way_out_is_hidden_and_ours_wins() {
+        let inherited = [("PATH", "/bin"), ("AWS_PROFILE", "prod"), ("https_proxy", "http://p"), ("AWS_REGION", "x")];
+        let inherited = inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let environment = command_environment(inherited, &[("AWS_REGION".into(), "eu-west-1".into())]);
+        let expected: Vec<(OsString, OsString)> =
+            vec![("AWS_REGION".into(), "eu-west-1".into()), ("PATH".into(), "/bin".into())];
+        assert_eq!(environment, expected);
+    }
+}

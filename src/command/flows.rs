@@ -1,0 +1,58 @@
+//! `vpclab flows`: who talks to whom now.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::output;
+use crate::run::client::Client;
+use crate::run::protocol::{Answer, FlowLine, Request};
+use crate::run::state;
+
+/// Show the flows that the lab tracks.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Only flows of this guest.
+    guest: Option<String>,
+    /// One JSON document per line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
+    let mut client = Client::connect(&state::choose(name)?)?;
+    client.send(&Request::Flows { guest: arguments.guest })?;
+    let mut flows: Vec<FlowLine> = Vec::new();
+    loop {
+        match client.expect()? {
+            Answer::Flow(flow) => flows.push(flow),
+            Answer::End => break,
+            other => bail!("the lab answered {other:?} instead of a flow"),
+        }
+    }
+    if arguments.json {
+        for flow in &flows {
+            output::print(&(serde_json::to_string(flow)? + "\n"))?;
+        }
+        return Ok(0);
+    }
+    if flows.is_empty() {
+        output::print("no flows\n")?;
+        return Ok(0);
+    }
+    let rows: Vec<Vec<String>> = flows
+        .iter()
+        .map(|flow| {
+            vec![
+                flow.flow.clone(),
+                flow.far_side.clone(),
+                flow.state.clone(),
+                flow.frames.to_string(),
+                flow.bytes.to_string(),
+                format!("{:.1}s", flow.idle_ms as f64 / 1000.0),
+            ]
+        })
+        .collect();
+    output::print(&output::table(&["FLOW", "FAR SIDE SEES", "STATE", "FRAMES", "BYTES", "IDLE"], &rows))?;
+    Ok(0)
+}

@@ -1,0 +1,156 @@
+//! How results look: aligned tables on a terminal, the same as plain text in a pipe, and progress on a terminal only.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::run::protocol::{DropLine, Summary};
+
+/// Prints to stdout, and fails instead of panicking when the reader is gone.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("writing the result")
+}
+
+/// One JSON document on stdout.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print(&(serde_json::to_string_pretty(value).context("writing JSON")? + "\n"))
+}
+
+/// Rows under headings, columns as wide as their widest entry; indented by two.
+pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
+    for row in rows {
+        for (width, entry) in widths.iter_mut().zip(row) {
+            *width = (*width).max(entry.chars().count());
+        }
+    }
+    let mut text = String::new();
+    let mut line = |entries: &mut dyn Iterator<Item = &str>| {
+        let mut row = String::from("  ");
+        for (entry, width) in entries.zip(&widths) {
+            let _ = write!(row, "{entry:<width$}  ");
+        }
+        text.push_str(row.trim_end());
+        text.push('\n');
+    };
+    line(&mut headings.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+    text
+}
+
+/// What stands, as `up` prints it.
+pub fn summary(summary: &Summary) -> String {
+    let mut text = format!("lab {} is up\n", summary.lab);
+    let guests: Vec<Vec<String>> = summary
+        .guests
+        .iter()
+        .map(|guest| {
+            let addresses: Vec<String> = guest.private_ip_addresses.iter().map(ToString::to_string).collect();
+            vec![
+                guest.guest.clone(),
+                addresses.join(","),
+                format!("{} {}", guest.subnet, guest.subnet_cidr),
+                guest.vpc.clone(),
+                guest.account.clone(),
+                guest.instance_id.clone(),
+            ]
+        })
+        .collect();
+    if !guests.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["GUEST", "PRIVATE IP", "SUBNET", "VPC", "ACCOUNT", "INSTANCE"], &guests));
+    }
+    let endpoints: Vec<Vec<String>> = summary
+        .endpoints
+        .iter()
+        .map(|endpoint| {
+            vec![
+                endpoint.name.clone(),
+                endpoint.vpc_endpoint_type.clone(),
+                endpoint.service_name.clone(),
+                endpoint.state.clone(),
+                endpoint.vpc_endpoint_id.clone(),
+            ]
+        })
+        .collect();
+    if !endpoints.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&["ENDPOINT", "TYPE", "SERVICE", "STATE", "ID"], &endpoints));
+        for endpoint in &summary.endpoints {
+            for name in &endpoint.dns_names {
+                let _ = writeln!(text, "  {}: {name}", endpoint.name);
+            }
+        }
+    }
+    if !summary.notices.is_empty() {
+        text.push('\n');
+        for notice in &summary.notices {
+            let _ = writeln!(text, "  note: {notice}");
+        }
+    }
+    text
+}
+
+/// A drop as `drops` and `exec` print it: flow, reason, object, file:line.
+pub fn drop_line(drop: &DropLine) -> String {
+    let source = drop.source.as_ref().map(|source| format!(" at {source}")).unwrap_or_default();
+    format!("{}  {}  by {}{source}\n    {}\n", drop.packet, drop.reason, drop.object, drop.sentence)
+}
+
+/// Steps of a start: a bar on a terminal, one line per step elsewhere, always on stderr.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    last: String,
+}
+
+impl Progress {
+    /// Nothing is shown before the first step.
+    pub fn new() -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}");
+            let bar = ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { bar, last: String::new() }
+    }
+
+    /// A step, and how far it is.
+    pub fn step(&mut self, step: &str, done: usize, total: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+                bar.set_message(step.to_string());
+            }
+            None if self.last != step => eprintln!("{step} …"),
+            None => {}
+        }
+        self.last = step.into();
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_entry() {
+        let rows = vec![vec!["app".into(), "10.0.1.10".into()], vec!["provider".into(), "-".into()]];
+        assert_eq!(table(&["GUEST", "IP"], &rows), "  GUEST     IP\n  app       10.0.1.10\n  provider  -\n");
+    }
+}

@@ -1,0 +1,131 @@
+//! `vpclab trace`: the path of a packet, hop by hop, with what decided.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::output;
+use crate::run::BadInput;
+use crate::run::client::Client;
+use crate::run::protocol::{Answer, Request, TraceReport};
+use crate::run::state;
+
+/// Show the path of a packet hop by hop; ends with 0 when it is delivered, 1 when it is dropped or denied.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab trace app s3.us-east-1.amazonaws.com:443
+  vpclab trace app https://example-bucket.s3.us-east-1.amazonaws.com/hello.txt
+  vpclab trace app 10.0.2.7 --proto icmp
+  vpclab trace app s3://example-bucket/hello.txt --json | jq .ExplanationCode")]
+pub struct Arguments {
+    /// Who sends.
+    guest: String,
+    /// HOST[:PORT], an http(s) URL or s3://BUCKET/KEY.
+    destination: String,
+    /// The packet's protocol.
+    #[arg(long, value_enum, default_value_t = Protocol::Tcp)]
+    proto: Protocol,
+    /// One JSON document in the spirit of NetworkInsightsAnalysis.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Protocol {
+    Tcp,
+    Udp,
+    Icmp,
+}
+
+/// Runs the verb.
+pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
+    let (host, port) = destination(&arguments.destination)?;
+    let protocol = match arguments.proto {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Icmp => "icmp",
+    };
+    let request = Request::Trace { guest: arguments.guest, host, port, protocol: protocol.into() };
+    let Answer::Trace(report) = Client::connect(&state::choose(name)?)?.call(&request)? else {
+        bail!("the lab did not answer with a path");
+    };
+    if arguments.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&text(&report))?;
+    }
+    Ok(u8::from(report.verdict != "delivered"))
+}
+
+/// Host and port of what the user wrote; S3 objects are asked for at their bucket's own name.
+fn destination(text: &str) -> Result<(String, Option<u16>)> {
+    let malformed =
+        || BadInput(format!("`{text}` is no destination: write HOST, HOST:PORT, https://HOST/PATH or s3://BUCKET/KEY"));
+    let (rest, usual) = match text.split_once("://") {
+        Some(("https", rest)) => (rest, Some(443)),
+        Some(("http", rest)) => (rest, Some(80)),
+        Some(("s3", rest)) => {
+            let bucket = rest.split('/').next().filter(|bucket| !bucket.is_empty()).ok_or_else(malformed)?;
+            return Ok((format!("{bucket}.s3.amazonaws.com"), Some(443)));
+        }
+        Some(_) => return Err(malformed().into()),
+        None => (text, None),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().map_err(|_| malformed())?)),
+        None => (authority, usual),
+    };
+    if host.is_empty() {
+        return Err(malformed().into());
+    }
+    Ok((host.into(), port))
+}
+
+/// The path for people.
+pub fn text(report: &TraceReport) -> String {
+    let question = &report.question;
+    let resolved: Vec<String> = question.resolved.iter().map(ToString::to_string).collect();
+    let resolved = if resolved.is_empty() { String::new() } else { format!(" ({})", resolved.join(", ")) };
+    let mut text = format!("{} > {}{resolved} {}\n", question.source, question.destination, question.protocol);
+    let width = report.hops.iter().map(|hop| hop.name.chars().count()).max().unwrap_or(0);
+    for (number, hop) in report.hops.iter().enumerate() {
+        let _ = write!(text, "{:3}  {:<width$}  {}", number + 1, hop.name, hop.id);
+        if let Some(source) = &hop.source {
+            let _ = write!(text, "  {source}");
+        }
+        let _ = write!(text, "\n     {}\n     {}\n", hop.decision, hop.packet);
+    }
+    let _ = write!(text, "{}", report.verdict);
+    if let Some(code) = &report.explanation_code {
+        let _ = write!(text, ": {code}");
+    }
+    if let Some(explanation) = &report.explanation {
+        let _ = write!(text, ": {explanation}");
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations() {
+        for (text, host, port) in [
+            ("10.0.0.7", "10.0.0.7", None),
+            ("10.0.0.7:80", "10.0.0.7", Some(80)),
+            ("https://b.s3.us-east-1.amazonaws.com/k?x=1", "b.s3.us-east-1.amazonaws.com", Some(443)),
+            ("http://h:8080/", "h", Some(8080)),
+            ("s3://b/k/l", "b.s3.amazonaws.com", Some(443)),
+        ] {
+            assert_eq!(destination(text).unwrap(), (host.to_string(), port), "{text}");
+        }
+        for text in ["", ":80", "h:x", "h:99999", "ftp://h", "s3:///k"] {
+            assert!(destination(text).unwrap_err().is::<BadInput>(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `vpclab up`: starts a lab and waits until it stands.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::input::Input;
+use super::output::{self, Progress};
+use crate::run::launch::{self, Started};
+use crate::run::state::Folder;
+
+/// Start a lab and wait until it is ready.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab up examples/first.yaml
+  vpclab up examples/private-service/lab.yaml --name private
+  vpclab up cdk.out --param AppStack.Size=2
+  vpclab up first.yaml --seed example-bucket=./files --account 111122223333 --region eu-west-1")]
+pub struct Arguments {
+    #[command(flatten)]
+    input: Input,
+    /// Print what stands as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
+    let folder = Folder::of(&name.map_or_else(|| arguments.input.lab_name(), Into::into))?;
+    let started = start(&arguments.input, &folder, false)?;
+    if arguments.json {
+        output::print_json(&started.summary)?;
+    } else {
+        output::print(&output::summary(&started.summary))?;
+    }
+    Ok(0)
+}
+
+/// Starts the lab with progress on stderr.
+pub fn start(input: &Input, folder: &Folder, for_life: bool) -> Result<Started> {
+    let definition = input.definition()?;
+    let mut progress = Progress::new();
+    let started =
+        launch::start(folder, &definition, for_life, &mut |step, done, total| progress.step(step, done, total));
+    progress.finish();
+    started
+}

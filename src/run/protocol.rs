@@ -1,0 +1,280 @@
+//! What is said on the control socket: one JSON document per line, both ways.
+//!
+//! A connection carries one [`Request`] and its answers; the lab closes it after the last one. Two requests keep it
+//! open: [`Request::Ready`] (a lease) and whatever follows. The namespaces of a guest travel as file descriptors
+//! (SCM_RIGHTS) beside the [`Answer::Entered`] line; a capture turns into plain pcapng bytes after [`Answer::Capturing`].
+//!
+//! Both sides are the same binary, so there is no versioning: the lab refuses what it can't read.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// What the command line asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Say how the start goes, then [`Answer::Ready`]. Closing the connection before that ends the lab.
+    Ready {
+        /// Closing the connection later ends the lab, too: `run` and `demo` hold such a lease.
+        for_life: bool,
+    },
+    /// The namespaces of a guest and the environment of commands in it.
+    Enter {
+        /// As the user named it.
+        guest: String,
+    },
+    /// AWS's Describe shapes of everything.
+    Status,
+    /// The path of a packet.
+    Trace {
+        /// Who would send.
+        guest: String,
+        /// Host or address, already taken out of a URL.
+        host: String,
+        /// Port, where the protocol has ports.
+        port: Option<u16>,
+        /// `tcp`, `udp` or `icmp`.
+        protocol: String,
+    },
+    /// Dropped packets after sequence number `since`.
+    Drops {
+        /// Only what this guest sent or should have received.
+        guest: Option<String>,
+        /// 0 for all that are remembered.
+        since: u64,
+        /// Go on until the connection closes.
+        follow: bool,
+    },
+    /// Flows that are known now.
+    Flows {
+        /// Only those of this guest.
+        guest: Option<String>,
+    },
+    /// Frames of a guest's network interfaces as pcapng.
+    Capture {
+        /// Whose.
+        guest: String,
+        /// `host ADDRESS`, `port NUMBER`, `tcp`, `udp`, `icmp`, `arp`, joined by `and`.
+        filter: String,
+        /// End after so many frames.
+        count: Option<u64>,
+    },
+    /// End.
+    Down,
+}
+
+/// What the lab says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// A step of the start.
+    Progress {
+        /// What is being done.
+        step: String,
+        /// How much of it is done.
+        done: usize,
+        /// Of how much.
+        total: usize,
+    },
+    /// The lab stands.
+    Ready(Summary),
+    /// Namespaces came beside this line.
+    Entered {
+        /// The guest's unique name.
+        guest: String,
+        /// Variables of commands in it.
+        environment: Vec<(String, String)>,
+        /// Sequence number of the newest drop.
+        drops_seen: u64,
+    },
+    /// Of [`Request::Status`].
+    Status(serde_json::Value),
+    /// Of [`Request::Trace`].
+    Trace(TraceReport),
+    /// One dropped packet.
+    Drop(DropLine),
+    /// One flow.
+    Flow(FlowLine),
+    /// From here on the connection carries pcapng bytes.
+    Capturing,
+    /// The list is complete.
+    End,
+    /// The lab ends now.
+    Ending,
+    /// It can't be done.
+    Refused {
+        /// What, where, what to do.
+        message: String,
+        /// Who can mend it.
+        fault: Fault,
+    },
+}
+
+/// Who can mend what was refused; decides the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// The user, by asking differently: 2.
+    Input,
+    /// Whoever sets up this machine: 3.
+    Machine,
+    /// Nobody foresaw it: 1.
+    Lab,
+}
+
+/// What `up` prints when the lab stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The lab's name.
+    pub lab: String,
+    /// Guests by name.
+    pub guests: Vec<GuestSummary>,
+    /// VPC endpoints.
+    pub endpoints: Vec<EndpointSummary>,
+    /// What was ignored, parsed but not enforced, or went wrong without ending the lab.
+    pub notices: Vec<String>,
+}
+
+/// A guest in one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "members carry AWS's names")]
+pub struct GuestSummary {
+    pub guest: String,
+    pub instance_id: String,
+    pub account: String,
+    pub private_ip_addresses: Vec<Ipv4Addr>,
+    pub subnet: String,
+    pub subnet_cidr: String,
+    pub vpc: String,
+}
+
+/// An endpoint in a few lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "members carry AWS's names")]
+pub struct EndpointSummary {
+    pub name: String,
+    pub vpc_endpoint_id: String,
+    pub vpc_endpoint_type: String,
+    pub service_name: String,
+    pub state: String,
+    pub dns_names: Vec<String>,
+    pub private_ip_addresses: Vec<Ipv4Addr>,
+}
+
+/// The path of a packet, hop by hop; `trace --json` prints it as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TraceReport {
+    /// The packet arrives.
+    pub network_path_found: bool,
+    /// `delivered`, `dropped` or `denied`.
+    pub verdict: String,
+    /// Why not.
+    pub explanation_code: Option<String>,
+    /// The same as a sentence.
+    pub explanation: Option<String>,
+    /// What was asked, and how its name was resolved.
+    pub question: TraceQuestion,
+    /// In the order in which the packet meets them.
+    pub hops: Vec<TraceHop>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct TraceQuestion {
+    pub source: String,
+    pub destination: String,
+    pub protocol: String,
+    pub resolved: Vec<Ipv4Addr>,
+}
+
+/// One object that looked at the packet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TraceHop {
+    /// AWS id or ARN, or what a route is called.
+    pub id: String,
+    /// The name that people gave it.
+    pub name: String,
+    /// What it decided.
+    pub decision: String,
+    /// The packet as it left the hop, in the text notation's words.
+    pub packet: String,
+    /// `file:line` of what decided.
+    pub source: Option<String>,
+}
+
+/// A dropped packet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropLine {
+    /// Grows by one with each drop of the lab.
+    pub sequence: u64,
+    /// Milliseconds since the lab's start.
+    pub at_ms: u64,
+    /// Whose link it came from.
+    pub guest: String,
+    /// The packet, in text notation.
+    pub packet: String,
+    /// The named reason.
+    pub reason: String,
+    /// The same as a sentence.
+    pub sentence: String,
+    /// The object that decided: id and name.
+    pub object: String,
+    /// Where that object is written.
+    pub source: Option<String>,
+}
+
+/// A flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowLine {
+    /// Who opened it.
+    pub guest: String,
+    /// As its opener sees it, in text notation.
+    pub flow: String,
+    /// As the far side sees it.
+    pub far_side: String,
+    /// Frames, both directions.
+    pub frames: u64,
+    /// Bytes, both directions.
+    pub bytes: u64,
+    /// Where it stands.
+    pub state: String,
+    /// Milliseconds since the last frame.
+    pub idle_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line() {
+        let refused = Answer::Refused { message: "first\nsecond".into(), fault: Fault::Input };
+        let line = serde_json::to_string(&refused).unwrap();
+        assert!(!line.contains('\n'));
+        assert_eq!(serde_json::from_str::<Answer>(&line).unwrap(), refused);
+    }
+
+    #[test]
+    fn trace_reports_print_in_the_promised_shape() {
+        let report = TraceReport {
+            network_path_found: false,
+            verdict: "dropped".into(),
+            explanation_code: Some("NO_ROUTE_TO_DESTINATION".into()),
+            explanation: None,
+            question: TraceQuestion {
+                source: "app".into(),
+                destination: "192.0.2.1".into(),
+                protocol: "tcp".into(),
+                resolved: vec![],
+            },
+            hops: vec![],
+        };
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["NetworkPathFound"], false);
+        assert_eq!(json["Verdict"], "dropped");
+        assert_eq!(json["ExplanationCode"], "NO_ROUTE_TO_DESTINATION");
+        assert!(json["Hops"].as_array().unwrap().is_empty());
+    }
+}

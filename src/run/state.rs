@@ -1,0 +1,402 @@
+//! The state folder: one folder per lab, and the lock that says whether the lab lives.
+//!
+//! **Purpose.** Everything that a lab leaves on disk is below one folder, so that "nothing is left" can be checked and
+//! a dead lab can be swept away.
+//!
+//! **Identity.** A lab's name is its folder's name below the root: `$VPCLAB_STATE`, else `$XDG_STATE_HOME/vpclab`, else
+//! `~/.local/state/vpclab`.
+//!
+//! **Life.** `up` creates the folder and takes an exclusive `flock` on `lock` in it; the lab process inherits that open
+//! file and keeps it until its last process is gone. The kernel drops the lock with the last descriptor, so a free lock
+//! means a dead lab, however it died. A dead lab's folder is stale: the next `up` of that name, and any `down`, sweeps it.
+//!
+//! **Limits.** Names have at most 40 characters. A unix socket's path has at most 107 bytes; sockets are therefore bound
+//! and reached through `/proc/self/fd/N/control.sock`, whatever the length of the folder's path.
+//!
+//! **Not done.** No file says "running": a flag in a file outlives the process that wrote it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::BadInput;
+
+const LONGEST_NAME: usize = 40;
+
+/// Where the folders of all labs are.
+pub fn root() -> Result<PathBuf> {
+    let from = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let path = if let Some(path) = from("VPCLAB_STATE") {
+        path
+    } else if let Some(path) = from("XDG_STATE_HOME") {
+        path.join("vpclab")
+    } else if let Some(home) = from("HOME") {
+        home.join(".local/state/vpclab")
+    } else {
+        return Err(
+            BadInput("there is no place for the lab's state: set VPCLAB_STATE to a folder, or HOME".into()).into()
+        );
+    };
+    std::path::absolute(&path).with_context(|| format!("the state folder `{}`", path.display()))
+}
+
+/// Turns any text (a file's stem, a folder's name) into a lab name.
+pub fn name_from(text: &str) -> String {
+    let mut name: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(LONGEST_NAME)
+        .collect();
+    while name.ends_with('-') {
+        name.pop();
+    }
+    let name = name.trim_start_matches('-');
+    if name.is_empty() { "lab".into() } else { name.into() }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fits = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.starts_with(['.', '-'])
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    if fits {
+        return Ok(());
+    }
+    Err(BadInput(format!(
+        "`{name}` can't be a lab's name: use up to {LONGEST_NAME} letters, digits, `-`, `_` and `.`, and start with a letter \
+         or digit"
+    ))
+    .into())
+}
+
+/// The folder of one lab, whether it lives or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    name: String,
+    path: PathBuf,
+}
+
+/// Holds a lab's folder; whoever has a copy of this open file keeps the lab's name taken.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Lock {
+    /// The open file, to hand to the lab process.
+    pub fn into_file(self) -> File {
+        self.0
+    }
+}
+
+impl Folder {
+    /// The folder of the lab of this name; nothing is created.
+    pub fn of(name: &str) -> Result<Self> {
+        check_name(name)?;
+        Ok(Self { name: name.into(), path: root()?.join(name) })
+    }
+
+    /// The folder at this path, as the lab process is told.
+    pub fn at(path: &Path) -> Result<Self> {
+        let name = path.file_name().and_then(|name| name.to_str()).context("a lab's folder has a name")?;
+        check_name(name)?;
+        Ok(Self { name: name.into(), path: path.into() })
+    }
+
+    /// The lab's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The lab's log.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// What the lab was started with.
+    pub fn definition(&self) -> PathBuf {
+        self.path.join("lab.json")
+    }
+
+    /// Why the lab ended, when it did not end as it was told to.
+    pub fn last_words(&self) -> PathBuf {
+        self.path.join("last-words")
+    }
+
+    /// Creates the folder, swept of whatever a dead lab left, and locks it. `None` when a lab of this name lives.
+    pub fn claim(&self) -> Result<Option<Lock>> {
+        loop {
+            fs::create_dir_all(&self.path)
+                .with_context(|| format!("creating the lab's folder `{}`", self.path.display()))?;
+            fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
+                .with_context(|| format!("making `{}` private", self.path.display()))?;
+            match self.try_lock()? {
+                Attempt::Free(lock) => {
+                    self.sweep()?;
+                    return Ok(Some(lock));
+                }
+                Attempt::Held => return Ok(None),
+                Attempt::Gone => continue, // removed between the two steps: once more
+            }
+        }
+    }
+
+    /// Whether a lab lives in it.
+    pub fn lives(&self) -> bool {
+        matches!(self.try_lock_existing(), Ok(Attempt::Held))
+    }
+
+    /// Waits until the lab's last process is gone, then removes the folder.
+    pub fn remove_when_dead(&self) -> Result<()> {
+        let lock = match OpenOptions::new().read(true).open(self.path.join("lock")) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.remove(),
+            Err(error) => return Err(error).with_context(|| format!("opening the lock of lab `{}`", self.name)),
+        };
+        lock.lock().with_context(|| format!("waiting for the end of lab `{}`", self.name))?;
+        self.remove()
+    }
+
+    /// Removes the folder with everything in it.
+    pub fn remove(&self) -> Result<()> {
+        remove_tree(&self.path).with_context(|| format!("removing the lab's folder `{}`", self.path.display()))
+    }
+
+    /// Binds the control socket.
+    pub fn listen(&self) -> Result<UnixListener> {
+        let (folder, path) = self.short_socket_path()?;
+        let listener =
+            UnixListener::bind(&path).with_context(|| format!("binding the control socket of lab `{}`", self.name));
+        drop(folder);
+        listener
+    }
+
+    /// Connects to the control socket.
+    pub fn connect(&self) -> io::Result<UnixStream> {
+        let (folder, path) = self.short_socket_path().map_err(io::Error::other)?;
+        let stream = UnixStream::connect(path);
+        drop(folder);
+        stream
+    }
+
+    /// A path to the socket that is short whatever the folder's own length; valid while the file is open.
+    fn short_socket_path(&self) -> Result<(File, PathBuf)> {
+        let folder = OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::fcntl::OFlag::O_PATH.bits() | nix::fcntl::OFlag::O_DIRECTORY.bits())
+            .open(&self.path)
+            .with_context(|| format!("opening the lab's folder `{}`", self.path.display()))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/control.sock", folder.as_raw_fd()));
+        Ok((folder, path))
+    }
+
+    fn try_lock(&self) -> Result<Attempt> {
+        let path = self.path.join("lock");
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        match opened {
+            Ok(file) => self.attempt(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Attempt::Gone),
+            Err(error) => Err(error).with_context(|| format!("opening `{}`", path.display())),
+        }
+    }
+
+    fn try_lock_existing(&self) -> Result<Attempt> {
+        match OpenOptions::new().read(true).open(self.path.join("lock")) {
+            Ok(file) => self.attempt(file),
+            Err(_) => Ok(Attempt::Gone),
+        }
+    }
+
+    /// Locks the open file, and makes sure that it is still the one that the path names.
+    fn attempt(&self, file: File) -> Result<Attempt> {
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::Held),
+            Err(TryLockError::Error(error)) => return Err(error).context("locking the lab's folder"),
+        }
+        let ours = file.metadata().context("reading the lock's metadata")?;
+        match fs::metadata(self.path.join("lock")) {
+            Ok(named) if named.ino() == ours.ino() && named.dev() == ours.dev() => Ok(Attempt::Free(Lock(file))),
+            _ => Ok(Attempt::Gone),
+        }
+    }
+
+    /// Removes what is in the folder, except the lock.
+    fn sweep(&self) -> Result<()> {
+        let entries = fs::read_dir(&self.path).with_context(|| format!("reading `{}`", self.path.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name() != "lock" {
+                remove_tree(&entry.path())
+                    .with_context(|| format!("removing `{}`, which a dead lab left", entry.path().display()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Attempt {
+    Free(Lock),
+    Held,
+    Gone,
+}
+
+/// Removes a file or a tree. Folders without permission bits (overlayfs leaves such) get them first.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !metadata.is_dir() {
+        return fs::remove_file(path);
+    }
+    if metadata.permissions().mode() & 0o700 != 0o700 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    for entry in fs::read_dir(path)? {
+        remove_tree(&entry?.path())?;
+    }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// All folders below the root, sorted by name.
+pub fn folders() -> Result<Vec<Folder>> {
+    let root = root()?;
+    let entries = match fs::read_dir(&root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("reading `{}`", root.display())),
+    };
+    let mut found: Vec<Folder> = entries
+        .filter_map(|entry| Folder::at(&entry.ok()?.path()).ok())
+        .filter(|folder| folder.path.join("lock").exists())
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// The lab that is meant: the named one, or the only one that lives.
+pub fn choose(name: Option<&str>) -> Result<Folder> {
+    let living: Vec<Folder> = folders()?.into_iter().filter(Folder::lives).collect();
+    if let Some(name) = name {
+        let folder = Folder::of(name)?;
+        if living.contains(&folder) {
+            return Ok(folder);
+        }
+        return Err(BadInput(not_running(&folder, &living)).into());
+    }
+    match living.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(BadInput(none_running()?).into()),
+        several => {
+            Err(BadInput(format!("several labs are running ({}): choose one with --name", names(several))).into())
+        }
+    }
+}
+
+fn names(folders: &[Folder]) -> String {
+    folders.iter().map(|folder| format!("`{}`", folder.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn not_running(folder: &Folder, living: &[Folder]) -> String {
+    let running = match living {
+        [] => "no lab is running".to_string(),
+        several => format!("running: {}", names(several)),
+    };
+    match fs::read_to_string(folder.last_words()) {
+        Ok(words) => format!(
+            "lab `{}` is not running any more: {}\n  its log: {}",
+            folder.name,
+            words.trim(),
+            folder.log().display()
+        ),
+        Err(_) => format!(
+            "there is no lab named `{}` ({running}); start it with `vpclab up FILE --name {}`",
+            folder.name, folder.name
+        ),
+    }
+}
+
+fn none_running() -> Result<String> {
+    let mut text = "no lab is running; start one with `vpclab up FILE`".to_string();
+    for folder in folders()? {
+        if let Ok(words) = fs::read_to_string(folder.last_words()) {
+            text.push_str(&format!(
+                "\n  lab `{}` ended: {}\n  its log: {}",
+                folder.name,
+                words.trim(),
+                folder.log().display()
+            ));
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(root: &Path, name: &str) -> Folder {
+        Folder { name: name.into(), path: root.join(name) }
+    }
+
+    #[test]
+    fn a_name_is_taken_while_any_copy_of_the_lock_is_open() {
+        let root = tempfile::tempdir().unwrap();
+        let lab = folder(root.path(), "one");
+        let lock = lab.claim().unwrap().expect("free at first");
+        let copy = lock.0.try_clone().unwrap();
+        assert!(lab.lives());
+        assert!(lab.claim().unwrap().is_none());
+        drop(lock);
+        assert!(lab.lives(), "a copy in another process keeps it");
+        drop(copy);
+        assert!(!lab.lives());
+    }
+
+    #[test]
+    fn what_a_dead_lab_left_is_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let lab = folder(root.path(), "one");
+        drop(lab.claim().unwrap().unwrap());
+        let work = lab.path().join("guests/app/work/work");
+        fs::create_dir_all(&work).unwrap();
+        fs::set_permissions(&work, fs::Permissions::from_mode(0o000)).unwrap();
+        fs::write(lab.log(), "old").unwrap();
+        let _lock = lab.claim().unwrap().expect("stale, so free");
+        let left: Vec<_> = fs::read_dir(lab.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["lock"]);
+    }
+
+    #[test]
+    fn a_socket_works_below_a_path_that_is_too_long_for_one() {
+        let root = tempfile::tempdir().unwrap();
+        let lab = folder(&root.path().join("x".repeat(120)), "one");
+        let _lock = lab.claim().unwrap().unwrap();
+        let listener = lab.listen().unwrap();
+        let _client = lab.connect().unwrap();
+        listener.accept().unwrap();
+    }
+
+    #[test]
+    fn names_are_made_from_any_text_and_checked() {
+        assert_eq!(name_from("My Stack.v2"), "my-stack-v2");
+        assert_eq!(name_from("--"), "lab");
+        assert!(Folder::of("..").is_err());
+        assert!(Folder::of("a/b").is_err());
+        assert!(Folder::of(&"x".repeat(41)).is_err());
+        check_name(&name_from(&"é".repeat(60))).unwrap();
+    }
+}
