@@ -105,6 +105,12 @@ impl World {
         SubnetAddresses { block: subnet.cidr_block, taken }
     }
 
+    /// How many addresses of a subnet are neither reserved nor taken.
+    pub(super) fn available_address_count(&self, subnet: &Subnet) -> usize {
+        let all = 1usize << (32 - subnet.cidr_block.prefix_len());
+        all - reserved_addresses(subnet.cidr_block).len() - self.subnet_addresses(subnet).taken.len()
+    }
+
     /// The next `count` addresses of the pool that nobody has.
     pub(super) fn free_public_addresses(&self, count: usize) -> Result<Vec<Ipv4Addr>, Refusal> {
         let taken: BTreeSet<Ipv4Addr> =

@@ -53,16 +53,8 @@ pub(super) fn for_request(request: &Request, prefix: &str, taken: impl Fn(&str) 
     first_free(|attempt| derived(prefix, &request_parts(request, &attempt)), taken)
 }
 
-/// The digest of the object of that kind which `request` makes, for ids of other forms than [`derived`]'s.
-pub(super) fn digest_for_request(request: &Request, kind: &str, attempt: u32) -> Digest {
-    let attempt = attempt.to_string();
-    let mut parts = vec![kind];
-    parts.extend(request_parts(request, &attempt));
-    Digest::of(&parts)
-}
-
 /// The first candidate that is not taken.
-pub(super) fn first_free(candidate: impl Fn(String) -> String, taken: impl Fn(&str) -> bool) -> String {
+fn first_free(candidate: impl Fn(String) -> String, taken: impl Fn(&str) -> bool) -> String {
     (0u32..)
         .map(|attempt| candidate(attempt.to_string()))
         .find(|id| !taken(id))
@@ -87,9 +79,20 @@ pub(super) fn is_well_formed(prefix: &str, id: &str) -> bool {
 }
 
 /// A name as CloudFormation makes it for a resource without one: `STACK-LOGICALID-RANDOM`, cut to `longest`.
-pub(super) fn generated_name(request: &Request, kind: &str, longest: usize, attempt: u32) -> String {
+pub(super) fn free_generated_name(
+    request: &Request,
+    kind: &str,
+    longest: usize,
+    taken: impl Fn(&str) -> bool,
+) -> String {
+    first_free(|attempt| generated_name(request, kind, longest, &attempt), taken)
+}
+
+fn generated_name(request: &Request, kind: &str, longest: usize, attempt: &str) -> String {
     const RANDOM: usize = 12;
-    let random = digest_for_request(request, kind, attempt).alphanumerics(RANDOM);
+    let mut digested = vec![kind];
+    digested.extend(request_parts(request, attempt));
+    let random = Digest::of(&digested).alphanumerics(RANDOM);
     let parts: Vec<&str> = [request.stack.as_deref(), request.logical_id.as_deref()].into_iter().flatten().collect();
     let room = longest.saturating_sub(RANDOM + parts.len());
     let each = room.checked_div(parts.len()).unwrap_or(0);

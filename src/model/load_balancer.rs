@@ -1,8 +1,11 @@
-//! `AWS::ElasticLoadBalancingV2::LoadBalancer` (type `network`), `TargetGroup` and `Listener`.
+//! `AWS::ElasticLoadBalancingV2::LoadBalancer` of type `network`.
+//!
+//! Not done: Application and Gateway Load Balancers.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use super::lookup::is_own;
 use super::world::Meta;
 use super::*;
 
@@ -42,57 +45,6 @@ pub struct LoadBalancerNode {
     pub private_ip_address: Ipv4Addr,
 }
 
-/// A target group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetGroup {
-    /// `arn:aws:elasticloadbalancing:…:targetgroup/NAME/HEX`.
-    pub target_group_arn: String,
-    /// Owner and origin.
-    pub meta: Meta,
-    /// Name.
-    pub target_group_name: String,
-    /// `TCP`, `UDP`, `TCP_UDP` or `TLS`.
-    pub protocol: String,
-    /// Default port.
-    pub port: u16,
-    /// VPC of its targets.
-    pub vpc_id: String,
-    /// `instance` or `ip`.
-    pub target_type: String,
-    /// Registered targets.
-    pub targets: Vec<Target>,
-    /// Attributes such as `preserve_client_ip.enabled`.
-    pub attributes: BTreeMap<String, String>,
-    /// Health-check members as written.
-    pub health_check: BTreeMap<String, String>,
-}
-
-/// A registered target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Instance id or IPv4 address.
-    pub id: String,
-    /// Port.
-    pub port: u16,
-}
-
-/// A listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// `arn:aws:elasticloadbalancing:…:listener/net/NAME/HEX/HEX`.
-    pub listener_arn: String,
-    /// Owner and origin.
-    pub meta: Meta,
-    /// Its load balancer.
-    pub load_balancer_arn: String,
-    /// `TCP`, `UDP`, `TCP_UDP` or `TLS`.
-    pub protocol: String,
-    /// Port.
-    pub port: u16,
-    /// Target groups of its forward action.
-    pub target_group_arns: Vec<String>,
-}
-
 impl LoadBalancer {
     /// The hosted zone of its DNS name: AWS's where it is known, derived where not.
     pub fn canonical_hosted_zone_id(&self) -> String {
@@ -100,5 +52,180 @@ impl LoadBalancer {
             "us-east-1" => "Z26RNL4JYFTOTI".to_owned(),
             region => format!("Z{}", id::Digest::of(&["nlb hosted zone", region]).alphanumerics(13).to_uppercase()),
         }
+    }
+}
+
+impl World {
+    pub(super) fn create_load_balancer(
+        &mut self,
+        request: &Request,
+        name: Option<&str>,
+        scheme: &str,
+        subnets: &[SubnetMapping],
+        security_groups: &[String],
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<ObjectId, Refusal> {
+        let name = self.load_balancer_name(request, name)?;
+        let internal = match scheme {
+            "internal" => true,
+            "internet-facing" => false,
+            other => return Err(validation(format!("The scheme '{other}' is neither internet-facing nor internal"))),
+        };
+        let planned = self.plan_nodes(request, subnets, internal)?;
+        let vpc_id = planned[0].0.vpc_id.clone();
+        self.check_balancer_groups(request, &vpc_id, security_groups)?;
+        let public = if internal { Vec::new() } else { self.free_public_addresses(planned.len())? };
+
+        let hex = id::Digest::of(&["loadbalancer", &request.account, &request.region, &name]).hex(16);
+        let arn = elastic_load_balancing_arn(request, &format!("loadbalancer/net/{name}/{hex}"));
+        let interfaces: Vec<NetworkInterface> = planned
+            .iter()
+            .enumerate()
+            .map(|(position, (subnet, address))| {
+                let id = id::derived("eni", &[&arn, &subnet.subnet_id]);
+                let meta = request.meta_of_dependent();
+                NetworkInterface {
+                    mac_address: address::mac_address(address::MacKind::NetworkLoadBalancer, *address),
+                    description: format!("ELB net/{name}/{hex}"),
+                    interface_type: InterfaceType::NetworkLoadBalancer(arn.clone()),
+                    requester_managed: true,
+                    attachment: Some(Attachment::to_aws(&id)),
+                    public_ip: public.get(position).copied(),
+                    ..NetworkInterface::new(id, meta, subnet, vec![*address], security_groups.to_vec())
+                }
+            })
+            .collect();
+        let balancer = LoadBalancer {
+            load_balancer_arn: arn.clone(),
+            meta: request.meta(),
+            dns_name: format!("{name}-{hex}.elb.{}.{}", request.region, region::dns_suffix(&request.region)),
+            load_balancer_name: name,
+            scheme: scheme.to_owned(),
+            vpc_id,
+            nodes: planned.iter().zip(&interfaces).map(|((subnet, _), each)| node(subnet, each)).collect(),
+            security_groups: security_groups.to_vec(),
+            attributes: attributes.clone(),
+        };
+        for interface in interfaces {
+            self.network_interfaces.insert(interface.network_interface_id.clone(), interface);
+        }
+        self.load_balancers.insert(arn.clone(), balancer);
+        Ok(arn)
+    }
+
+    fn load_balancer_name(&self, request: &Request, name: Option<&str>) -> Result<String, Refusal> {
+        let taken = |name: &str| {
+            self.load_balancers.values().any(|other| is_own(other, request) && other.load_balancer_name == name)
+        };
+        let Some(name) = name else {
+            return Ok(id::free_generated_name(request, "loadbalancer", LONGEST_NAME, taken));
+        };
+        check_name("load balancer", name)?;
+        if name.starts_with("internal-") {
+            return Err(validation("A load balancer name cannot begin with 'internal-'".to_owned()));
+        }
+        if taken(name) {
+            return Err(Refusal::new(
+                "DuplicateLoadBalancerName",
+                format!("A load balancer with the same name '{name}' exists, but with different settings"),
+            ));
+        }
+        Ok(name.to_owned())
+    }
+
+    /// The subnets with their nodes' addresses: one subnet per zone, all of one VPC.
+    fn plan_nodes(
+        &self,
+        request: &Request,
+        subnets: &[SubnetMapping],
+        internal: bool,
+    ) -> Result<Vec<(&Subnet, Ipv4Addr)>, Refusal> {
+        let mut planned: Vec<(&Subnet, Ipv4Addr)> = Vec::with_capacity(subnets.len());
+        for mapping in subnets {
+            let subnet = self
+                .own_subnet(&mapping.subnet_id, request)
+                .map_err(|refusal| Refusal { code: "SubnetNotFound", ..refusal })?;
+            for (other, _) in &planned {
+                if other.vpc_id != subnet.vpc_id {
+                    return Err(Refusal::new("InvalidSubnet", "All subnets must belong to the same VPC"));
+                }
+                if other.availability_zone == subnet.availability_zone {
+                    return Err(Refusal::new(
+                        "InvalidConfigurationRequest",
+                        "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
+                    ));
+                }
+            }
+            if mapping.private_ipv4_address.is_some() && !internal {
+                return Err(validation(
+                    "Private IPv4 addresses can only be specified for internal load balancers".to_owned(),
+                ));
+            }
+            planned.push((subnet, self.subnet_addresses(subnet).take(mapping.private_ipv4_address)?));
+        }
+        match planned.first() {
+            None => Err(validation("At least one subnet must be specified".to_owned())),
+            Some((subnet, _)) if !internal && self.internet_gateway_of(&subnet.vpc_id).is_none() => {
+                Err(Refusal::new("InvalidSubnet", format!("VPC {} has no internet gateway", subnet.vpc_id)).help(
+                    "attach an internet gateway (and let the load balancer depend on it), or set Scheme: internal",
+                ))
+            }
+            Some(_) => Ok(planned),
+        }
+    }
+
+    fn check_balancer_groups(&self, request: &Request, vpc_id: &str, groups: &[String]) -> Result<(), Refusal> {
+        for id in groups {
+            if !self.own_security_group(id, request).is_ok_and(|group| group.vpc_id == vpc_id) {
+                return Err(Refusal::new("InvalidSecurityGroup", "One or more security groups are invalid")
+                    .help(format!("'{id}' is no security group of {vpc_id}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Longest name of a load balancer or target group.
+pub(super) const LONGEST_NAME: usize = 32;
+
+/// AWS's rules for names of load balancers and target groups.
+pub(super) fn check_name(kind: &str, name: &str) -> Result<(), Refusal> {
+    if name.len() > LONGEST_NAME {
+        return Err(validation(format!("The {kind} name '{name}' cannot be longer than '{LONGEST_NAME}' characters")));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.is_empty() || !name.chars().all(allowed) || name.starts_with('-') || name.ends_with('-') {
+        return Err(validation(format!(
+            "The {kind} name '{name}' can only contain characters that are alphanumeric characters and hyphens(-), and cannot begin or end with a hyphen"
+        )));
+    }
+    Ok(())
+}
+
+/// Elastic Load Balancing's code for a member that makes no sense.
+pub(super) fn validation(message: String) -> Refusal {
+    Refusal::new("ValidationError", message)
+}
+
+pub(super) fn elastic_load_balancing_arn(request: &Request, resource: &str) -> String {
+    let Request { account, region, .. } = request;
+    format!("arn:{}:elasticloadbalancing:{region}:{account}:{resource}", region::partition(region))
+}
+
+/// Protocols of a Network Load Balancer; others belong to kinds that are not emulated.
+pub(super) fn check_protocol(protocol: &str) -> Result<(), Refusal> {
+    match protocol {
+        "TCP" | "UDP" | "TCP_UDP" | "TLS" => Ok(()),
+        other => Err(validation(format!("Protocol '{other}' is not supported by Network Load Balancers"))
+            .help("TCP, UDP, TCP_UDP and TLS are; Application Load Balancers are not emulated")),
+    }
+}
+
+fn node(subnet: &Subnet, interface: &NetworkInterface) -> LoadBalancerNode {
+    LoadBalancerNode {
+        availability_zone: subnet.availability_zone.clone(),
+        subnet_id: subnet.subnet_id.clone(),
+        network_interface_id: interface.network_interface_id.clone(),
+        private_ip_address: interface.private_ip_address(),
     }
 }

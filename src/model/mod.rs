@@ -20,6 +20,7 @@ pub mod id;
 mod instance;
 mod interface_endpoint;
 mod internet_gateway;
+mod listener;
 mod load_balancer;
 mod lookup;
 mod network_interface;
@@ -31,17 +32,20 @@ pub mod region;
 mod route_table;
 mod security_group;
 mod subnet;
+mod target_group;
 mod vpc;
 mod world;
 
 pub use aws_service::{aws_services, private_dns_names, short_service_name};
 pub use bucket::Bucket;
 pub use change::*;
+pub use describe::describe;
 pub use endpoint::{DnsEntry, DnsEntryScope, VpcEndpoint, VpcEndpointState, VpcEndpointType};
 pub use endpoint_service::{VpcEndpointService, VpcEndpointServiceState};
 pub use instance::Instance;
 pub use internet_gateway::InternetGateway;
-pub use load_balancer::{Listener, LoadBalancer, LoadBalancerNode, Target, TargetGroup};
+pub use listener::Listener;
+pub use load_balancer::{LoadBalancer, LoadBalancerNode};
 pub use network_interface::{Attachment, InterfaceType, NetworkInterface};
 pub use origin::Origin;
 pub use prefix_list::{PrefixList, PrefixListEntry};
@@ -52,6 +56,7 @@ pub use route_table::{
 };
 pub use security_group::{SecurityGroup, SecurityGroupRule};
 pub use subnet::Subnet;
+pub use target_group::{Target, TargetGroup};
 pub use vpc::Vpc;
 pub use world::{Meta, ObjectId, Source, World};
 

@@ -78,7 +78,7 @@ impl World {
         self.own_vpc(vpc_id, request)?;
         let group_name = match group_name {
             Some(name) => checked_name(name)?,
-            None => id::generated_name(request, "sg", 255, 0),
+            None => id::free_generated_name(request, "sg", 255, |name| self.has_group_name(vpc_id, name)),
         };
         if description.is_empty() || description.len() > 255 {
             return Err(Refusal::new(
@@ -86,11 +86,7 @@ impl World {
                 "Invalid value for parameter groupDescription: 1 to 255 characters are needed",
             ));
         }
-        let taken = self
-            .security_groups
-            .values()
-            .any(|group| group.vpc_id == vpc_id && group.group_name.eq_ignore_ascii_case(&group_name));
-        if taken {
+        if self.has_group_name(vpc_id, &group_name) {
             return Err(Refusal::new(
                 "InvalidGroup.Duplicate",
                 format!("The security group '{group_name}' already exists for VPC '{vpc_id}'"),
@@ -108,6 +104,11 @@ impl World {
         };
         self.security_groups.insert(group_id.clone(), group);
         Ok(group_id)
+    }
+
+    fn has_group_name(&self, vpc_id: &str, name: &str) -> bool {
+        let mut groups = self.security_groups.values().filter(|group| group.vpc_id == vpc_id);
+        groups.any(|group| group.group_name.eq_ignore_ascii_case(name))
     }
 
     pub(super) fn authorize_ingress(

@@ -143,8 +143,41 @@ impl World {
 
     /// The provider's side: load balancers, endpoint services, buckets.
     fn dispatch_services(&mut self, request: &Request, change: &Change) -> Result<ObjectId, Refusal> {
-        let _ = request;
-        Err(Refusal::new("UnsupportedOperation", format!("not written yet: {change:?}")))
+        match change {
+            Change::CreateLoadBalancer { name, scheme, subnets, security_groups, attributes } => {
+                self.create_load_balancer(request, name.as_deref(), scheme, subnets, security_groups, attributes)
+            }
+            Change::CreateTargetGroup(members) => self.create_target_group(request, members),
+            Change::RegisterTargets { target_group_arn, targets } => {
+                self.register_targets(request, target_group_arn, targets)
+            }
+            Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns } => {
+                self.create_listener(request, load_balancer_arn, protocol, *port, target_group_arns)
+            }
+            Change::CreateVpcEndpointServiceConfiguration {
+                network_load_balancer_arns,
+                acceptance_required,
+                private_dns_name,
+            } => self.create_endpoint_service(
+                request,
+                network_load_balancer_arns,
+                *acceptance_required,
+                private_dns_name.as_deref(),
+            ),
+            Change::ModifyVpcEndpointServicePermissions {
+                service_id,
+                add_allowed_principals,
+                remove_allowed_principals,
+            } => {
+                self.modify_service_permissions(request, service_id, add_allowed_principals, remove_allowed_principals)
+            }
+            Change::AcceptVpcEndpointConnections { service_id, vpc_endpoint_ids } => {
+                self.accept_endpoint_connections(request, service_id, vpc_endpoint_ids)
+            }
+            Change::CreateBucket { bucket } => self.create_bucket(request, bucket.as_deref()),
+            Change::PutBucketPolicy { bucket, policy } => self.put_bucket_policy(request, bucket, policy),
+            other => unreachable!("dispatch handles {other:?}"),
+        }
     }
 }
 

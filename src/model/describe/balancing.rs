@@ -1,0 +1,97 @@
+//! Load balancers with their target groups and listeners, and buckets.
+
+use super::*;
+
+/// ELBv2 DescribeLoadBalancers, with DescribeLoadBalancerAttributes.
+pub fn load_balancers(world: &World) -> Vec<Value> {
+    let shape = |balancer: &LoadBalancer| {
+        let zones: Value = balancer
+            .nodes
+            .iter()
+            .map(|node| {
+                json!({
+                    "ZoneName": node.availability_zone,
+                    "SubnetId": node.subnet_id,
+                    "LoadBalancerAddresses": [{ "PrivateIPv4Address": node.private_ip_address }],
+                })
+            })
+            .collect();
+        json!({
+            "LoadBalancerArn": balancer.load_balancer_arn,
+            "LoadBalancerName": balancer.load_balancer_name,
+            "DNSName": balancer.dns_name,
+            "CanonicalHostedZoneId": balancer.canonical_hosted_zone_id(),
+            "Type": "network",
+            "Scheme": balancer.scheme,
+            "VpcId": balancer.vpc_id,
+            "State": { "Code": "active" },
+            "AvailabilityZones": zones,
+            "SecurityGroups": balancer.security_groups,
+            "IpAddressType": "ipv4",
+            "Attributes": key_values(&balancer.attributes),
+            "Tags": tags(&balancer.meta),
+        })
+    };
+    world.load_balancers.values().map(shape).collect()
+}
+
+/// ELBv2 DescribeTargetGroups, with DescribeTargetGroupAttributes and the targets (their health is the balancer's to say).
+pub fn target_groups(world: &World) -> Vec<Value> {
+    let shape = |group: &TargetGroup| {
+        let targets: Value =
+            group.targets.iter().map(|target| json!({ "Id": target.id, "Port": target.port })).collect();
+        let mut shape = json!({
+            "TargetGroupArn": group.target_group_arn,
+            "TargetGroupName": group.target_group_name,
+            "Protocol": group.protocol,
+            "Port": group.port,
+            "VpcId": group.vpc_id,
+            "TargetType": group.target_type,
+            "LoadBalancerArns": world.load_balancers_of(&group.target_group_arn),
+            "Targets": targets,
+            "Attributes": key_values(&group.attributes),
+            "Tags": tags(&group.meta),
+        });
+        for (member, value) in health_check(&group.health_check) {
+            add(&mut shape, &member, Some(value));
+        }
+        shape
+    };
+    world.target_groups.values().map(shape).collect()
+}
+
+/// ELBv2 DescribeListeners.
+pub fn listeners(world: &World) -> Vec<Value> {
+    let shape = |listener: &Listener| {
+        let forward: Value =
+            listener.target_group_arns.iter().map(|arn| json!({ "TargetGroupArn": arn, "Weight": 1 })).collect();
+        let mut action = json!({ "Type": "forward", "ForwardConfig": { "TargetGroups": forward } });
+        if let [only] = listener.target_group_arns.as_slice() {
+            add(&mut action, "TargetGroupArn", Some(json!(only)));
+        }
+        json!({
+            "ListenerArn": listener.listener_arn,
+            "LoadBalancerArn": listener.load_balancer_arn,
+            "Protocol": listener.protocol,
+            "Port": listener.port,
+            "DefaultActions": [action],
+        })
+    };
+    world.listeners.values().map(shape).collect()
+}
+
+/// S3 ListBuckets, with GetBucketPolicy.
+pub fn buckets(world: &World) -> Vec<Value> {
+    let shape = |bucket: &Bucket| {
+        let mut shape = json!({
+            "Name": bucket.bucket,
+            "BucketArn": bucket.arn(),
+            "BucketRegion": bucket.meta.region,
+            "OwnerId": bucket.meta.account,
+            "Tags": tags(&bucket.meta),
+        });
+        add(&mut shape, "Policy", bucket.policy.as_ref().map(|policy| json!(policy.to_string())));
+        shape
+    };
+    world.buckets.values().map(shape).collect()
+}

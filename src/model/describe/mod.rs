@@ -1,0 +1,81 @@
+//! The reading side: the world as AWS's Describe operations print it.
+//!
+//! `status --json`, and later the EC2 API, read the world through here. Shapes and member names are AWS's
+//! (instances without their reservations). Beside each Describe shape stands what AWS answers in a second operation and a
+//! reader of `status` wants at once: a VPC's DNS attributes, a target group's targets, a bucket's policy.
+//!
+//! Not done: creation times (the model has no clock), filters, pages.
+
+mod balancing;
+mod interfaces;
+mod network;
+mod privatelink;
+
+pub use balancing::{buckets, listeners, load_balancers, target_groups};
+pub use interfaces::{instances, network_interfaces};
+pub use network::{internet_gateways, prefix_lists, route_tables, security_groups, subnets, vpcs};
+pub use privatelink::{vpc_endpoint_services, vpc_endpoints};
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+/// The whole world: one member for each Describe operation.
+pub fn describe(world: &World) -> Value {
+    json!({
+        "Vpcs": vpcs(world),
+        "Subnets": subnets(world),
+        "RouteTables": route_tables(world),
+        "InternetGateways": internet_gateways(world),
+        "PrefixLists": prefix_lists(world),
+        "SecurityGroups": security_groups(world),
+        "NetworkInterfaces": network_interfaces(world),
+        "Instances": instances(world),
+        "VpcEndpoints": vpc_endpoints(world),
+        "VpcEndpointServices": vpc_endpoint_services(world),
+        "LoadBalancers": load_balancers(world),
+        "TargetGroups": target_groups(world),
+        "Listeners": listeners(world),
+        "Buckets": buckets(world),
+    })
+}
+
+/// The tags, and those that CloudFormation adds to what it makes.
+fn tags(meta: &Meta) -> Value {
+    let own = meta.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let stack = meta.stack.as_deref().map(|stack| ("aws:cloudformation:stack-name", stack));
+    let logical_id = meta.logical_id.as_deref().map(|logical_id| ("aws:cloudformation:logical-id", logical_id));
+    own.chain(stack).chain(logical_id).map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+}
+
+/// Groups as AWS lists them at an interface, endpoint or instance: id and name.
+fn group_identifiers(world: &World, group_ids: &[String]) -> Value {
+    group_ids
+        .iter()
+        .map(|id| {
+            let name = world.security_groups.get(id).map(|group| group.group_name.as_str()).unwrap_or_default();
+            json!({ "GroupId": id, "GroupName": name })
+        })
+        .collect()
+}
+
+/// Adds a member that AWS leaves out where there is nothing to say.
+fn add(shape: &mut Value, member: &str, value: Option<Value>) {
+    if let (Value::Object(members), Some(value)) = (shape, value) {
+        members.insert(member.to_owned(), value);
+    }
+}
+
+/// String members from a map such as attributes, in AWS's list form.
+fn key_values(attributes: &std::collections::BTreeMap<String, String>) -> Value {
+    attributes.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+}
+
+/// Health-check members; those that AWS counts are numbers.
+fn health_check(members: &std::collections::BTreeMap<String, String>) -> Map<String, Value> {
+    let value = |name: &str, text: &str| match text.parse::<u64>() {
+        Ok(number) if name.ends_with("Seconds") || name.ends_with("Count") => Value::from(number),
+        _ => Value::from(text),
+    };
+    members.iter().map(|(name, text)| (name.clone(), value(name, text))).collect()
+}

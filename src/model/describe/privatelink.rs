@@ -1,0 +1,98 @@
+//! Endpoints and endpoint services.
+
+use super::*;
+
+/// DescribeVpcEndpoints.
+pub fn vpc_endpoints(world: &World) -> Vec<Value> {
+    world.vpc_endpoints.values().map(|endpoint| vpc_endpoint(world, endpoint)).collect()
+}
+
+fn vpc_endpoint(world: &World, endpoint: &VpcEndpoint) -> Value {
+    let dns_entries: Value = endpoint
+        .dns_entries
+        .iter()
+        .map(|entry| json!({ "DnsName": entry.dns_name, "HostedZoneId": entry.hosted_zone_id }))
+        .collect();
+    let mut shape = json!({
+        "VpcEndpointId": endpoint.vpc_endpoint_id,
+        "VpcEndpointType": endpoint.vpc_endpoint_type.as_str(),
+        "VpcId": endpoint.vpc_id,
+        "ServiceName": endpoint.service_name,
+        "State": endpoint.state.as_str(),
+        "PolicyDocument": endpoint.policy_document.to_string(),
+        "RouteTableIds": endpoint.route_table_ids,
+        "SubnetIds": endpoint.subnet_ids,
+        "Groups": group_identifiers(world, &endpoint.security_group_ids),
+        "IpAddressType": "ipv4",
+        "PrivateDnsEnabled": endpoint.private_dns_enabled,
+        "RequesterManaged": false,
+        "NetworkInterfaceIds": endpoint.network_interface_ids,
+        "DnsEntries": dns_entries,
+        "OwnerId": endpoint.meta.account,
+        "Tags": tags(&endpoint.meta),
+    });
+    let only = endpoint.private_dns_only_for_inbound_resolver_endpoint;
+    let options = json!({ "DnsRecordIpType": "ipv4", "PrivateDnsOnlyForInboundResolverEndpoint": only });
+    add(&mut shape, "DnsOptions", (endpoint.vpc_endpoint_type == VpcEndpointType::Interface).then_some(options));
+    shape
+}
+
+impl VpcEndpointType {
+    /// AWS's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "Gateway",
+            Self::Interface => "Interface",
+        }
+    }
+}
+
+/// DescribeVpcEndpointServices of the lab's own services, with what only their provider sees: state, load balancers,
+/// allowed principals.
+pub fn vpc_endpoint_services(world: &World) -> Vec<Value> {
+    world.vpc_endpoint_services.values().map(|service| vpc_endpoint_service(world, service)).collect()
+}
+
+fn vpc_endpoint_service(world: &World, service: &VpcEndpointService) -> Value {
+    let Meta { account, region, .. } = &service.meta;
+    let zones = availability_zones(region, account);
+    let ids = world.service_zones(service);
+    let names: Value =
+        zones.iter().filter(|zone| ids.contains(&zone.id.as_str())).map(|zone| json!(zone.name)).collect();
+    let mut shape = json!({
+        "ServiceName": service.service_name,
+        "ServiceId": service.service_id,
+        "ServiceType": [{ "ServiceType": "Interface" }],
+        "ServiceRegion": region,
+        "ServiceState": service.service_state.as_str(),
+        "AvailabilityZones": names,
+        "Owner": account,
+        "BaseEndpointDnsNames": [format!("{}.{region}.vpce.{}", service.service_id, region::dns_suffix(region))],
+        "VpcEndpointPolicySupported": false,
+        "AcceptanceRequired": service.acceptance_required,
+        "ManagesVpcEndpoints": false,
+        "SupportedIpAddressTypes": ["ipv4"],
+        "NetworkLoadBalancerArns": service.network_load_balancer_arns,
+        "AllowedPrincipals": service.allowed_principals,
+        "Tags": tags(&service.meta),
+    });
+    if let Some(name) = &service.private_dns_name {
+        add(&mut shape, "PrivateDnsName", Some(json!(name)));
+        add(&mut shape, "PrivateDnsNames", Some(json!([{ "PrivateDnsName": name }])));
+        add(&mut shape, "PrivateDnsNameVerificationState", Some(json!("verified")));
+    }
+    shape
+}
+
+impl VpcEndpointServiceState {
+    /// AWS's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Available => "Available",
+            Self::Deleting => "Deleting",
+            Self::Deleted => "Deleted",
+            Self::Failed => "Failed",
+        }
+    }
+}
