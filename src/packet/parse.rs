@@ -18,7 +18,6 @@ use super::{ETHERNET_LEN, Mac, icmp, protocol};
 
 /// What a frame turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "returned in registers or on the stack; a box would allocate per frame")]
 pub enum Parsed {
     /// ARP for IPv4 over Ethernet.
     Arp(Arp),

@@ -240,7 +240,7 @@ fn put(bytes: &mut [u8], offset: usize, new: u16) -> Delta {
     put_word(bytes, offset, |_| new).map(|(_, delta)| delta).unwrap_or_default()
 }
 
-/// A checksum field, which a quote may have cut off: then there is nothing to update.
+/// A checksum field, which a quote may have cut off, or in half: then there is nothing to update.
 #[inline]
 fn put_checksum(bytes: &mut [u8], offset: usize, new: impl FnOnce(u16) -> u16) -> Delta {
     put_word(bytes, offset, new).map(|(_, delta)| delta).unwrap_or_default()
