@@ -1,1 +1,147 @@
-//! World to tables, zones and origins: the only room that sees both sides.
+//! World to tables, zones and origins: the only room that sees both the model and the dataplane.
+//!
+//! [`compile`] is a function of the world. A valid world always compiles: what AWS allows but this version does not carry
+//! (a NAT gateway as route target, say) becomes a named drop, never an error.
+//!
+//! | file | makes |
+//! |---|---|
+//! | `network.rs` | VPCs, subnets, route tables, network interfaces, links to guests |
+//! | `privatelink.rs` | endpoints, balancers, and which of them serves which interface |
+//! | `services.rs` | the service namespaces and what they own |
+//! | `zones.rs` | DNS: public names, one view per VPC |
+//! | `guests.rs` | what `host` needs to make the guests |
+
+mod guests;
+mod network;
+mod privatelink;
+mod services;
+mod zones;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+pub use guests::{Guest, GuestInterface};
+pub use services::{AWS_SERVICES_ADDRESS, ServiceKind, ServicePlan};
+
+use crate::dataplane::tables::*;
+use crate::dns::Zones;
+use crate::model::{Meta, Origin, World};
+
+/// A compiled world.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// For the dataplane.
+    pub tables: Tables,
+    /// For the resolver.
+    pub zones: Zones,
+    /// For the services: who is behind a fabric address.
+    pub origins: HashMap<Ipv4Addr, Origin>,
+    /// For the host: one network namespace each.
+    pub guests: Vec<Guest>,
+    /// For the host: one network namespace each.
+    pub services: Vec<ServicePlan>,
+}
+
+/// Compiles a world. Links are numbered: services first, then guests' interfaces in order of instance and device index.
+pub fn compile(world: &World) -> Compiled {
+    let mut compiler = Compiler::new(world);
+    let services = compiler.add_services();
+    compiler.add_vpcs();
+    let guests = compiler.add_guest_links();
+    compiler.add_interfaces();
+    compiler.add_endpoints();
+    compiler.add_balancers();
+    compiler.give_roles();
+    compiler.add_route_tables();
+    compiler.add_fabric();
+    debug_assert_eq!(compiler.tables.validate(), Ok(()), "a valid world compiles to valid tables");
+    let origins = compiler.origins();
+    let zones = zones::zones(world);
+    Compiled { tables: compiler.tables, zones, origins, guests, services }
+}
+
+/// The tables in the making, with the way from AWS ids to indexes.
+struct Compiler<'w> {
+    world: &'w World,
+    tables: Tables,
+    vpcs: HashMap<&'w str, VpcIndex>,
+    subnets: HashMap<&'w str, SubnetIndex>,
+    interfaces: HashMap<&'w str, InterfaceIndex>,
+    endpoints: HashMap<&'w str, EndpointIndex>,
+    balancers: HashMap<&'w str, BalancerIndex>,
+    /// Interface id → link, for interfaces of instances.
+    links: HashMap<&'w str, LinkIndex>,
+    services: HashMap<ServiceKind, ServiceIndex>,
+    zones: HashMap<&'w str, u32>,
+}
+
+impl<'w> Compiler<'w> {
+    fn new(world: &'w World) -> Self {
+        Self {
+            world,
+            tables: Tables::default(),
+            vpcs: HashMap::new(),
+            subnets: HashMap::new(),
+            interfaces: HashMap::new(),
+            endpoints: HashMap::new(),
+            balancers: HashMap::new(),
+            links: HashMap::new(),
+            services: HashMap::new(),
+            zones: HashMap::new(),
+        }
+    }
+
+    /// Notes an object's names.
+    fn object(&mut self, id: &str, meta: &Meta) -> ObjectIndex {
+        self.named(id.to_owned(), people_name(meta), meta.source.as_ref().map(ToString::to_string))
+    }
+
+    fn named(&mut self, id: String, name: String, source: Option<String>) -> ObjectIndex {
+        let index = ObjectIndex(self.tables.objects.len() as u32);
+        self.tables.objects.push(Object { id, name, source });
+        index
+    }
+
+    /// The number of a zone; zones are the same when their ids are (names differ between accounts, B1.1).
+    fn zone(&mut self, zone_id: &'w str) -> u32 {
+        let next = self.zones.len() as u32;
+        *self.zones.entry(zone_id).or_insert(next)
+    }
+
+    fn origins(&self) -> HashMap<Ipv4Addr, Origin> {
+        let by_index: HashMap<InterfaceIndex, &str> = self.interfaces.iter().map(|(id, index)| (*index, *id)).collect();
+        let endpoint_ids: HashMap<EndpointIndex, &str> =
+            self.endpoints.iter().map(|(id, index)| (*index, *id)).collect();
+        let origin = |entry: &FabricEntry| {
+            let interface = self.world.network_interfaces.get(*by_index.get(&entry.interface)?)?;
+            let instance_id = interface.attachment.as_ref().and_then(|attachment| attachment.instance_id.clone());
+            let instance = instance_id.as_ref().and_then(|id| self.world.instances.get(id));
+            Some(Origin {
+                account: interface.meta.account.clone(),
+                region: interface.meta.region.clone(),
+                vpc_id: interface.vpc_id.clone(),
+                network_interface_id: interface.network_interface_id.clone(),
+                name: people_name(instance.map_or(&interface.meta, |instance| &instance.meta)),
+                instance_id,
+                private_ip: entry.address,
+                vpc_endpoint_id: match entry.way {
+                    Way::LinkLocal => None,
+                    Way::Endpoint(index) => endpoint_ids.get(&index).map(|id| (*id).to_owned()),
+                },
+            })
+        };
+        self.tables.fabric.iter().filter_map(|(address, entry)| Some((address, origin(entry)?))).collect()
+    }
+}
+
+/// `stack/LogicalId`, or the Name tag, or nothing.
+fn people_name(meta: &Meta) -> String {
+    match (&meta.stack, &meta.logical_id) {
+        (Some(stack), Some(logical_id)) => format!("{stack}/{logical_id}"),
+        (None, Some(logical_id)) => logical_id.clone(),
+        _ => meta.tags.get("Name").cloned().unwrap_or_default(),
+    }
+}

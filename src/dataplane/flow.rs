@@ -33,7 +33,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::tables::{InterfaceIndex, LinkIndex, Tables, VpcIndex};
-use crate::packet::{Fragment, Mac, Packet, Rewrite, tcp_flags};
+use crate::packet::{Fragment, Mac, Packet, Rewrite, protocol, tcp_flags};
 
 /// Where addresses have their meaning: a VPC by index, or the fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -308,11 +308,20 @@ struct Entry {
 
 type Shard = Mutex<HashMap<Key, Entry, ahash::RandomState>>;
 
+/// A TCP SYN without ACK: the start of a conversation.
+#[inline]
+pub fn is_syn(packet: &Packet) -> bool {
+    packet.protocol == protocol::TCP && packet.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN
+}
+
 /// What a look-up found.
 #[derive(Debug)]
 pub enum Found {
-    /// A plan to repeat; already noted.
+    /// A plan to repeat; the packet is noted.
     Plan(Plan),
+    /// The flow's key, but another link or other MAC addresses than its packets have: to be admitted first. Nothing is
+    /// noted, or a stranger could end a flow by its addresses alone.
+    Stranger(Arc<Flow>, Direction),
     /// A flow whose plan needs deciding again, or whose end was seen.
     Stale(Arc<Flow>, Direction),
     /// Nothing.
@@ -351,16 +360,26 @@ impl FlowTable {
 
     /// Looks a packet up; a hit is noted and its plan copied, under one shard lock and nothing else.
     #[inline]
-    pub fn find(&self, key: &Key, packet: &Packet, frame_len: usize, tables: &Tables, now: Duration) -> Found {
+    pub fn find(
+        &self,
+        key: &Key,
+        ingress: LinkIndex,
+        packet: &Packet,
+        frame_len: usize,
+        tables: &Tables,
+        now: Duration,
+    ) -> Found {
         let shard = self.shard(key).lock();
         let Some(Entry { flow, direction }) = shard.get(key) else { return Found::Nothing };
-        let plan = flow.plans[*direction as usize];
-        let reborn = flow.is_closing() && packet.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
-        if reborn || !plan.is_current(tables) {
+        let plan = &flow.plans[*direction as usize];
+        if !plan.fits(ingress, packet) {
+            return Found::Stranger(Arc::clone(flow), *direction);
+        }
+        if !plan.is_current(tables) || (flow.is_closing() && is_syn(packet)) {
             return Found::Stale(Arc::clone(flow), *direction);
         }
         flow.note(*direction, packet, frame_len, now);
-        Found::Plan(plan)
+        Found::Plan(*plan)
     }
 
     /// The plan of a key, without noting anything.

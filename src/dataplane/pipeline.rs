@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::admit::{self, Addressed};
 use super::decide::{self, Decision, Outcome, Refused, Traits};
 use super::drops::{DropRecord, Drops};
-use super::flow::{Direction, Domain, Flow, FlowRecord, FlowTable, Found, Key, Plan};
+use super::flow::{Direction, Domain, Flow, FlowRecord, FlowTable, Found, Key, Plan, is_syn};
 use super::nat::PortPools;
 use super::path::{Header, Path, TraceQuery};
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
@@ -96,9 +96,9 @@ impl Dataplane {
             return self.translate_icmp_error(&arrival, frame);
         }
         let key = Key::of(arrival.domain, &packet);
-        match self.flows.find(&key, &packet, arrival.frame_len, &tables, now) {
-            Found::Plan(plan) if plan.fits(ingress, &packet) => forward(frame, &arrival, &plan),
-            Found::Plan(plan) => self.admit_again(&arrival, &plan, frame),
+        match self.flows.find(&key, ingress, &packet, arrival.frame_len, &tables, now) {
+            Found::Plan(plan) => forward(frame, &arrival, &plan),
+            Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame),
             Found::Stale(flow, direction) => self.decide_again(&arrival, &flow, direction, frame, outbox),
             Found::Nothing => self.decide_new(&arrival, key, frame, outbox),
         }
@@ -162,10 +162,15 @@ impl Dataplane {
         }
     }
 
-    /// A known flow by other MAC addresses than before: fine when a first packet by these would be.
-    fn admit_again(&self, arrival: &Arrival, plan: &Plan, frame: &mut [u8]) -> Verdict {
+    /// A known flow by other MAC addresses than before (through the router instead of to the neighbour): fine when the
+    /// packet may enter at all, and comes from the flow's own link.
+    fn admit_stranger(&self, arrival: &Arrival, flow: &Flow, direction: Direction, frame: &mut [u8]) -> Verdict {
+        let plan = &flow.plans[direction as usize];
         match self.admit(arrival) {
-            Ok(_) if plan.ingress == arrival.ingress => forward(frame, arrival, plan),
+            Ok(_) if plan.ingress == arrival.ingress && plan.is_current(arrival.tables) => {
+                flow.note(direction, &arrival.packet, arrival.frame_len, arrival.now);
+                forward(frame, arrival, plan)
+            }
             Ok(_) => self.refuse(arrival, Refused { reason: DropReason::UnknownFlow, object: None }),
             Err(refused) => self.refuse(arrival, refused),
         }
@@ -178,8 +183,8 @@ impl Dataplane {
             Behind::Interface(index) => Ok((index, admit::packet(arrival.tables, index, &arrival.packet)?)),
             Behind::Service(index) => {
                 let object = arrival.tables.services.get(index.at()).map(|service| service.object);
-                let opens = opens(&arrival.packet);
-                let reason = if opens { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
+                let reason =
+                    if is_syn(&arrival.packet) { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
                 Err(Refused { reason, object })
             }
         }
@@ -207,10 +212,8 @@ impl Dataplane {
         Ok((client, decide::decide(arrival.tables, &self.hasher, client, addressed, header, traits, None)))
     }
 
-    /// The tables changed under a flow, or a SYN meets one that ended.
-    ///
-    /// A flow lives on through a change when the walk of its first packet still ends at the same link with the same
-    /// addresses (a translation by a borrowed port is kept as it is: balancers keep a flow's target for life, B9).
+    /// The tables changed under a flow, or a SYN meets one that ended: the flow goes, and this packet is decided as the
+    /// first of a new one. Only the side that opened a flow can do that.
     fn decide_again(
         &self,
         arrival: &Arrival,
@@ -221,7 +224,6 @@ impl Dataplane {
     ) -> Verdict {
         self.end(flow);
         if direction == Direction::Back {
-            // Only the side that opened the flow can have it decided anew.
             return self.refuse(arrival, Refused { reason: DropReason::UnknownFlow, object: flow.via });
         }
         self.decide_new(arrival, flow.keys[0], frame, outbox)
@@ -426,15 +428,9 @@ fn forward(frame: &mut [u8], arrival: &Arrival, plan: &Plan) -> Verdict {
     Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(&arrival.offload, &arrival.packet) }
 }
 
-/// A TCP SYN without ACK.
-fn opens(packet: &Packet) -> bool {
-    use packet::tcp_flags::{ACK, SYN};
-    packet.protocol == packet::protocol::TCP && packet.tcp_flags & (SYN | ACK) == SYN
-}
-
 fn traits(packet: &Packet) -> Traits {
     Traits {
-        opens: opens(packet),
+        opens: is_syn(packet),
         fragment: packet.fragment != packet::Fragment::None,
         echo: packet.is_icmp_echo(),
         tcp_sequence: packet.tcp_sequence,

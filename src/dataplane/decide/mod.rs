@@ -19,6 +19,7 @@ mod balancer;
 mod endpoint;
 mod interface;
 mod link_local;
+pub use link_local::RESOLVER;
 mod route;
 
 use std::net::Ipv4Addr;

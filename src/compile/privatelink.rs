@@ -1,0 +1,131 @@
+//! Endpoints, load balancers, and which of them serves which network interface.
+
+use super::*;
+use crate::model::{self, VpcEndpointState, VpcEndpointType};
+
+impl<'w> Compiler<'w> {
+    pub(super) fn add_endpoints(&mut self) {
+        for endpoint in self.world.vpc_endpoints.values() {
+            let Some(vpc) = self.vpcs.get(endpoint.vpc_id.as_str()).copied() else { continue };
+            let object = self.object(&endpoint.vpc_endpoint_id, &endpoint.meta);
+            let gateway_service = match endpoint.vpc_endpoint_type {
+                VpcEndpointType::Gateway => self.aws_service(endpoint),
+                VpcEndpointType::Interface => None,
+            };
+            self.endpoints.insert(&endpoint.vpc_endpoint_id, EndpointIndex(self.tables.endpoints.len() as u32));
+            let available = endpoint.state == VpcEndpointState::Available;
+            self.tables.endpoints.push(Endpoint { object, vpc, gateway_service, available });
+        }
+    }
+
+    pub(super) fn add_balancers(&mut self) {
+        for balancer in self.world.load_balancers.values() {
+            let Some(vpc) = self.vpcs.get(balancer.vpc_id.as_str()).copied() else { continue };
+            let object = self.object(&balancer.load_balancer_arn, &balancer.meta);
+            let nodes = balancer.nodes.iter().filter_map(|node| self.node(node)).collect();
+            let of_balancer = |listener: &&model::Listener| listener.load_balancer_arn == balancer.load_balancer_arn;
+            let listeners = self.world.listeners.values().filter(of_balancer).map(|it| self.listener(it)).collect();
+            self.balancers.insert(&balancer.load_balancer_arn, BalancerIndex(self.tables.balancers.len() as u32));
+            let cross_zone = balancer.attributes.get("load_balancing.cross_zone.enabled");
+            let cross_zone = cross_zone.is_some_and(|value| value == "true");
+            self.tables.balancers.push(Balancer { object, vpc, nodes, cross_zone, listeners });
+        }
+    }
+
+    fn node(&mut self, node: &'w model::LoadBalancerNode) -> Option<Node> {
+        let interface = self.interfaces.get(node.network_interface_id.as_str()).copied()?;
+        let subnet = self.world.subnets.get(&node.subnet_id)?;
+        Some(Node { interface, zone: self.zone(&subnet.availability_zone_id) })
+    }
+
+    fn listener(&mut self, listener: &'w model::Listener) -> Listener {
+        let object = self.object(&listener.listener_arn, &listener.meta);
+        let groups: Vec<&model::TargetGroup> =
+            listener.target_group_arns.iter().filter_map(|arn| self.world.target_groups.get(arn)).collect();
+        let targets = groups
+            .iter()
+            .flat_map(|group| group.targets.iter().map(move |target| (*group, target)))
+            .filter_map(|(group, target)| self.balancer_target(group, target))
+            .collect();
+        Listener {
+            object,
+            tcp: matches!(listener.protocol.as_str(), "TCP" | "TCP_UDP"),
+            udp: matches!(listener.protocol.as_str(), "UDP" | "TCP_UDP"),
+            port: listener.port,
+            targets,
+            preserve_client_ip: groups.iter().any(|group| preserves_client_ip(group)),
+        }
+    }
+
+    /// A target's address and zone. One without an interface in the VPC has no zone and is left out: nothing can reach it.
+    fn balancer_target(&mut self, group: &model::TargetGroup, target: &'w model::Target) -> Option<BalancerTarget> {
+        let interface = if group.target_type == "instance" {
+            let instance = self.world.instances.get(&target.id)?;
+            self.world.network_interfaces.get(instance.network_interface_ids.first()?)?
+        } else {
+            let address: Ipv4Addr = target.id.parse().ok()?;
+            let mut in_vpc = self.world.network_interfaces.values().filter(|it| it.vpc_id == group.vpc_id);
+            in_vpc.find(|it| it.private_ip_addresses.contains(&address))?
+        };
+        let address = match target.id.parse() {
+            Ok(address) => address,
+            Err(_) => *interface.private_ip_addresses.first()?,
+        };
+        let zone = self.zone(&self.world.subnets.get(&interface.subnet_id)?.availability_zone_id);
+        Some(BalancerTarget { address, port: target.port, zone })
+    }
+
+    /// Says of every requester-managed interface what it does.
+    pub(super) fn give_roles(&mut self) {
+        for balancer in self.world.load_balancers.values() {
+            let Some(index) = self.balancers.get(balancer.load_balancer_arn.as_str()).copied() else { continue };
+            let nodes: Vec<InterfaceIndex> =
+                self.tables.balancers[index.at()].nodes.iter().map(|node| node.interface).collect();
+            for (node, interface) in nodes.into_iter().enumerate() {
+                self.tables.interfaces[interface.at()].role = Role::BalancerNode { balancer: index, node: node as u32 };
+            }
+        }
+        for endpoint in self.world.vpc_endpoints.values() {
+            let Some(index) = self.endpoints.get(endpoint.vpc_endpoint_id.as_str()).copied() else { continue };
+            for id in &endpoint.network_interface_ids {
+                let Some(interface) = self.interfaces.get(id.as_str()).copied() else { continue };
+                let backend = self.backend(endpoint, id);
+                self.tables.interfaces[interface.at()].role = Role::Endpoint { endpoint: index, backend };
+            }
+        }
+    }
+
+    fn backend(&mut self, endpoint: &'w model::VpcEndpoint, interface_id: &str) -> EndpointBackend {
+        if endpoint.state != VpcEndpointState::Available {
+            return EndpointBackend::Unavailable;
+        }
+        let mut services = self.world.vpc_endpoint_services.values();
+        let Some(service) = services.find(|service| service.service_name == endpoint.service_name) else {
+            let address = self.service_address(endpoint);
+            return match self.aws_service(endpoint) {
+                Some(service) => EndpointBackend::Service { service, address },
+                None => EndpointBackend::Unavailable,
+            };
+        };
+        let interface = self.world.network_interfaces.get(interface_id);
+        let subnet = interface.and_then(|interface| self.world.subnets.get(&interface.subnet_id));
+        let Some(zone) = subnet.map(|subnet| self.zone(&subnet.availability_zone_id)) else {
+            return EndpointBackend::NotInZone;
+        };
+        // AWS chooses one of the zone's load balancers and keeps it (B4); the first by ARN is as good as any.
+        let balancers = service.network_load_balancer_arns.iter().filter_map(|arn| self.balancers.get(arn.as_str()));
+        let serving = balancers.copied().find_map(|balancer| {
+            let nodes = &self.tables.balancers[balancer.at()].nodes;
+            let node = nodes.iter().position(|node| node.zone == zone)?;
+            Some(EndpointBackend::Balancer { balancer, node: node as u32 })
+        });
+        serving.unwrap_or(EndpointBackend::NotInZone)
+    }
+}
+
+/// Instance targets see the client, ip targets do not, unless said otherwise; UDP always (B9).
+fn preserves_client_ip(group: &model::TargetGroup) -> bool {
+    let set = group.attributes.get("preserve_client_ip.enabled").map(|value| value == "true");
+    let udp = matches!(group.protocol.as_str(), "UDP" | "TCP_UDP");
+    udp || set.unwrap_or(group.target_type == "instance")
+}

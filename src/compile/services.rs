@@ -1,0 +1,105 @@
+//! The service namespaces: which there are, and which addresses they own.
+
+use std::collections::BTreeSet;
+
+use ipnet::Ipv4Net;
+
+use super::*;
+use crate::dataplane::decide::RESOLVER;
+use crate::model::{self, VpcEndpoint, dynamodb_prefixes, s3_prefixes, short_service_name};
+use crate::packet::{Mac, protocol};
+
+/// The address of the namespace that stands for all AWS services without an emulation, towards interface endpoints.
+/// Documentation range (RFC 5737): nobody's.
+pub const AWS_SERVICES_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+
+/// Which service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServiceKind {
+    /// The VPCs' DNS resolver.
+    Resolver,
+    /// S3.
+    S3,
+    /// Every other AWS service: a placeholder that says so.
+    Aws,
+}
+
+/// A service namespace to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePlan {
+    /// Which.
+    pub kind: ServiceKind,
+    /// Its name in logs and captures.
+    pub name: &'static str,
+    /// Its link.
+    pub link: LinkIndex,
+    /// MAC address of its end.
+    pub mac: Mac,
+    /// Single addresses of it.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Whole ranges that are its own.
+    pub local_prefixes: Vec<Ipv4Net>,
+}
+
+/// A packet to a service may be as large as one inside a VPC.
+const SERVICE_MTU: u16 = 9001;
+
+impl Compiler<'_> {
+    /// All three, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
+    pub(super) fn add_services(&mut self) -> Vec<ServicePlan> {
+        let regions = regions(self.world);
+        let s3 = regions.iter().flat_map(|region| s3_prefixes(region)).copied().collect();
+        let dynamodb = regions.iter().flat_map(|region| dynamodb_prefixes(region)).copied().collect();
+        let web = vec![(protocol::TCP, 80), (protocol::TCP, 443)];
+        let dns = vec![(protocol::UDP, 53), (protocol::TCP, 53)];
+        vec![
+            self.add_service(ServiceKind::Resolver, "resolver", dns, vec![RESOLVER], Vec::new()),
+            self.add_service(ServiceKind::S3, "s3", web.clone(), Vec::new(), s3),
+            self.add_service(ServiceKind::Aws, "aws", web, vec![AWS_SERVICES_ADDRESS], dynamodb),
+        ]
+    }
+
+    fn add_service(
+        &mut self,
+        kind: ServiceKind,
+        name: &'static str,
+        ports: Vec<(u8, u16)>,
+        addresses: Vec<Ipv4Addr>,
+        local_prefixes: Vec<Ipv4Net>,
+    ) -> ServicePlan {
+        let index = ServiceIndex(self.tables.services.len() as u32);
+        let link = LinkIndex(self.tables.links.len() as u32);
+        let mac = [0x02, 0, 0, 0, 0x01, index.0 as u8];
+        let object = self.named(name.to_owned(), String::new(), None);
+        self.tables.links.push(Link { behind: Behind::Service(index), mac, mtu: SERVICE_MTU });
+        self.tables.services.push(Service { object, link, ports });
+        self.services.insert(kind, index);
+        ServicePlan { kind, name, link, mac, addresses, local_prefixes }
+    }
+
+    /// The namespace that answers for an AWS service's endpoint.
+    pub(super) fn aws_service(&self, endpoint: &VpcEndpoint) -> Option<ServiceIndex> {
+        let kind = if is_s3(endpoint) { ServiceKind::S3 } else { ServiceKind::Aws };
+        self.services.get(&kind).copied()
+    }
+
+    /// The address that an interface endpoint's packets get: one of the service's own.
+    pub(super) fn service_address(&self, endpoint: &VpcEndpoint) -> Ipv4Addr {
+        let first = s3_prefixes(&endpoint.meta.region).first();
+        match first.filter(|_| is_s3(endpoint)) {
+            Some(block) => Ipv4Addr::from(u32::from(block.network()) + 1),
+            None => AWS_SERVICES_ADDRESS,
+        }
+    }
+}
+
+fn is_s3(endpoint: &VpcEndpoint) -> bool {
+    short_service_name(&endpoint.service_name, &endpoint.meta.region) == Some("s3")
+}
+
+/// Regions in which the lab has anything.
+pub(super) fn regions(world: &World) -> BTreeSet<&str> {
+    let vpcs = world.vpcs.values().map(|vpc| vpc.meta.region.as_str());
+    let buckets = world.buckets.values().map(|bucket: &model::Bucket| bucket.meta.region.as_str());
+    vpcs.chain(buckets).collect()
+}

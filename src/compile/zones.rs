@@ -1,0 +1,99 @@
+//! DNS: the public names of the lab's internet, and one view per VPC (B1.2, B3.3).
+
+use crate::dns::{Records, View, Zones};
+use crate::model::{
+    DnsEntry, DnsEntryScope, InterfaceType, LoadBalancer, VpcEndpoint, VpcEndpointState, VpcEndpointType, World,
+    dynamodb_prefixes, s3_prefixes,
+};
+
+use super::services::regions;
+
+/// Why a name that the model made is always good.
+const MODEL_NAMES: &str = "the model makes only well-formed names";
+
+/// All names of a world.
+pub(super) fn zones(world: &World) -> Zones {
+    let mut zones = Zones::new();
+    for region in regions(world) {
+        add_services(&mut zones, region);
+    }
+    for balancer in world.load_balancers.values() {
+        add_balancer(&mut zones, balancer);
+    }
+    for vpc in world.vpcs.values() {
+        zones.add_view(&vpc.vpc_id, View::new(vpc.enable_dns_support, vpc.enable_dns_hostnames));
+    }
+    for interface in world.network_interfaces.values() {
+        let of_guest = interface.interface_type == InterfaceType::Interface;
+        if let Some(view) = zones.view_mut(&interface.vpc_id).filter(|_| of_guest) {
+            for address in &interface.private_ip_addresses {
+                view.add_instance(&interface.meta.region, *address).expect(MODEL_NAMES);
+            }
+        }
+    }
+    for endpoint in world.vpc_endpoints.values() {
+        let named = endpoint.vpc_endpoint_type == VpcEndpointType::Interface;
+        if named && endpoint.state == VpcEndpointState::Available {
+            add_endpoint(&mut zones, world, endpoint);
+        }
+    }
+    zones
+}
+
+/// Public names of the emulated services, answered with addresses of the Region's published ranges.
+fn add_services(zones: &mut Zones, region: &str) {
+    let s3 = || Records::service(s3_prefixes(region).iter().copied());
+    let mut names = vec![format!("s3.{region}.amazonaws.com"), format!("*.s3.{region}.amazonaws.com")];
+    if region == "us-east-1" {
+        // The global name lives there (B2).
+        names.extend(["s3.amazonaws.com".to_owned(), "*.s3.amazonaws.com".to_owned()]);
+    }
+    for name in names {
+        zones.add_public(&name, s3()).expect(MODEL_NAMES);
+    }
+    let dynamodb = Records::service(dynamodb_prefixes(region).iter().copied());
+    zones.add_public(&format!("dynamodb.{region}.amazonaws.com"), dynamodb).expect(MODEL_NAMES);
+}
+
+/// An internal balancer's name is public and answers with its nodes' private addresses.
+fn add_balancer(zones: &mut Zones, balancer: &LoadBalancer) {
+    let all = balancer.nodes.iter().map(|node| node.private_ip_address);
+    zones.add_public(&balancer.dns_name, Records::endpoint(all)).expect(MODEL_NAMES);
+    for node in &balancer.nodes {
+        let name = format!("{}.{}", node.availability_zone, balancer.dns_name);
+        zones.add_public(&name, Records::endpoint([node.private_ip_address])).expect(MODEL_NAMES);
+    }
+}
+
+fn add_endpoint(zones: &mut Zones, world: &World, endpoint: &VpcEndpoint) {
+    let zone_of = |subnet_id: &str| world.subnets.get(subnet_id).map(|subnet| subnet.availability_zone.as_str());
+    let addresses = |zone: Option<&str>| {
+        let interfaces = endpoint.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id));
+        let here = interfaces.filter(|interface| zone.is_none() || zone_of(&interface.subnet_id) == zone);
+        Records::endpoint(here.filter_map(|interface| interface.private_ip_addresses.first().copied()))
+    };
+    for entry in &endpoint.dns_entries {
+        match &entry.scope {
+            DnsEntryScope::Regional => zones.add_public(&entry.dns_name, addresses(None)).expect(MODEL_NAMES),
+            DnsEntryScope::Zonal(zone) => {
+                zones.add_public(&entry.dns_name, addresses(Some(zone))).expect(MODEL_NAMES);
+            }
+            DnsEntryScope::Private => add_private(zones, endpoint, entry, addresses(None)),
+        }
+    }
+}
+
+/// A private name lives in a zone of its own in the endpoint's VPC; a wildcard lives in the zone of what it hangs under.
+fn add_private(zones: &mut Zones, endpoint: &VpcEndpoint, entry: &DnsEntry, records: Records) {
+    if endpoint.private_dns_only_for_inbound_resolver_endpoint {
+        return;
+    }
+    let apex = entry.dns_name.strip_prefix("*.").unwrap_or(&entry.dns_name);
+    if let Some(view) = zones.view_mut(&endpoint.vpc_id) {
+        let zone = view.private_zone(apex).expect(MODEL_NAMES);
+        // Without an address the zone stands empty and the name stops resolving (B3.1).
+        if !matches!(&records, Records::Addresses { addresses, .. } if addresses.is_empty()) {
+            zone.add(&entry.dns_name, records).expect(MODEL_NAMES);
+        }
+    }
+}
