@@ -20,6 +20,7 @@ mod down;
 mod drops;
 mod echo;
 mod exec;
+mod files;
 mod flows;
 mod input;
 mod lab;
@@ -37,6 +38,7 @@ use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::run::{BadInput, CannotRun};
+use crate::template::TemplateError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,8 +89,11 @@ pub fn main() -> ExitCode {
     match dispatch(line) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            if !is_broken_pipe(&error) {
-                eprintln!("error: {error:#}");
+            match error.downcast_ref::<TemplateError>() {
+                // Draws its places and says `error:` itself.
+                Some(error) => eprintln!("{error}"),
+                None if is_broken_pipe(&error) => {}
+                None => eprintln!("error: {error:#}"),
             }
             ExitCode::from(status_of(&error))
         }
@@ -129,7 +134,7 @@ impl std::error::Error for NotTheCommand {}
 fn status_of(error: &anyhow::Error) -> u8 {
     if error.is::<NotTheCommand>() {
         125
-    } else if error.is::<BadInput>() {
+    } else if error.is::<BadInput>() || error.is::<TemplateError>() {
         2
     } else if error.is::<CannotRun>() {
         3

@@ -1,1 +1,105 @@
 //! CloudFormation as written (spans kept) to as meant (changes to the world).
+//!
+//! ```text
+//! path ─► plan (template, lab.yaml, cdk.out) ─► document ─► sections ─► deploy, stack by stack:
+//!     parameters, conditions, rules ─► order ─► each resource: evaluate ─► properties ─► resources/ ─► World::apply
+//! ```
+//!
+//! [`load`] does it all. What a lab can't honour is never silently accepted: it is a [`TemplateError`] that shows the line
+//! and says what to do, or a [`Notice`].
+//!
+//! Pure: files are read by the [`Files`] that the shell passes in. Not here: expectations (`expect:`), macros, nested
+//! stacks, and every law of AWS's objects, which is the model's.
+
+mod deploy;
+pub mod document;
+mod error;
+mod evaluate;
+mod notice;
+mod order;
+mod parameters;
+mod plan;
+mod properties;
+mod references;
+mod resources;
+mod sections;
+mod stacks;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use deploy::{ResourceReport, StackReport};
+pub use error::{Diagnostic, File, Span, TemplateError};
+pub use notice::{Notice, NoticeKind};
+
+use crate::model::World;
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Lab {
+    /// Name: `lab.yaml`'s, or from the path.
+    pub name: String,
+    /// All objects.
+    pub world: World,
+    /// The stacks in the order of deployment.
+    pub stacks: Vec<StackReport>,
+    /// What has no effect.
+    pub notices: Vec<Notice>,
+    /// Buckets that hold a folder's files at the start.
+    pub seeds: Vec<Seed>,
+}
+
+/// A bucket of the world and the folder that fills it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seed {
+    /// The bucket's name in the world.
+    pub bucket: String,
+    /// Folder: from `lab.yaml` relative to its folder, from the command line as given.
+    pub folder: PathBuf,
+}
+
+/// What the command line adds to the files.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// `--account`: of stacks that name none.
+    pub account: Option<String>,
+    /// `--region`: of stacks that name none.
+    pub region: Option<String>,
+    /// `--param [STACK.]KEY=VALUE`; the stack is needed where several have the parameter.
+    pub parameters: Vec<(String, String)>,
+    /// `--seed BUCKET=FOLDER`; the bucket by its name or as `[STACK/]LOGICAL_ID`.
+    pub seeds: Vec<(String, PathBuf)>,
+}
+
+/// Reads files for [`load`].
+pub trait Files {
+    /// The text of a file.
+    fn read(&self, path: &Path) -> Result<String, ReadError>;
+}
+
+/// Why a file can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Nothing is there.
+    #[error("there is no such file or folder")]
+    NotFound,
+    /// It is a folder.
+    #[error("it is a folder")]
+    IsFolder,
+    /// It is not UTF-8.
+    #[error("it is not text (UTF-8)")]
+    NotText,
+    /// It is larger than any template.
+    #[error("it is larger than any template")]
+    TooLarge,
+    /// What the system says.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Loads a template, a `lab.yaml`, a CDK `cdk.out`, or a folder with one of them, into a world.
+pub fn load(files: &dyn Files, path: &Path, options: &LoadOptions) -> Result<Lab, TemplateError> {
+    let plan = plan::read(files, path, options).map_err(|diagnostics| TemplateError { diagnostics })?;
+    stacks::deploy(plan, options).map_err(|diagnostics| TemplateError { diagnostics })
+}

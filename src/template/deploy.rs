@@ -1,0 +1,508 @@
+//! One stack into the world: parameters, conditions, rules, then each resource when all that it needs is there.
+//!
+//! A resource with an error does not stop the others; only what needs it is passed over in silence, so that one run tells
+//! every error once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::document::{Key, Kind, Map, Unemulated, Value};
+use super::error::{Diagnostic, Span, did_you_mean};
+use super::evaluate::{Evaluator, Exports, Made, Outcome, PSEUDO_PARAMETERS, Scope, Stop, text_of};
+use super::notice::{Notice, NoticeKind};
+use super::order::order;
+use super::parameters::{self, Ssm, SsmParameters};
+use super::properties::Properties;
+use super::references::References;
+use super::resources;
+use super::sections::{Resource, Template};
+use crate::model::{Change, Request, World};
+
+/// What the stacks of a lab have made so far.
+#[derive(Debug, Default)]
+pub(super) struct Site {
+    pub world: World,
+    pub exports: Exports,
+    pub ssm: SsmParameters,
+    /// Outputs by stack and name.
+    pub outputs: BTreeMap<(String, String), Value>,
+    pub notices: Vec<Notice>,
+    pub errors: Vec<Diagnostic>,
+}
+
+/// A template with all that makes it a stack.
+#[derive(Debug)]
+pub(super) struct Stack {
+    pub name: String,
+    pub account: String,
+    pub region: String,
+    pub template: Template,
+    /// Values for parameters; the last of a name wins.
+    pub parameters: Vec<(Key, Value)>,
+}
+
+/// What became of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackReport {
+    /// Name.
+    pub name: String,
+    /// Template file.
+    pub template: String,
+    /// Account.
+    pub account: String,
+    /// Region.
+    pub region: String,
+    /// Resources in the order of writing.
+    pub resources: Vec<ResourceReport>,
+    /// Outputs that are known, by name.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// What became of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceReport {
+    /// Logical id.
+    pub logical_id: String,
+    /// `Type`.
+    pub type_name: String,
+    /// What `Ref` gives; `None` when it is not in the world.
+    pub physical_id: Option<String>,
+}
+
+/// Deploys a stack. Errors and notices go to the site.
+pub(super) fn deploy(site: &mut Site, stack: &Stack) -> StackReport {
+    let mut report = StackReport {
+        name: stack.name.clone(),
+        template: stack.template.file.name.to_string(),
+        account: stack.account.clone(),
+        region: stack.region.clone(),
+        resources: Vec::new(),
+        outputs: BTreeMap::new(),
+    };
+    site.notices.extend(stack.template.notices.iter().cloned());
+    let scope = match prepare(site, stack) {
+        Ok(scope) => scope,
+        Err(errors) => {
+            site.errors.extend(errors);
+            return report;
+        }
+    };
+    let mut deployment = Deployment { site, stack, scope };
+    let order = match deployment.order() {
+        Ok(order) => order,
+        Err(error) => {
+            deployment.site.errors.push(error);
+            return report;
+        }
+    };
+    for index in order {
+        deployment.resource(&stack.template.resources[index]);
+    }
+    report.outputs = deployment.outputs();
+    report.resources = stack.template.resources.iter().map(|resource| deployment.report(resource)).collect();
+    report
+}
+
+/// Everything before the first resource.
+fn prepare(site: &mut Site, stack: &Stack) -> Result<Scope, Vec<Diagnostic>> {
+    let template = &stack.template;
+    let errors = unknown_names(template);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let ssm = Ssm { account: &stack.account, region: &stack.region, parameters: &site.ssm };
+    let parameters = parameters::decide(template, &stack.name, &stack.parameters, &ssm, &mut site.notices)?;
+    let mut scope = Scope {
+        account: stack.account.clone(),
+        region: stack.region.clone(),
+        stack: stack.name.clone(),
+        parameters,
+        mappings: template.mappings.clone(),
+        conditions: BTreeMap::new(),
+        resources: BTreeMap::new(),
+    };
+    conditions(site, template, &mut scope)?;
+    rules(site, template, &scope)?;
+    Ok(scope)
+}
+
+/// Names that are mentioned and that the template does not have, as CloudFormation's own validation finds them.
+fn unknown_names(template: &Template) -> Vec<Diagnostic> {
+    let parameters: Vec<&str> = template.parameters.iter().map(|(key, _)| key.text.as_str()).collect();
+    let resources: Vec<&str> = template.resources.iter().map(|resource| resource.logical_id.text.as_str()).collect();
+    let conditions: Vec<&str> = template.conditions.iter().map(|(key, _)| key.text.as_str()).collect();
+    let mut used = References::default();
+    let mut in_conditions = References::default();
+    template.conditions.iter().for_each(|(_, value)| in_conditions.collect(value, true));
+    for resource in &template.resources {
+        resource.properties.iter().for_each(|(_, value)| used.collect(value, false));
+        used.conditions.extend(resource.condition.clone());
+    }
+    for (_, output) in &template.outputs {
+        used.collect(output, false);
+        if let Some((Some(name), span)) = output.get("Condition").map(|name| (name.as_text(), &name.span)) {
+            used.conditions.push(Key { text: name.to_owned(), span: span.clone() });
+        }
+    }
+    let mut errors = Vec::new();
+    for (references, may_name_resources) in [(&in_conditions, false), (&used, true)] {
+        for name in &references.names {
+            let named = name.name.as_str();
+            let is_value =
+                name.attribute.is_none() && (parameters.contains(&named) || PSEUDO_PARAMETERS.contains(&named));
+            if is_value || (may_name_resources && resources.contains(&named)) {
+                continue;
+            }
+            let what = match (resources.contains(&named), name.attribute.is_some()) {
+                (true, _) => format!("a condition can't mention the resource `{named}`"),
+                (_, true) => format!("there is no resource `{named}`"),
+                (_, false) => format!("there is no parameter or resource `{named}`"),
+            };
+            let candidates = parameters.iter().chain(&resources).copied().chain(PSEUDO_PARAMETERS);
+            errors.push(Diagnostic::at(&name.span, what).maybe_help(unknown_help(named, candidates)));
+        }
+        for name in references.conditions.iter().filter(|name| !conditions.contains(&name.text.as_str())) {
+            let help = did_you_mean(&name.text, conditions.iter().copied());
+            errors.push(Diagnostic::at(&name.span, format!("there is no condition `{}`", name.text)).maybe_help(help));
+        }
+    }
+    for name in template.resources.iter().flat_map(|resource| &resource.depends_on) {
+        if !resources.contains(&name.text.as_str()) {
+            let help = did_you_mean(&name.text, resources.iter().copied());
+            errors.push(Diagnostic::at(&name.span, format!("there is no resource `{}`", name.text)).maybe_help(help));
+        }
+    }
+    errors
+}
+
+fn unknown_help<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    did_you_mean(name, candidates)
+        .or_else(|| Some(format!("if `${{{name}}}` is meant as it stands, as in a shell script, write `${{!{name}}}`")))
+}
+
+/// Decides all conditions, each after those that it mentions.
+fn conditions(site: &Site, template: &Template, scope: &mut Scope) -> Result<(), Vec<Diagnostic>> {
+    let index: HashMap<&str, usize> =
+        template.conditions.iter().enumerate().map(|(index, (key, _))| (key.text.as_str(), index)).collect();
+    let needs: Vec<Vec<usize>> = template
+        .conditions
+        .iter()
+        .map(|(_, value)| {
+            References::of(value, true)
+                .conditions
+                .iter()
+                .filter_map(|name| index.get(name.text.as_str()).copied())
+                .collect()
+        })
+        .collect();
+    let order = order(&needs, |_| 0).map_err(|cycle| {
+        let names = cycle.iter().map(|index| &template.conditions[*index].0).collect::<Vec<_>>();
+        vec![cycle_error("conditions", &names)]
+    })?;
+    for index in order {
+        let (key, value) = &template.conditions[index];
+        let holds = Evaluator { scope, world: &site.world, exports: &site.exports }.condition(value);
+        match holds {
+            Ok(holds) => drop(scope.conditions.insert(key.text.clone(), holds)),
+            Err(Stop::Errors(errors)) => return Err(errors),
+            Err(Stop::Silent | Stop::Unemulated(_)) => {
+                return Err(vec![Diagnostic::at(&key.span, format!("condition `{}` can't be decided", key.text))]);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cycle_error(what: &str, names: &[&Key]) -> Diagnostic {
+    let mut path: Vec<String> = names.iter().map(|name| format!("`{}`", name.text)).collect();
+    path.extend(path.first().cloned());
+    Diagnostic::at(&names[0].span, format!("circular dependency between {what}: {}", path.join(" needs ")))
+        .help("one of them must not mention the next; a security group's rule, for one, can be a resource of its own")
+}
+
+/// Checks the assertions of `Rules` whose values are known; the others are listed.
+fn rules(site: &mut Site, template: &Template, scope: &Scope) -> Result<(), Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    for (key, rule) in &template.rules {
+        let evaluator = Evaluator { scope, world: &site.world, exports: &site.exports };
+        let applies = rule.get("RuleCondition").map_or(Ok(true), |condition| evaluator.condition(condition));
+        let assertions = rule.get("Assertions").and_then(Value::as_list).unwrap_or_default();
+        for assertion in assertions {
+            let holds = match (&applies, assertion.get("Assert")) {
+                (Ok(false), _) => Ok(true),
+                (Ok(true), Some(assert)) => evaluator.condition(assert),
+                _ => Err(Stop::Silent),
+            };
+            match holds {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why =
+                        assertion.get("AssertDescription").and_then(Value::as_text).unwrap_or("its assertion is false");
+                    errors.push(Diagnostic::at(&assertion.span, format!("rule `{}` does not hold: {why}", key.text)));
+                }
+                Err(_) => {
+                    let subject = format!("rule `{}`: its values are not known", key.text);
+                    site.notices.push(Notice::at(NoticeKind::Ignored, &assertion.span, subject));
+                }
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// A stack on its way into the world.
+struct Deployment<'a> {
+    site: &'a mut Site,
+    stack: &'a Stack,
+    scope: Scope,
+}
+
+impl Deployment<'_> {
+    fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator { scope: &self.scope, world: &self.site.world, exports: &self.site.exports }
+    }
+
+    fn order(&self) -> Result<Vec<usize>, Diagnostic> {
+        let resources = &self.stack.template.resources;
+        let index: HashMap<&str, usize> =
+            resources.iter().enumerate().map(|(index, resource)| (resource.logical_id.text.as_str(), index)).collect();
+        let needs: Vec<Vec<usize>> = resources
+            .iter()
+            .map(|resource| {
+                let mut references = References::default();
+                resource.properties.iter().for_each(|(_, value)| references.collect(value, false));
+                let mentioned = references.names.iter().map(|name| name.name.as_str());
+                let depended = resource.depends_on.iter().map(|name| name.text.as_str());
+                mentioned.chain(depended).filter_map(|name| index.get(name).copied()).collect()
+            })
+            .collect();
+        order(&needs, |index| resources::priority(&resources[index].type_name)).map_err(|cycle| {
+            let names = cycle.iter().map(|index| &resources[*index].logical_id).collect::<Vec<_>>();
+            cycle_error("resources", &names)
+        })
+    }
+
+    fn resource(&mut self, resource: &Resource) {
+        let outcome = match self.make(resource) {
+            Ok(Some(made)) => Outcome::Made(made),
+            Ok(None) => Outcome::Absent,
+            Err(Stop::Silent) => Outcome::Failed,
+            Err(Stop::Errors(errors)) => {
+                self.site.errors.extend(errors);
+                Outcome::Failed
+            }
+            Err(Stop::Unemulated(because)) => {
+                let kind = resources::notice_kind(&resource.type_name);
+                let because = if because.is_empty() { because } else { format!(": {because}") };
+                let subject = format!("{}{because}", resource.title());
+                self.site.notices.push(Notice::at(kind, resource.span(), subject));
+                let logical_id = resource.logical_id.text.clone();
+                Outcome::Unemulated(Arc::new(Unemulated { logical_id, because: resource.type_name.clone() }))
+            }
+        };
+        self.scope.resources.insert(resource.logical_id.text.clone(), outcome);
+    }
+
+    fn make(&mut self, resource: &Resource) -> Result<Option<Made>, Stop> {
+        if let Some(condition) = &resource.condition
+            && self.scope.conditions.get(&condition.text) == Some(&false)
+        {
+            return Ok(None);
+        }
+        let handler = resources::handler(&resource.type_name).ok_or_else(|| Stop::Unemulated(String::new()))?;
+        let depends_on_failed = |name: &Key| matches!(self.scope.resources.get(&name.text), Some(Outcome::Failed));
+        if resource.depends_on.iter().any(depends_on_failed) {
+            return Err(Stop::Silent);
+        }
+        let (map, errors) = self.properties(&resource.properties)?;
+        let properties = Properties::new(resource.title(), resource.span().clone(), map, errors);
+        handler(&mut Maker { site: self.site, stack: self.stack, resource, places: Vec::new() }, properties).map(Some)
+    }
+
+    /// Evaluates properties one by one, so that each tells its own error.
+    fn properties(&mut self, written: &Map) -> Result<(Map, Vec<Diagnostic>), Stop> {
+        let mut map = Map::new();
+        let mut errors = Vec::new();
+        for (key, value) in written {
+            match self.evaluator().evaluate(value).and_then(|value| self.resolve(value)) {
+                Ok(value) if value.kind == Kind::NoValue => {}
+                Ok(value) => map.push((key.clone(), value)),
+                Err(Stop::Errors(mut new)) => errors.append(&mut new),
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok((map, errors))
+    }
+
+    /// Replaces dynamic references: `{{resolve:ssm:NAME}}` by the lab's SSM parameter or a placeholder.
+    fn resolve(&mut self, mut value: Value) -> Result<Value, Stop> {
+        match &mut value.kind {
+            Kind::Text(text) if text.contains("{{resolve:") => *text = self.resolve_text(text, &value.span)?,
+            Kind::List(list) => {
+                for item in list.iter_mut() {
+                    *item = self.resolve(item.clone())?;
+                }
+            }
+            Kind::Map(map) => {
+                for (_, item) in map.iter_mut() {
+                    *item = self.resolve(item.clone())?;
+                }
+            }
+            _ => {}
+        }
+        Ok(value)
+    }
+
+    fn resolve_text(&mut self, text: &str, span: &Span) -> Result<String, Stop> {
+        let mut result = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{resolve:") {
+            let Some((reference, after)) = after.split_once("}}") else {
+                return Err(Diagnostic::at(span, "a dynamic reference has no end").help("close it with `}}`").into());
+            };
+            result.push_str(before);
+            let (service, name) = reference.split_once(':').unwrap_or((reference, ""));
+            // A version may follow the name; parameter names have no colon.
+            let name = name.split(':').next().unwrap_or_default();
+            let ssm = Ssm { account: &self.stack.account, region: &self.stack.region, parameters: &self.site.ssm };
+            let (resolved, is_placeholder) = match service {
+                "ssm" => ssm.resolve(name, "").ok_or_else(|| {
+                    Diagnostic::at(span, format!("no SSM parameter `{name}` exists in this lab"))
+                        .help("add an AWS::SSM::Parameter of that name to an earlier stack, or before this resource with DependsOn")
+                })?,
+                "ssm-secure" | "secretsmanager" => ("not-emulated-secret".to_owned(), true),
+                _ => return Err(Diagnostic::at(span, format!("`{service}` is not a kind of dynamic reference")).into()),
+            };
+            if is_placeholder {
+                let subject = format!("{{{{resolve:{reference}}}}} is `{resolved}`");
+                self.site.notices.push(Notice::at(NoticeKind::Placeholder, span, subject));
+            }
+            result.push_str(&resolved);
+            rest = after;
+        }
+        result.push_str(rest);
+        Ok(result)
+    }
+
+    /// Evaluates `Outputs`, keeps them for other stacks, and gives their texts.
+    fn outputs(&mut self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for (key, output) in &self.stack.template.outputs {
+            match self.output(key, output) {
+                Ok(Some(value)) => {
+                    let text = match &value.kind {
+                        Kind::List(_) | Kind::Map(_) => value.to_json().to_string(),
+                        _ => text_of(&value).unwrap_or_default(),
+                    };
+                    texts.insert(key.text.clone(), text);
+                    self.site.outputs.insert((self.stack.name.clone(), key.text.clone()), value);
+                }
+                Ok(None) | Err(Stop::Silent) => {}
+                Err(Stop::Errors(errors)) => self.site.errors.extend(errors),
+                Err(Stop::Unemulated(because)) => {
+                    let subject = format!("output `{}`: {because}", key.text);
+                    self.site.notices.push(Notice::at(NoticeKind::Ignored, &key.span, subject));
+                }
+            }
+        }
+        texts
+    }
+
+    fn output(&mut self, key: &Key, output: &Value) -> Result<Option<Value>, Stop> {
+        let condition = output.get("Condition").and_then(Value::as_text);
+        if condition.is_some_and(|name| self.scope.conditions.get(name) == Some(&false)) {
+            return Ok(None);
+        }
+        let written = output.get("Value").ok_or_else(|| {
+            Diagnostic::at(&key.span, format!("output `{}` has no `Value`", key.text))
+                .help("add one, such as `Value: !Ref Vpc`")
+        })?;
+        let value = self.evaluator().evaluate(written)?;
+        if let Kind::Unemulated(unemulated) = &value.kind {
+            return Err(Stop::Unemulated(format!("needs {}", unemulated.describe())));
+        }
+        if let Some(name) = output.get("Export").and_then(|export| export.get("Name")) {
+            let text = self.evaluator().text(name)?;
+            let export = (self.stack.account.clone(), self.stack.region.clone(), text.clone());
+            if self.site.exports.insert(export, value.clone()).is_some() {
+                return Err(Diagnostic::at(
+                    &name.span,
+                    format!("two outputs export `{text}` in one account and Region"),
+                )
+                .help("an export's name is unique there; rename one")
+                .into());
+            }
+        }
+        Ok(Some(value))
+    }
+
+    fn report(&self, resource: &Resource) -> ResourceReport {
+        let physical_id = match self.scope.resources.get(&resource.logical_id.text) {
+            Some(Outcome::Made(made)) => Some(made.reference.clone()),
+            _ => None,
+        };
+        ResourceReport {
+            logical_id: resource.logical_id.text.clone(),
+            type_name: resource.type_name.clone(),
+            physical_id,
+        }
+    }
+}
+
+/// What a resource's handler asks the world with.
+pub(super) struct Maker<'a> {
+    pub site: &'a mut Site,
+    pub stack: &'a Stack,
+    pub resource: &'a Resource,
+    /// Every text of the properties with its place: where a refusal mentions one, its place is the error's.
+    places: Vec<(String, Span)>,
+}
+
+impl Maker<'_> {
+    /// All properties are read.
+    pub fn finish(&mut self, properties: Properties) -> Result<(), Stop> {
+        self.places = properties.places();
+        properties.finish(&mut self.site.notices)
+    }
+
+    /// Asks the world for one change in the name of the resource.
+    pub fn apply(&mut self, tags: BTreeMap<String, String>, change: Change) -> Result<String, Stop> {
+        self.apply_as(self.resource.logical_id.text.clone(), tags, change)
+    }
+
+    /// Asks the world for a change that makes a part of the resource, under a logical id of its own.
+    pub fn apply_as(
+        &mut self,
+        logical_id: String,
+        tags: BTreeMap<String, String>,
+        change: Change,
+    ) -> Result<String, Stop> {
+        let request = Request {
+            account: self.stack.account.clone(),
+            region: self.stack.region.clone(),
+            stack: Some(self.stack.name.clone()),
+            logical_id: Some(logical_id),
+            source: Some(self.resource.span().source()),
+            tags,
+            change,
+        };
+        self.site.world.apply(request).map_err(|refusal| {
+            let mentioned = self.places.iter().filter(|(text, _)| text.len() > 3 && refusal.message.contains(text));
+            let place = mentioned.max_by_key(|(text, _)| text.len()).map(|(_, span)| span);
+            let message = format!("{}: {}", refusal.code, refusal.message);
+            Diagnostic::at(place.unwrap_or(self.resource.span()), message).maybe_help(refusal.help).into()
+        })
+    }
+
+    /// The usual case: everything is read, one change makes one object, and `Ref` is its id.
+    pub fn make(
+        &mut self,
+        properties: Properties,
+        tags: BTreeMap<String, String>,
+        change: Change,
+    ) -> Result<Made, Stop> {
+        self.finish(properties)?;
+        let id = self.apply(tags, change)?;
+        Ok(Made { reference: id.clone(), object: Some(id), attributes: BTreeMap::new() })
+    }
+}

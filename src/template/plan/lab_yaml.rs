@@ -1,0 +1,123 @@
+//! `lab.yaml`: several stacks with account, Region and parameters; buckets with what they hold at the start.
+//!
+//! Read by the same document reader as templates, so that its errors have places too.
+
+use std::path::Path;
+
+use super::super::document::{Map, Value};
+use super::super::error::{Diagnostic, did_you_mean};
+use super::super::notice::{Notice, NoticeKind};
+use super::super::{Files, LoadOptions, document};
+use super::{Plan, PlannedSeed, PlannedStack, beside, name_of, place, unreadable};
+
+const KEYS: [&str; 4] = ["name", "stacks", "seed", "expect"];
+const STACK_KEYS: [&str; 4] = ["template", "account", "region", "parameters"];
+
+/// Reads a `lab.yaml` and the templates that it names.
+pub(super) fn read(
+    files: &dyn Files,
+    path: &Path,
+    document: &Value,
+    options: &LoadOptions,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut notices = Vec::new();
+    let map = document.as_map().map(Vec::as_slice).unwrap_or_default();
+    unknown_keys(map, &KEYS, "a lab.yaml", &mut errors);
+    if let Some(expect) = document.get("expect") {
+        notices.push(Notice::at(NoticeKind::NotEnforced, &expect.span, "`expect` of the lab"));
+    }
+    let name = match document.get("name").map(|value| (value, value.as_text())) {
+        None => name_of(path),
+        Some((_, Some(text))) if is_name(text) => text.to_owned(),
+        Some((value, _)) => {
+            errors.push(Diagnostic::at(&value.span, "a lab's name is letters, digits and dashes"));
+            String::new()
+        }
+    };
+    let mut stacks = Vec::new();
+    for (key, value) in section(document, "stacks", &mut errors) {
+        if !is_name(&key.text) {
+            errors.push(Diagnostic::at(&key.span, "a stack's name is letters, digits and dashes"));
+        }
+        let Some(map) = value.as_map() else {
+            let message = format!("stack `{}` is {}, not a map", key.text, value.describe());
+            errors.push(Diagnostic::at(&value.span, message).help("write `{template: FILE}`"));
+            continue;
+        };
+        unknown_keys(map, &STACK_KEYS, "a stack", &mut errors);
+        let (account, region) = match place(value.get("account"), value.get("region"), options) {
+            Ok(place) => place,
+            Err(new) => {
+                errors.extend(new);
+                continue;
+            }
+        };
+        let parameters = match value.get("parameters") {
+            None => Map::new(),
+            Some(_) => section(value, "parameters", &mut errors).clone(),
+        };
+        match template(files, path, key.span.clone(), value) {
+            Ok(document) => stacks.push(PlannedStack {
+                name: key.text.clone(),
+                account,
+                region,
+                document,
+                parameters,
+                needs: Vec::new(),
+                span: key.span.clone(),
+            }),
+            Err(error) => errors.push(error),
+        }
+    }
+    let mut seeds = Vec::new();
+    if document.get("seed").is_some() {
+        for (bucket, folder) in section(document, "seed", &mut errors) {
+            match folder.as_text() {
+                Some(folder) => seeds.push(PlannedSeed { bucket: bucket.clone(), folder: beside(path, folder) }),
+                None => errors.push(Diagnostic::at(
+                    &folder.span,
+                    format!("a folder is expected here, not {}", folder.describe()),
+                )),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(Plan { name, stacks, seeds, notices }) } else { Err(errors) }
+}
+
+fn template(files: &dyn Files, lab: &Path, stack: super::Span, value: &Value) -> Result<Value, Diagnostic> {
+    let Some(template) = value.get("template") else {
+        return Err(Diagnostic::at(&stack, "the stack has no `template`").help("add `template: FILE`"));
+    };
+    let Some(written) = template.as_text() else {
+        return Err(Diagnostic::at(&template.span, format!("a file is expected here, not {}", template.describe())));
+    };
+    let path = beside(lab, written);
+    let text = files.read(&path).map_err(|error| unreadable(&path, &error, Some(&template.span)))?;
+    document::read(&path.display().to_string(), &text)
+}
+
+fn section<'a>(document: &'a Value, name: &str, errors: &mut Vec<Diagnostic>) -> &'a Map {
+    static EMPTY: Map = Map::new();
+    let value = document.get(name);
+    value.and_then(Value::as_map).unwrap_or_else(|| {
+        if let Some(value) = value {
+            errors.push(Diagnostic::at(&value.span, format!("`{name}` must be a map, not {}", value.describe())));
+        }
+        &EMPTY
+    })
+}
+
+fn unknown_keys(map: &[(document::Key, Value)], known: &[&str], what: &str, errors: &mut Vec<Diagnostic>) {
+    for (key, _) in map {
+        if !known.contains(&key.text.as_str()) {
+            let help = did_you_mean(&key.text, known.iter().copied())
+                .unwrap_or_else(|| format!("known are {}", known.join(", ")));
+            errors.push(Diagnostic::at(&key.span, format!("`{}` is not a key of {what}", key.text)).help(help));
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}

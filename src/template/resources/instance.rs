@@ -1,0 +1,167 @@
+//! Instances and network interfaces. Images, disks, keys and roles are not emulated: a guest is a network namespace.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use base64::Engine;
+
+use super::super::deploy::Maker;
+use super::super::evaluate::{Made, Stop};
+use super::super::properties::Properties;
+use crate::model::{Change, RunInstance};
+
+/// One entry of an instance's `NetworkInterfaces`.
+struct Interface {
+    device_index: u32,
+    existing: Option<String>,
+    subnet_id: Option<String>,
+    addresses: Addresses,
+    groups: Vec<String>,
+    associate_public_ip_address: Option<bool>,
+    description: String,
+}
+
+/// Primary and secondary private addresses.
+#[derive(Default)]
+struct Addresses {
+    primary: Option<Ipv4Addr>,
+    secondary: Vec<Ipv4Addr>,
+}
+
+/// `PrivateIpAddress` and `PrivateIpAddresses`.
+fn addresses(properties: &mut Properties) -> Addresses {
+    let mut addresses = Addresses { primary: properties.address("PrivateIpAddress"), secondary: Vec::new() };
+    let listed = properties.objects("PrivateIpAddresses", |entry| {
+        (entry.address("PrivateIpAddress"), entry.boolean("Primary").unwrap_or(false))
+    });
+    for (address, is_primary) in listed {
+        match address {
+            Some(address) if is_primary => addresses.primary = Some(address),
+            Some(address) => addresses.secondary.push(address),
+            None => {}
+        }
+    }
+    addresses
+}
+
+pub(super) fn instance(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
+    let tags = properties.tags();
+    let mut interfaces = properties.objects("NetworkInterfaces", interface);
+    interfaces.sort_by_key(|interface| interface.device_index);
+    let mut run = RunInstance {
+        subnet_id: properties.decisive_text("SubnetId"),
+        private_ip_address: properties.address("PrivateIpAddress"),
+        security_group_ids: properties.texts("SecurityGroupIds"),
+        source_dest_check: properties.boolean("SourceDestCheck"),
+        user_data: user_data(&mut properties),
+        instance_type: properties.text("InstanceType"),
+        image_id: properties.text("ImageId"),
+        ..RunInstance::default()
+    };
+    if interfaces.is_empty() && !properties.has("SubnetId") {
+        let help = "add `SubnetId`: a lab has no default VPC";
+        properties.error("", format!("{} needs the property `SubnetId`", maker.resource.title()), Some(help));
+    }
+    // The subnet decides the zone.
+    properties.text("AvailabilityZone");
+    maker.finish(properties)?;
+    attach(maker, &mut run, interfaces)?;
+    let id = maker.apply(tags, Change::RunInstance(run))?;
+    Ok(Made { reference: id.clone(), object: Some(id), ..Made::default() })
+}
+
+fn interface(entry: &mut Properties) -> Interface {
+    Interface {
+        device_index: entry.required_integer("DeviceIndex"),
+        existing: entry.decisive_text("NetworkInterfaceId"),
+        subnet_id: entry.decisive_text("SubnetId"),
+        addresses: addresses(entry),
+        groups: entry.texts("GroupSet"),
+        associate_public_ip_address: entry.boolean("AssociatePublicIpAddress"),
+        description: entry.text("Description").unwrap_or_default(),
+    }
+}
+
+/// One inline interface is RunInstances' own; several, existing ones and secondary addresses are made before.
+fn attach(maker: &mut Maker<'_>, run: &mut RunInstance, interfaces: Vec<Interface>) -> Result<(), Stop> {
+    run.associate_public_ip_address = interfaces.first().and_then(|interface| interface.associate_public_ip_address);
+    if let [only] = interfaces.as_slice()
+        && only.existing.is_none()
+        && only.addresses.secondary.is_empty()
+    {
+        run.subnet_id = only.subnet_id.clone().or(run.subnet_id.take());
+        run.private_ip_address = only.addresses.primary.or(run.private_ip_address);
+        if !only.groups.is_empty() {
+            run.security_group_ids.clone_from(&only.groups);
+        }
+        return Ok(());
+    }
+    for interface in interfaces {
+        if let Some(id) = interface.existing {
+            run.network_interface_ids.push(id);
+            continue;
+        }
+        let logical_id = format!("{}-eth{}", maker.resource.logical_id.text, interface.device_index);
+        let change = Change::CreateNetworkInterface {
+            subnet_id: interface.subnet_id.or_else(|| run.subnet_id.clone()).unwrap_or_default(),
+            private_ip_address: interface.addresses.primary,
+            secondary_private_ip_addresses: interface.addresses.secondary,
+            groups: interface.groups,
+            source_dest_check: run.source_dest_check.unwrap_or(true),
+            description: interface.description,
+        };
+        let id = maker.apply_as(logical_id, BTreeMap::new(), change)?;
+        run.network_interface_ids.push(id);
+    }
+    if !run.network_interface_ids.is_empty() {
+        run.subnet_id = None;
+    }
+    Ok(())
+}
+
+/// `UserData` is base64 as the API takes it.
+fn user_data(properties: &mut Properties) -> Option<String> {
+    let text = properties.text("UserData")?;
+    let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    match base64::engine::general_purpose::STANDARD.decode(packed).map(String::from_utf8) {
+        Ok(Ok(script)) => Some(script),
+        Ok(Err(_)) => {
+            properties.ignored("UserData", "a UserData that is not text");
+            None
+        }
+        Err(_) => {
+            properties.error(
+                "UserData",
+                "`UserData` is not base64",
+                Some("write `UserData: !Base64 |` and the script below it"),
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn network_interface(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
+    let tags = properties.tags();
+    let addresses = addresses(&mut properties);
+    let change = Change::CreateNetworkInterface {
+        subnet_id: properties.required_text("SubnetId"),
+        private_ip_address: addresses.primary,
+        secondary_private_ip_addresses: addresses.secondary,
+        groups: properties.texts("GroupSet"),
+        source_dest_check: properties.boolean("SourceDestCheck").unwrap_or(true),
+        description: properties.text("Description").unwrap_or_default(),
+    };
+    maker.make(properties, tags, change)
+}
+
+pub(super) fn attachment(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
+    let change = Change::AttachNetworkInterface {
+        network_interface_id: properties.required_text("NetworkInterfaceId"),
+        instance_id: properties.required_text("InstanceId"),
+        device_index: properties.required_integer("DeviceIndex"),
+    };
+    properties.boolean("DeleteOnTermination");
+    maker.finish(properties)?;
+    let id = maker.apply(Default::default(), change)?;
+    Ok(Made { attributes: [("AttachmentId", id.clone())].into(), reference: id, object: None })
+}
