@@ -11,8 +11,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::ForkResult;
 use tokio::io::unix::AsyncFd;
 
@@ -74,6 +76,16 @@ pub(super) fn set_non_blocking(source: &impl AsRawFd) -> io::Result<()> {
     let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
     fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())
+}
+
+/// Blocks the thread until `source` has something to read.
+pub(super) fn wait_readable(source: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: `source` owns its descriptor and is borrowed until the end of this function.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(source.as_raw_fd()) };
+    match poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Registers a TAP with the current tokio runtime.

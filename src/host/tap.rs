@@ -114,6 +114,11 @@ impl Tap {
         }
     }
 
+    /// Blocks the thread until a frame waits: for readers without a runtime (the bench's relay). May return early.
+    pub fn wait_readable(&self) -> io::Result<()> {
+        sys::wait_readable(self)
+    }
+
     /// Writes one frame, in the form that [`read`](Tap::read) returns. The kernel refuses a vnet header that doesn't fit
     /// its frame with `InvalidInput`.
     pub fn write(&self, frame: &[u8]) -> io::Result<usize> {
