@@ -1,0 +1,114 @@
+//! The clients and the server of `scripts/bench.sh` for what iperf3 does not measure: round trips and connections.
+//!
+//! ```text
+//! load serve ADDRESS:PORT            answers each byte with a byte; `c` as the first byte: answers once and closes
+//! load rr ADDRESS:PORT SECONDS       one byte there and back, over and over; prints the median in microseconds
+//! load connect ADDRESS:PORT SECONDS  connect, one byte there and back, wait for the end; prints connections per second
+//! ```
+//!
+//! In `connect` the server closes first, because whoever closes first keeps the port in TIME_WAIT for a minute: a
+//! client that did would run out of ports at about 470 connections per second, and the figure would say just that.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+const ROUND_TRIPS: u8 = b'r';
+const ONE_CONNECTION: u8 = b'c';
+
+/// Connections under way at a time: enough that latency alone does not decide, few enough that queues don't.
+const CLIENTS: usize = 8;
+
+/// Long enough for one retransmitted SYN, so that a lost packet is a slow connection and not the end of the run.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve", address] => runtime.block_on(serve(address.parse().context("ADDRESS:PORT")?)),
+        ["rr", address, seconds] => runtime.block_on(round_trips(parse(address, seconds)?)),
+        ["connect", address, seconds] => runtime.block_on(connections(parse(address, seconds)?)),
+        _ => bail!("this is `load serve ADDRESS:PORT` or `load rr|connect ADDRESS:PORT SECONDS`"),
+    }
+}
+
+fn parse(address: &str, seconds: &str) -> anyhow::Result<(SocketAddr, Duration)> {
+    Ok((address.parse().context("ADDRESS:PORT")?, Duration::from_secs_f64(seconds.parse().context("SECONDS")?)))
+}
+
+async fn serve(address: SocketAddr) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    loop {
+        let (stream, _) = listener.accept().await.context("accepting")?;
+        // A client that goes away ends its own connection and nothing else.
+        tokio::spawn(async move { answer(stream).await.ok() });
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut byte = [0];
+    while stream.read(&mut byte).await? == 1 {
+        stream.write_all(&byte).await?;
+        if byte == [ONE_CONNECTION] {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn round_trips((address, duration): (SocketAddr, Duration)) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    let (mut times, mut byte) = (Vec::new(), [ROUND_TRIPS]);
+    let end = Instant::now() + duration;
+    loop {
+        let start = Instant::now();
+        if start >= end {
+            break;
+        }
+        stream.write_all(&byte).await?;
+        stream.read_exact(&mut byte).await?;
+        times.push(start.elapsed());
+    }
+    ensure!(!times.is_empty(), "no round trip in {duration:?}");
+    times.sort_unstable();
+    println!("{:.1}", times[times.len() / 2].as_secs_f64() * 1e6);
+    Ok(())
+}
+
+async fn connections((address, duration): (SocketAddr, Duration)) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(async move {
+            let mut count = 0_u64;
+            while start.elapsed() < duration {
+                tokio::time::timeout(PATIENCE, one_connection(address)).await.context("a connection hangs")??;
+                count += 1;
+            }
+            anyhow::Ok(count)
+        });
+    }
+    let mut count = 0;
+    while let Some(client) = clients.join_next().await {
+        count += client??;
+    }
+    println!("{:.0}", count as f64 / start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+async fn one_connection(address: SocketAddr) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    stream.write_all(&[ONE_CONNECTION]).await?;
+    let mut bytes = Vec::with_capacity(2);
+    stream.read_to_end(&mut bytes).await?;
+    ensure!(bytes == [ONE_CONNECTION], "the server answered {bytes:?}");
+    Ok(())
+}
