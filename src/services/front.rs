@@ -1,20 +1,55 @@
-//! The one door of HTTP services.
+//! The one door of HTTP services: HTTP on port 80, HTTPS with the lab's certificates on port 443.
+//!
+//! Purpose: everything that is the same for every emulated service — TLS, who is calling, bounds, the log — stands here
+//! once; a [`Service`] behind it sees a request and its [`Caller`]. Signatures and policies for all of them will stand here
+//! too; until then nobody is refused.
+//! Life: accept ► TLS ► requests one after another ► closed by either side, by a limit, or by shutdown.
+//! Time: see [`Limits`]; a TLS handshake and the head of a request have `header_time`, each further piece of a request's
+//! body `body_time`.
+//! Limits: [`Limits::connections`] at once (a further one waits in the listen queue), a request's head of `header_bytes`.
+//! Bodies are streams with backpressure: nothing here holds one whole.
+//! Not done, and why: HTTP/2 without TLS, since AWS has it nowhere; HTTP/3 likewise.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-use super::Shutdown;
+use self::paced::Paced;
 use super::authority::CertificateAuthority;
 use super::origins::Origins;
+use super::{Shutdown, stopped};
 use crate::model::Origin;
 
-/// Body of an answer.
-pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+mod paced;
+#[cfg(test)]
+pub(super) mod tests;
+
+/// Body of a request or an answer.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Why a body ended early.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body that is there already.
+pub fn full(body: impl Into<Bytes>) -> Body {
+    http_body_util::Full::new(body.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
 
 /// Bound sockets of a service.
 #[derive(Debug, Default)]
@@ -43,8 +78,13 @@ pub trait Service: Send + Sync + 'static {
     /// Word for the log.
     fn name(&self) -> &'static str;
 
+    /// Whether HTTPS clients may choose HTTP/2. S3 itself speaks HTTP/1.1 only.
+    fn http2(&self) -> bool {
+        false
+    }
+
     /// Answers one request; its extensions hold a [`Caller`].
-    fn answer<'a>(&'a self, request: http::Request<hyper::body::Incoming>) -> BoxFuture<'a, http::Response<Body>>;
+    fn answer(&self, request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>>;
 }
 
 /// Bounds of a door.
@@ -54,32 +94,194 @@ pub struct Limits {
     pub connections: usize,
     /// Bytes of a request's head.
     pub header_bytes: usize,
-    /// Time for TLS handshake and for each request's head.
+    /// Time for a TLS handshake, and for each request's head; so long may a connection be idle, too.
     pub header_time: Duration,
-    /// Time that connections have to end after shutdown.
+    /// Time between two pieces of a request's body.
+    pub body_time: Duration,
+    /// Time that requests under way have after shutdown.
     pub grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 4096,
+            connections: 1024,
             header_bytes: 64 * 1024,
             header_time: Duration::from_secs(20),
-            grace: Duration::from_secs(5),
+            body_time: Duration::from_secs(60),
+            grace: Duration::from_secs(2),
         }
     }
 }
 
-/// Serves until `shutdown`.
+/// Serves until `shutdown`, then lets requests under way end within the limits' grace.
 pub async fn serve(
     listeners: Listeners,
     service: Arc<dyn Service>,
     authority: Arc<CertificateAuthority>,
     origins: Arc<Origins>,
     limits: Limits,
-    shutdown: Shutdown,
+    mut shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let _ = (listeners, service, authority, origins, limits, shutdown);
-    todo!()
+    let protocols: &[&str] = if service.http2() { &["h2", "http/1.1"] } else { &["http/1.1"] };
+    let tls = TlsAcceptor::from(authority.server_config(protocols)?);
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let grace = limits.grace;
+    let door = Arc::new(Door { service, origins, limits, places, shutdown: shutdown.clone() });
+    let mut loops = JoinSet::new();
+    for listener in listeners.plain {
+        loops.spawn(door.clone().accept(to_tokio(listener)?, None));
+    }
+    for listener in listeners.tls {
+        loops.spawn(door.clone().accept(to_tokio(listener)?, Some(tls.clone())));
+    }
+    stopped(&mut shutdown).await;
+    // Each loop ends when its connections have; whoever is late is cut off with the set.
+    let _ = timeout(grace, async { while loops.join_next().await.is_some() {} }).await;
+    Ok(())
+}
+
+fn to_tokio(listener: std::net::TcpListener) -> anyhow::Result<TcpListener> {
+    listener.set_nonblocking(true).context("making a service's socket non-blocking")?;
+    TcpListener::from_std(listener).context("handing a service's socket to the runtime")
+}
+
+/// What all connections of a service share.
+struct Door {
+    service: Arc<dyn Service>,
+    origins: Arc<Origins>,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+impl Door {
+    /// Takes connections until shutdown, then waits for those it took.
+    async fn accept(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let mut shutdown = self.shutdown.clone();
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let accepted = tokio::select! {
+                accepted = self.next(&listener) => accepted,
+                () = stopped(&mut shutdown) => break,
+            };
+            match accepted {
+                Ok((place, stream, peer)) => {
+                    let (door, tls) = (self.clone(), tls.clone());
+                    connections.spawn(async move {
+                        let _place = place;
+                        if let Err(error) = door.converse(stream, peer, tls).await {
+                            tracing::debug!(service = door.service.name(), %peer, "connection ended: {error:#}");
+                        }
+                    });
+                }
+                Err(error) => super::accept_failed(self.service.name(), &error).await,
+            }
+        }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
+    }
+
+    /// A place first, then a connection for it: beyond the limit, clients wait in the kernel's queue.
+    async fn next(
+        &self,
+        listener: &TcpListener,
+    ) -> std::io::Result<(tokio::sync::OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let (stream, peer) = listener.accept().await?;
+        Ok((place, stream, peer))
+    }
+
+    async fn converse(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+    ) -> anyhow::Result<()> {
+        stream.set_nodelay(true).context("setting TCP_NODELAY")?;
+        let local = stream.local_addr().context("asking which address was called")?;
+        let caller = Caller { peer, local, origin: self.origins.get(peer.ip()), tls: tls.is_some() };
+        let Some(tls) = tls else { return self.http1(stream, caller).await };
+        let stream =
+            timeout(self.limits.header_time, tls.accept(stream)).await.context("TLS handshake took too long")?;
+        let stream = stream.context("TLS handshake")?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if http2 { self.http2(stream, caller).await } else { self.http1(stream, caller).await }
+    }
+
+    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin, caller: Caller) -> anyhow::Result<()> {
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_time)
+            .max_header_size(self.limits.header_bytes)
+            .max_buf_size(self.limits.header_bytes.max(8192));
+        let service = service_fn(|request| self.answer(request, &caller));
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            ended = connection.as_mut() => return Ok(ended?),
+            () = stopped(&mut shutdown) => connection.as_mut().graceful_shutdown(),
+        }
+        Ok(connection.await?)
+    }
+
+    async fn http2(
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        caller: Caller,
+    ) -> anyhow::Result<()> {
+        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            // A ping to whoever is silent takes the place of HTTP/1's idle limit.
+            .keep_alive_interval(self.limits.header_time)
+            .keep_alive_timeout(self.limits.header_time)
+            .max_concurrent_streams(64)
+            .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX));
+        // Its streams are tasks of their own, so each owns what it needs.
+        let door = self.clone();
+        let service = service_fn(move |request| {
+            let (door, caller) = (door.clone(), caller.clone());
+            async move { door.answer(request, &caller).await }
+        });
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            ended = connection.as_mut() => return Ok(ended?),
+            () = stopped(&mut shutdown) => connection.as_mut().graceful_shutdown(),
+        }
+        Ok(connection.await?)
+    }
+
+    async fn answer(
+        &self,
+        mut request: http::Request<Incoming>,
+        caller: &Caller,
+    ) -> Result<http::Response<Body>, Infallible> {
+        request.extensions_mut().insert(caller.clone());
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let host = host(&request).unwrap_or("-").to_owned();
+        let request = request.map(|body| Paced::new(body, self.limits.body_time).boxed_unsync());
+        let answer = self.service.answer(request).await;
+        let origin = caller.origin.as_deref();
+        tracing::info!(
+            service = self.service.name(),
+            origin = origin.map_or("internet", |origin| origin.name.as_str()),
+            endpoint = origin.and_then(|origin| origin.vpc_endpoint_id.as_deref()).unwrap_or("-"),
+            %method,
+            host,
+            path,
+            status = answer.status().as_u16(),
+            "request"
+        );
+        Ok(answer)
+    }
+}
+
+/// The name that a request calls: of its target in HTTP/2, else its `Host`.
+pub fn host<B>(request: &http::Request<B>) -> Option<&str> {
+    let named = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+    request.uri().authority().map(http::uri::Authority::as_str).or(named)
 }

@@ -1,8 +1,29 @@
-//! Every AWS service that vpclab does not emulate yet.
+//! Every AWS service that vpclab does not emulate yet: it is there, TLS works, and it says plainly what is missing.
+//!
+//! What reaches it proves the way through the network; the answer is 501 in the error form of the service that was
+//! called, so that SDKs print the message, with the caller and the endpoint that it came through. It never pretends that
+//! an operation worked.
 
+use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
 
-use super::front::{Body, Service};
+use super::front::{self, Body, Caller, Service};
+
+/// Services whose errors are XML in the Query protocol's form.
+const QUERY_SERVICES: [&str; 9] = [
+    "autoscaling",
+    "cloudformation",
+    "elasticache",
+    "elasticbeanstalk",
+    "elasticloadbalancing",
+    "monitoring",
+    "rds",
+    "sns",
+    "sts",
+];
 
 /// Answers 501 and says who called through which endpoint.
 #[derive(Debug, Default)]
@@ -13,8 +34,108 @@ impl Service for Placeholder {
         "placeholder"
     }
 
-    fn answer<'a>(&'a self, request: http::Request<hyper::body::Incoming>) -> BoxFuture<'a, http::Response<Body>> {
-        let _ = request;
-        todo!()
+    fn http2(&self) -> bool {
+        true
+    }
+
+    fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
+        let service = service_of(front::host(&request).unwrap_or_default());
+        let message = message(&service, request.extensions().get::<Caller>());
+        let (content_type, body) = form(&service, &message);
+        let mut answer = Response::new(front::full(body));
+        *answer.status_mut() = StatusCode::NOT_IMPLEMENTED;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        answer.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static("NotImplemented"));
+        std::future::ready(answer).boxed()
+    }
+}
+
+/// `ec2` of `ec2.us-east-1.amazonaws.com` and of `vpce-…-….ec2.us-east-1.vpce.amazonaws.com`; `ecr.api` of
+/// `api.ecr.us-east-1.amazonaws.com`, as its endpoint's service name has it.
+fn service_of(host: &str) -> String {
+    let host = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
+    let Some(name) = host.strip_suffix(".amazonaws.com") else { return "unknown".to_owned() };
+    let name = name.strip_suffix(".vpce").unwrap_or(name);
+    let mut labels: Vec<&str> = name.split('.').filter(|label| !label.starts_with("vpce-")).collect();
+    let is_region = |label: &&str| label.split('-').count() >= 3 && label.ends_with(|last: char| last.is_ascii_digit());
+    labels.retain(|label| !is_region(label));
+    match labels.as_slice() {
+        [] => "unknown".to_owned(),
+        // Region-specific prefixes of a service stand before its name in DNS and after it in endpoint names.
+        labels => labels.iter().rev().copied().collect::<Vec<_>>().join("."),
+    }
+}
+
+fn message(service: &str, caller: Option<&Caller>) -> String {
+    let origin = caller.and_then(|caller| caller.origin.as_deref());
+    let whence = match origin {
+        Some(origin) => {
+            let way = origin.vpc_endpoint_id.as_deref().map_or(String::new(), |id| format!(" through {id}"));
+            format!("{} ({}, account {}){way}", origin.name, origin.private_ip, origin.account)
+        }
+        None => {
+            caller.map_or("an unknown caller".to_owned(), |caller| format!("{} over the internet", caller.peer.ip()))
+        }
+    };
+    format!(
+        "vpclab does not emulate the service {service} yet. The network let the request pass: it came from {whence}."
+    )
+}
+
+/// The error in the words of the service's protocol.
+fn form(service: &str, message: &str) -> (&'static str, Bytes) {
+    let text = quick_escape(message);
+    if service == "ec2" {
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>NotImplemented</Code>\
+             <Message>{text}</Message></Error></Errors><RequestID>vpclab</RequestID></Response>"
+        );
+        ("text/xml;charset=UTF-8", body.into())
+    } else if QUERY_SERVICES.contains(&service) {
+        let body = format!(
+            "<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code><Message>{text}</Message></Error>\
+             <RequestId>vpclab</RequestId></ErrorResponse>"
+        );
+        ("text/xml", body.into())
+    } else {
+        let body = serde_json::json!({ "__type": "NotImplemented", "message": message });
+        ("application/x-amz-json-1.1", format!("{body}\n").into())
+    }
+}
+
+/// The three characters that must not stand in XML text.
+fn quick_escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_read_from_the_name() {
+        let cases = [
+            ("ec2.us-east-1.amazonaws.com", "ec2"),
+            ("EC2.us-east-1.amazonaws.com:443", "ec2"),
+            ("vpce-0fe5b17a0707d6abc-29p5708s.ec2.us-east-1.vpce.amazonaws.com", "ec2"),
+            ("vpce-0fe5b17a0707d6abc-29p5708s-us-east-1a.kms.us-east-1.vpce.amazonaws.com", "kms"),
+            ("api.ecr.us-gov-west-1.amazonaws.com", "ecr.api"),
+            ("sts.amazonaws.com", "sts"),
+            ("amazonaws.com", "unknown"),
+            ("10.0.0.1", "unknown"),
+            ("", "unknown"),
+        ];
+        for (host, service) in cases {
+            assert_eq!(service_of(host), service, "{host}");
+        }
+    }
+
+    #[test]
+    fn each_protocol_has_its_form() {
+        assert!(form("ec2", "a<b").1.starts_with(b"<?xml"));
+        assert!(String::from_utf8_lossy(&form("ec2", "a<b").1).contains("<Message>a&lt;b</Message>"));
+        assert!(form("sts", "m").1.starts_with(b"<ErrorResponse>"));
+        let json: serde_json::Value = serde_json::from_slice(&form("ssm", "say \"no\"").1).unwrap();
+        assert_eq!(json["message"], "say \"no\"");
     }
 }

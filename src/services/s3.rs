@@ -1,10 +1,42 @@
-//! S3 on a folder.
+//! S3 on a folder of the lab, for unmodified clients: path and virtual-host style under all of S3's names.
+//!
+//! Purpose: the far end of a gateway or interface endpoint. s3s speaks the protocol and verifies signatures, s3s-fs keeps
+//! objects as files, [`store`] adds what a lab needs: buckets with owner and Region, AWS's errors where files differ.
+//! Identity: a bucket by its name, unique in the lab; an account by its one access key ([`credentials`]).
+//! Life: buckets are there from the start or made by clients; objects outlive the process in the state folder.
+//! Limits: objects are streamed; XML bodies up to 20 MiB and browser form uploads up to 64 MiB are held in memory. A key is
+//! a path: see [`store::key_problem`] for what can't be one.
+//! Not done, and why: policies are another issue's, so **anonymous requests are allowed and every account may do
+//! everything**, whatever a bucket policy says; a wrong signature is refused all the same. No versions, tags, ACLs,
+//! lifecycle; no redirect to a bucket's Region; the `accesspoint.` and `control.` names of endpoints answer 501.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
+use anyhow::Context;
+use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use sha2::{Digest, Sha256};
 
-use super::front::{Body, Service};
+use self::error::ErrorDocument;
+use self::store::Store;
+use super::front::{self, Body, Service};
+
+mod credentials;
+mod error;
+mod host;
+mod seed;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use self::credentials::{Credentials, credentials};
 
 /// A bucket to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,35 +49,71 @@ pub struct Bucket {
     pub account: String,
 }
 
-/// An access key of the lab.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// `AKIA…`.
-    pub access_key_id: String,
-    /// Its secret.
-    pub secret_access_key: String,
-}
-
-/// The access key of an account: the same at every `up`, and good for this lab's services only.
-pub fn credentials(account: &str) -> Credentials {
-    let _ = account;
-    todo!()
-}
-
 /// The embedded S3.
-pub struct S3;
+pub struct S3 {
+    service: S3Service,
+    store: Store,
+    /// Makes request ids of one start differ from those of the next.
+    start: u128,
+    requests: AtomicU64,
+}
 
 impl S3 {
-    /// Opens the store in `folder` (made when missing) and makes the buckets in it.
+    /// Opens the store in `folder` (made when missing), makes the buckets in it, and knows the keys of `accounts`.
     pub fn open(folder: &Path, buckets: &[Bucket], accounts: &[String]) -> anyhow::Result<Self> {
-        let _ = (folder, buckets, accounts);
-        todo!()
+        let store = Store::open(folder, buckets, accounts)?;
+        let mut config = S3Config::default();
+        config.post_object_max_file_size = 64 << 20;
+        let mut builder = S3ServiceBuilder::new(store.clone());
+        builder.set_config(std::sync::Arc::new(StaticConfigProvider::new(std::sync::Arc::new(config))));
+        builder.set_auth(store.clone());
+        builder.set_access(store.clone());
+        builder.set_host(host::Names);
+        let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
+        Ok(Self { service: builder.build(), store, start: start.as_nanos(), requests: AtomicU64::new(0) })
     }
 
     /// Puts the files under `folder` into a bucket, keys being their paths; returns how many.
-    pub fn seed(&self, bucket: &str, folder: &Path) -> anyhow::Result<usize> {
-        let _ = (bucket, folder);
-        todo!()
+    pub async fn seed(&self, bucket: &str, folder: &Path) -> anyhow::Result<usize> {
+        seed::seed(&self.store, bucket, folder).await
+    }
+
+    async fn respond(&self, request: Request<s3s::Body>) -> Response<Body> {
+        let (request_id, host_id) = self.ids();
+        let head = request.method() == Method::HEAD;
+        let resource = host::resource(front::host(&request).unwrap_or_default(), request.uri().path());
+        let mut answer = match self.service.call(request).await {
+            Ok(answer) => answer.map(BodyExt::boxed_unsync),
+            Err(error) => {
+                tracing::error!(?error, "s3: no answer");
+                ErrorDocument::new("InternalError").answer(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        };
+        if answer.status().is_client_error() || answer.status().is_server_error() {
+            answer = error::complete(answer, &resource, &request_id, &host_id, head).await;
+        }
+        let headers = answer.headers_mut();
+        headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
+        for (name, value) in [("x-amz-request-id", &request_id), ("x-amz-id-2", &host_id)] {
+            let value = HeaderValue::from_str(value).expect("hexadecimal");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        answer
+    }
+
+    /// Values that look like S3's `x-amz-request-id` and `x-amz-id-2`, new for each request.
+    fn ids(&self) -> (String, String) {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let digest = Sha256::digest([self.start.to_be_bytes().as_slice(), &number.to_be_bytes()].concat());
+        let text: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+        let (request_id, host_id) = text.split_at(16);
+        (request_id.to_owned(), host_id.to_owned())
+    }
+}
+
+impl std::fmt::Debug for S3 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
@@ -54,8 +122,7 @@ impl Service for S3 {
         "s3"
     }
 
-    fn answer<'a>(&'a self, request: http::Request<hyper::body::Incoming>) -> BoxFuture<'a, http::Response<Body>> {
-        let _ = request;
-        todo!()
+    fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
+        self.respond(request.map(s3s::Body::http_body_unsync)).boxed()
     }
 }

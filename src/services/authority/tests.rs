@@ -1,0 +1,106 @@
+//! What a client would check: the chain, the name, the dates; and what the state folder keeps.
+
+use std::os::unix::fs::PermissionsExt;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{CertificateError, Error, RootCertStore};
+
+use super::*;
+
+fn authority(folder: &Path) -> Arc<CertificateAuthority> {
+    CertificateAuthority::load_or_create(folder, is_aws_name).unwrap()
+}
+
+/// Verifies as a client that trusts `pem` and asked for `name`, so many days from now.
+fn verify(pem: &str, certified: &CertifiedKey, name: &str, days: u64) -> Result<(), Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+    let now = UnixTime::since_unix_epoch(
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + DAY * days as u32,
+    );
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    verifier.verify_server_cert(&certified.cert[0], &[], &name, &[], now).map(|_| ())
+}
+
+#[test]
+fn any_depth_of_name_gets_its_own_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = authority(folder.path());
+    let names = [
+        "s3.us-east-1.amazonaws.com",
+        "my.dotted.bucket.s3.us-east-1.amazonaws.com",
+        "b.bucket.vpce-0fe5b17a0707d6abc-29p5708s.s3.us-east-1.vpce.amazonaws.com",
+    ];
+    for name in names {
+        let certified = authority.certificate(Some(&name.to_ascii_uppercase())).unwrap();
+        assert_eq!(verify(authority.pem(), &certified, name, 0), Ok(()), "{name}");
+        assert_eq!(verify(authority.pem(), &certified, name, 364), Ok(()));
+        let expired = verify(authority.pem(), &certified, name, 366).unwrap_err();
+        assert!(matches!(expired, Error::InvalidCertificate(CertificateError::ExpiredContext { .. })), "{expired:?}");
+        assert!(verify(authority.pem(), &certified, "other.amazonaws.com", 0).is_err());
+    }
+}
+
+#[test]
+fn strangers_get_the_default_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = authority(folder.path());
+    for name in [None, Some("example.com"), Some("evilamazonaws.com")] {
+        let certified = authority.certificate(name).unwrap();
+        assert_eq!(verify(authority.pem(), &certified, DEFAULT_NAME, 0), Ok(()));
+    }
+    assert_eq!(authority.cache.lock().entries.len(), 1);
+}
+
+#[test]
+fn the_authority_is_kept_and_its_key_is_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = authority(folder.path());
+    let mode = fs::metadata(folder.path().join(KEY_FILE)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let second = authority(folder.path());
+    assert_eq!(first.pem(), second.pem());
+    assert_eq!(fs::read_to_string(folder.path().join(CERTIFICATE_FILE)).unwrap(), second.pem());
+    // Guests trust the certificate from the first start: what the second one signs must convince them.
+    let certified = second.certificate(Some("s3.amazonaws.com")).unwrap();
+    assert_eq!(verify(first.pem(), &certified, "s3.amazonaws.com", 0), Ok(()));
+}
+
+#[test]
+fn another_lab_s_certificate_is_noticed() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    authority(ours.path());
+    authority(theirs.path());
+    fs::copy(theirs.path().join(CERTIFICATE_FILE), ours.path().join(CERTIFICATE_FILE)).unwrap();
+    let error = CertificateAuthority::load_or_create(ours.path(), is_aws_name).unwrap_err().to_string();
+    assert!(error.contains("is not the certificate of") && error.contains("delete"), "{error}");
+    fs::write(ours.path().join(KEY_FILE), "noise").unwrap();
+    let error = CertificateAuthority::load_or_create(ours.path(), is_aws_name).unwrap_err().to_string();
+    assert!(error.contains("holds no key"), "{error}");
+}
+
+#[test]
+fn the_cache_is_bounded_and_keeps_what_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = authority(folder.path());
+    let used = authority.certificate(Some("used.amazonaws.com")).unwrap();
+    for number in 0..2 * CACHE {
+        authority.certificate(Some(&format!("n{number}.amazonaws.com"))).unwrap();
+        let again = authority.certificate(Some("used.amazonaws.com")).unwrap();
+        assert!(Arc::ptr_eq(&used, &again));
+    }
+    assert_eq!(authority.cache.lock().entries.len(), CACHE);
+}
+
+#[test]
+fn serial_numbers_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = authority(folder.path());
+    let [one, two] = ["a.amazonaws.com", "b.amazonaws.com"].map(|name| authority.certificate(Some(name)).unwrap());
+    // The serial follows the version within the first bytes; everything before it is the same.
+    assert_ne!(one.cert[0][..36], two.cert[0][..36]);
+}

@@ -1,0 +1,118 @@
+//! S3's error documents: s3s gives code and status, AWS's message, resource and ids are added here.
+
+use http_body_util::BodyExt;
+
+use super::host::Resource;
+use super::*;
+
+/// What an `<Error>` says.
+#[derive(Debug, Default)]
+pub(super) struct ErrorDocument {
+    code: String,
+    /// XML text, escaped.
+    message: String,
+    resource: Resource,
+    request_id: String,
+    host_id: String,
+}
+
+/// AWS's messages of the errors that s3s and s3s-fs give without one.
+const MESSAGES: [(&str, &str); 14] = [
+    ("AccessDenied", "Access Denied"),
+    ("BadDigest", "The Content-MD5 or checksum value that you specified did not match what the server received."),
+    (
+        "BucketAlreadyExists",
+        "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
+    ),
+    ("BucketNotEmpty", "The bucket you tried to delete is not empty"),
+    ("InternalError", "We encountered an internal error. Please try again."),
+    ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+    ("InvalidBucketName", "The specified bucket is not valid."),
+    ("InvalidRange", "The requested range is not satisfiable"),
+    ("MethodNotAllowed", "The specified method is not allowed against this resource."),
+    ("NoSuchBucket", "The specified bucket does not exist"),
+    ("NoSuchKey", "The specified key does not exist."),
+    (
+        "NoSuchUpload",
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+    ),
+    ("NotImplemented", "vpclab's S3 does not do this operation yet."),
+    (
+        "SignatureDoesNotMatch",
+        "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    ),
+];
+
+impl ErrorDocument {
+    pub fn new(code: &str) -> Self {
+        Self { code: code.to_owned(), ..Self::default() }
+    }
+
+    pub fn answer(&self, status: StatusCode) -> Response<Body> {
+        let mut answer = Response::new(front::full(self.xml()));
+        *answer.status_mut() = status;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        answer
+    }
+
+    fn xml(&self) -> String {
+        let known = MESSAGES.iter().find(|(code, _)| *code == self.code).map_or("", |(_, message)| message);
+        let message = if self.message.is_empty() { known } else { &self.message };
+        let element = |name: &str, text: Option<&str>| {
+            text.map_or(String::new(), |text| format!("<{name}>{}</{name}>", escaped(text)))
+        };
+        let about = match self.code.as_str() {
+            "NoSuchKey" => element("Key", self.resource.key.as_deref()),
+            "NoSuchBucket"
+            | "BucketAlreadyExists"
+            | "BucketAlreadyOwnedByYou"
+            | "BucketNotEmpty"
+            | "InvalidBucketName" => element("BucketName", self.resource.bucket.as_deref()),
+            _ => String::new(),
+        };
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{message}</Message>{about}\
+             <RequestId>{}</RequestId><HostId>{}</HostId></Error>",
+            self.code, self.request_id, self.host_id
+        )
+    }
+}
+
+/// Makes s3s's error answer the document that S3 would send.
+pub(super) async fn complete(
+    answer: Response<Body>,
+    resource: &Resource,
+    request_id: &str,
+    host_id: &str,
+    head: bool,
+) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    // s3s makes the document in memory, a few hundred bytes.
+    let bytes = body.collect().await.map(|body| body.to_bytes());
+    let text = bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let status = parts.status;
+    let document = ErrorDocument {
+        code: inner(&text, "Code").unwrap_or("InternalError").to_owned(),
+        message: inner(&text, "Message").unwrap_or_default().to_owned(),
+        resource: resource.clone(),
+        request_id: request_id.to_owned(),
+        host_id: host_id.to_owned(),
+    };
+    let complete = document.answer(status);
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.remove(TRANSFER_ENCODING);
+    parts.headers.extend(complete.headers().clone());
+    // A HEAD's answer has no body, and S3 says no length with it.
+    let body = if head { front::full("") } else { complete.into_body() };
+    Response::from_parts(parts, body)
+}
+
+/// Text of the first element of that name; s3s writes them without attributes.
+fn inner<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
