@@ -10,10 +10,14 @@ use super::*;
 /// One change, as numbers that pick from what is there.
 type Step = (u8, u8, u8, u8);
 
-/// The id at `pick` in a map; past its end, one that nobody has.
+/// One of the ids in a map; now and then one that nobody has.
 fn pick<T>(objects: &std::collections::BTreeMap<String, T>, prefix: &str, pick: u8) -> String {
-    let position = usize::from(pick) % (objects.len() + 1);
-    objects.keys().nth(position).cloned().unwrap_or_else(|| format!("{prefix}-{:017x}", pick))
+    match objects.len() {
+        count if count > 0 && pick % 8 != 7 => objects.keys().nth(usize::from(pick / 8) % count),
+        _ => None,
+    }
+    .cloned()
+    .unwrap_or_else(|| format!("{prefix}-{pick:017x}"))
 }
 
 fn change(world: &World, (kind, a, b, c): Step) -> Change {
@@ -46,7 +50,7 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
         },
         8 | 9 => Change::RunInstance(RunInstance {
             subnet_id: Some(subnet_id(a)),
-            private_ip_address: (b % 3 == 0).then(|| Ipv4Addr::new(10, 0, b % 4, c)),
+            private_ip_address: (b % 3 == 0).then(|| Ipv4Addr::new(10, 0, b % 2, c % 32)),
             associate_public_ip_address: Some(flag),
             ..Default::default()
         }),
@@ -65,8 +69,8 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
         }
         12 => Change::CreateNetworkInterface {
             subnet_id: subnet_id(a),
-            private_ip_address: flag.then(|| Ipv4Addr::new(10, 0, b % 4, c)),
-            secondary_private_ip_addresses: vec![Ipv4Addr::new(10, 0, b % 4, c / 2)],
+            private_ip_address: flag.then(|| Ipv4Addr::new(10, 0, b % 2, c % 32)),
+            secondary_private_ip_addresses: vec![Ipv4Addr::new(10, 0, b % 2, 4 + c % 8)],
             groups: Vec::new(),
             source_dest_check: true,
             description: String::new(),
