@@ -230,7 +230,7 @@ impl World {
                     members.vpc_id
                 ),
             )
-            .help("it is true by default: set DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint to NotSpecified or AllResolvers, or let this endpoint depend on a gateway endpoint for S3"));
+            .help("it is true by default: set DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint to AllResolvers, or let this endpoint depend on a gateway endpoint for S3"));
         }
         Ok(())
     }
