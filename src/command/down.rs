@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::output;
 use crate::run::client::Client;
-use crate::run::protocol::{Answer, Request};
+use crate::run::protocol::Request;
 use crate::run::state::{self, Folder};
 
 /// End a lab and leave nothing behind.
@@ -36,16 +36,13 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
 
 /// Ends the lab, waits until its last process is gone, and removes its folder.
 pub fn end(folder: &Folder) -> Result<()> {
-    if folder.lives() {
-        // A lab that dies before it answers is a lab that ended.
-        if let Ok(mut client) = Client::connect(folder) {
-            let answer = client.send(&Request::Down).and_then(|()| client.answer());
-            if let Ok(Some(answer)) = answer
-                && answer != Answer::Ending
-            {
-                anyhow::bail!("lab `{}` answered {answer:?} when it was told to end", folder.name());
-            }
-        }
+    let watch = folder.watch()?;
+    // A lab that dies before it answers is a lab that ended.
+    if folder.lives()
+        && let Ok(mut client) = Client::connect(folder)
+        && client.send(&Request::Down).is_ok()
+    {
+        let _ = client.answer();
     }
-    folder.remove_when_dead().with_context(|| format!("ending lab `{}`", folder.name()))
+    watch.wait().and_then(|()| folder.remove()).with_context(|| format!("ending lab `{}`", folder.name()))
 }

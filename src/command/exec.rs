@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -40,7 +41,8 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
 /// Runs a command in a guest and, when it fails, prints the drops that it met.
 pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
     let mut client = Client::connect(folder)?;
-    let Answer::Entered { guest, environment, drops_seen } = client.call(&Request::Enter { guest: guest.into() })?
+    let Answer::Entered { guest, environment, programs, drops_seen } =
+        client.call(&Request::Enter { guest: guest.into() })?
     else {
         bail!("the lab did not hand out the guest's namespaces");
     };
@@ -52,8 +54,9 @@ pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
         &GuestCommand {
             program: program.into(),
             args: arguments.iter().map(OsString::from).collect(),
-            env: command_environment(std::env::vars_os(), &environment),
+            env: command_environment(std::env::vars_os(), &environment, &programs),
             clear_env: true,
+            cwd: std::env::current_dir().ok(),
             ..GuestCommand::default()
         },
     )?;
@@ -63,14 +66,21 @@ pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
     Ok(u8::try_from(status).unwrap_or(1))
 }
 
+/// Where commands are looked for when the caller says nothing.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The caller's environment without what would lead the command out of the lab, and with the lab's own variables.
 fn command_environment(
     inherited: impl Iterator<Item = (OsString, OsString)>,
     ours: &[(String, String)],
+    programs: &Path,
 ) -> Vec<(OsString, OsString)> {
     let mut environment: BTreeMap<OsString, OsString> =
         inherited.filter(|(name, _)| !is_hidden(&name.to_string_lossy())).collect();
     environment.extend(ours.iter().map(|(name, value)| (name.into(), value.into())));
+    let path = environment.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
+    path.push(":");
+    path.push(programs);
     environment.into_iter().collect()
 }
 
@@ -91,6 +101,10 @@ fn print_drops(folder: &Folder, guest: &str, since: u64) {
         client.send(&request)?;
         let mut first = true;
         while let Some(Answer::Drop(drop)) = client.answer()? {
+            // What is no packet (IPv6 chatter, say) is nothing that the command meant to send.
+            if drop.packet.is_empty() {
+                continue;
+            }
             if std::mem::take(&mut first) {
                 eprintln!("vpclab: packets of {guest} that the lab dropped meanwhile:");
             }
@@ -111,9 +125,10 @@ mod tests {
     fn the_hosts_way_out_is_hidden_and_ours_wins() {
         let inherited = [("PATH", "/bin"), ("AWS_PROFILE", "prod"), ("https_proxy", "http://p"), ("AWS_REGION", "x")];
         let inherited = inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let environment = command_environment(inherited, &[("AWS_REGION".into(), "eu-west-1".into())]);
+        let environment =
+            command_environment(inherited, &[("AWS_REGION".into(), "eu-west-1".into())], Path::new("/lab/bin"));
         let expected: Vec<(OsString, OsString)> =
-            vec![("AWS_REGION".into(), "eu-west-1".into()), ("PATH".into(), "/bin".into())];
+            vec![("AWS_REGION".into(), "eu-west-1".into()), ("PATH".into(), "/bin:/lab/bin".into())];
         assert_eq!(environment, expected);
     }
 }

@@ -45,14 +45,15 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
         .map(|flow| {
             vec![
                 flow.flow.clone(),
+                flow.via.clone().unwrap_or_else(|| "-".into()),
                 flow.far_side.clone(),
                 flow.state.clone(),
                 flow.frames.to_string(),
                 flow.bytes.to_string(),
-                format!("{:.1}s", flow.idle_ms as f64 / 1000.0),
+                format!("{:.1}s", flow.age_ms as f64 / 1000.0),
             ]
         })
         .collect();
-    output::print(&output::table(&["FLOW", "FAR SIDE SEES", "STATE", "FRAMES", "BYTES", "IDLE"], &rows))?;
+    output::print(&output::table(&["FLOW", "VIA", "FAR SIDE", "STATE", "FRAMES", "BYTES", "AGE"], &rows))?;
     Ok(0)
 }

@@ -7,7 +7,6 @@ use clap::Args;
 
 use crate::run::BadInput;
 use crate::run::launch::Definition;
-use crate::run::state;
 
 /// The template and what is passed to it.
 #[derive(Clone, Debug, Args)]
@@ -70,20 +69,5 @@ impl Input {
             seeds: options.seeds.iter().map(|(bucket, folder)| (bucket.clone(), folder.into())).collect(),
             plain_links: options.plain_links,
         })
-    }
-
-    /// The lab's name where the user gave none: the template's stem, or the folder's name.
-    pub fn lab_name(&self) -> String {
-        let path = std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone());
-        let text =
-            |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
-        let stem = text(path.file_stem());
-        let generic = ["lab", "template", "cdk"].contains(&stem.as_str());
-        if path.is_file() && !generic {
-            return state::name_from(&stem);
-        }
-        let folder =
-            if path.is_file() || stem == "cdk" { path.parent().map(PathBuf::from).unwrap_or_default() } else { path };
-        state::name_from(&text(folder.components().next_back().map(|part| part.as_os_str())))
     }
 }

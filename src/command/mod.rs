@@ -18,7 +18,6 @@ mod check;
 mod demo;
 mod down;
 mod drops;
-mod echo;
 mod exec;
 mod files;
 mod flows;
@@ -38,6 +37,7 @@ use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::run::{BadInput, CannotRun};
+use crate::services::echo;
 use crate::template::TemplateError;
 
 const EXAMPLES: &str = "\
@@ -52,6 +52,11 @@ Examples:
 
 In CI, one command does it all and ends with the command's own exit status:
   vpclab run examples/first.yaml app -- ./smoke-test.sh";
+
+const ECHO_EXAMPLE: &str = "\
+Example, in a template's UserData:
+  #!/bin/sh
+  vpclab echo --listen 0.0.0.0:80";
 
 /// VPC networks on one Linux machine, with real packets: CloudFormation in, endpoints that carry traffic.
 #[derive(Debug, Parser)]
@@ -77,6 +82,8 @@ enum Verb {
     Capture(capture::Arguments),
     Demo(demo::Arguments),
     Down(down::Arguments),
+    /// Answer who called whom, for first-boot scripts: HTTP, TCP and UDP.
+    #[command(after_help = ECHO_EXAMPLE)]
     Echo(echo::Arguments),
     #[command(name = "__lab", hide = true)]
     Lab(lab::Arguments),
@@ -114,7 +121,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
         Verb::Capture(arguments) => capture::run(arguments, name),
         Verb::Demo(arguments) => demo::run(arguments, name),
         Verb::Down(arguments) => down::run(arguments, name),
-        Verb::Echo(arguments) => echo::run(arguments, name),
+        Verb::Echo(arguments) => echo::run(arguments).map(|()| 0),
         Verb::Lab(arguments) => lab::run(arguments, name),
     }
 }

@@ -99,8 +99,11 @@ pub fn summary(summary: &Summary) -> String {
 
 /// A drop as `drops` and `exec` print it: flow, reason, object, file:line.
 pub fn drop_line(drop: &DropLine) -> String {
+    let packet = if drop.packet.is_empty() { format!("{}: a frame", drop.guest) } else { drop.packet.clone() };
+    let object = if drop.object.is_empty() { String::new() } else { format!("  by {}", drop.object) };
     let source = drop.source.as_ref().map(|source| format!(" at {source}")).unwrap_or_default();
-    format!("{}  {}  by {}{source}\n    {}\n", drop.packet, drop.reason, drop.object, drop.sentence)
+    let count = if drop.count > 1 { format!("  ({} times)", drop.count) } else { String::new() };
+    format!("{packet}  {}{object}{source}{count}\n    {}\n", drop.reason, drop.sentence)
 }
 
 /// Steps of a start: a bar on a terminal, one line per step elsewhere, always on stderr.

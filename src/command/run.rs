@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::input::{Input, Options};
-use super::{NotTheCommand, down, exec, up};
+use super::{NotTheCommand, down, exec, files, up};
 use crate::run::state::Folder;
 
 /// Start a lab, run a command in a guest, end the lab: the exit status is the command's.
@@ -28,11 +28,12 @@ pub struct Arguments {
 
 /// Runs the verb.
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
-    let input = Input { file: arguments.file, options: arguments.options };
+    let definition = Input { file: arguments.file, options: arguments.options }.definition()?;
+    files::load_lab(&definition)?;
     // Its own name, so that several may run at once: CI jobs share a machine.
     let own_name = || format!("run-{}", std::process::id());
     let folder = Folder::of(&name.map_or_else(own_name, Into::into))?;
-    let lease = up::start(&input, &folder, true)?;
+    let lease = up::start(&definition, &folder, true)?;
     let status = exec::enter(&folder, &arguments.guest, &arguments.command).map_err(NotTheCommand);
     drop(lease);
     down::end(&folder)?;

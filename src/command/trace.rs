@@ -90,13 +90,17 @@ pub fn text(report: &TraceReport) -> String {
     let resolved: Vec<String> = question.resolved.iter().map(ToString::to_string).collect();
     let resolved = if resolved.is_empty() { String::new() } else { format!(" ({})", resolved.join(", ")) };
     let mut text = format!("{} > {}{resolved} {}\n", question.source, question.destination, question.protocol);
-    let width = report.hops.iter().map(|hop| hop.name.chars().count()).max().unwrap_or(0);
     for (number, hop) in report.hops.iter().enumerate() {
-        let _ = write!(text, "{:3}  {:<width$}  {}", number + 1, hop.name, hop.id);
+        let name = if hop.name.is_empty() { hop.id.clone() } else { format!("{} ({})", hop.name, hop.id) };
+        let _ = writeln!(text, "{:3}  {} {name}", number + 1, hop.kind);
+        let _ = write!(text, "     {}", hop.decision);
         if let Some(source) = &hop.source {
-            let _ = write!(text, "  {source}");
+            let _ = write!(text, "  [{source}]");
         }
-        let _ = write!(text, "\n     {}\n     {}\n", hop.decision, hop.packet);
+        text.push('\n');
+        if hop.after != hop.before {
+            let _ = writeln!(text, "     becomes {}", hop.after);
+        }
     }
     let _ = write!(text, "{}", report.verdict);
     if let Some(code) = &report.explanation_code {

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::files;
 use super::input::Input;
 use super::output::{self, Progress};
-use crate::run::launch::{self, Started};
-use crate::run::state::Folder;
+use crate::run::launch::{self, Definition, Started};
+use crate::run::state::{self, Folder};
 
 /// Start a lab and wait until it is ready.
 #[derive(Debug, Args)]
@@ -26,8 +27,11 @@ pub struct Arguments {
 
 /// Runs the verb.
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
-    let folder = Folder::of(&name.map_or_else(|| arguments.input.lab_name(), Into::into))?;
-    let started = start(&arguments.input, &folder, false)?;
+    let definition = arguments.input.definition()?;
+    // Read here first: an error is then told at once, and the lab may have a name of its own. The lab reads it again.
+    let lab = files::load_lab(&definition)?;
+    let folder = Folder::of(&name.map_or_else(|| state::name_from(&lab.name), Into::into))?;
+    let started = start(&definition, &folder, false)?;
     if arguments.json {
         output::print_json(&started.summary)?;
     } else {
@@ -37,11 +41,10 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
 }
 
 /// Starts the lab with progress on stderr.
-pub fn start(input: &Input, folder: &Folder, for_life: bool) -> Result<Started> {
-    let definition = input.definition()?;
+pub fn start(definition: &Definition, folder: &Folder, for_life: bool) -> Result<Started> {
     let mut progress = Progress::new();
     let started =
-        launch::start(folder, &definition, for_life, &mut |step, done, total| progress.step(step, done, total));
+        launch::start(folder, definition, for_life, &mut |step, done, total| progress.step(step, done, total));
     progress.finish();
     started
 }

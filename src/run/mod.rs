@@ -2,13 +2,16 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`capture`] | copies of frames as pcapng, and as lines |
 //! | [`state`] | the folder of a lab, its lock, which labs are running |
-//! | [`protocol`] | what is said on the control socket |
-//! | [`client`] | the command line's side of it |
-//! | [`control`] | the lab's side of it |
-//! | [`naming`] | which guest a name means |
 //! | [`launch`] | how `up` starts the lab process and waits for it |
+//! | [`lab`] | the lab process: from the template to a lab that stands, and to its end |
+//! | [`forward`] | the pump: frames from link to link |
+//! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
+//! | [`serve`] | the services' sockets and servers |
+//! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
+//! | [`report`] | what a lab says of itself |
+//! | [`naming`] | which guest a name means |
+//! | [`capture`] | copies of frames as pcapng, and as lines |
 //!
 //! **Who is who.** The command line (`vpclab up`, `exec`, …) is a short-lived process that speaks to the lab process
 //! (`vpclab __lab`) on a unix socket. The lab process is the single writer: nobody else changes a lab. It holds the
@@ -17,11 +20,17 @@
 //! What this room does not do: read templates (the command room does, through `template`), decide about frames
 //! (`dataplane`), or touch the kernel's network (`host`).
 
+pub mod boot;
 pub mod capture;
 pub mod client;
+pub mod control;
+pub mod forward;
+pub mod lab;
 pub mod launch;
 pub mod naming;
 pub mod protocol;
+pub mod report;
+pub mod serve;
 pub mod state;
 
 use std::fmt;

@@ -36,7 +36,7 @@ pub enum Request {
         /// `tcp`, `udp` or `icmp`.
         protocol: String,
     },
-    /// Dropped packets after sequence number `since`.
+    /// Dropped packets from sequence number `since` on.
     Drops {
         /// Only what this guest sent or should have received.
         guest: Option<String>,
@@ -83,7 +83,9 @@ pub enum Answer {
         guest: String,
         /// Variables of commands in it.
         environment: Vec<(String, String)>,
-        /// Sequence number of the newest drop.
+        /// A folder to look for programs in, after the user's own.
+        programs: std::path::PathBuf,
+        /// Sequence number of the next drop.
         drops_seen: u64,
     },
     /// Of [`Request::Status`].
@@ -192,14 +194,20 @@ pub struct TraceQuestion {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TraceHop {
-    /// AWS id or ARN, or what a route is called.
+    /// What kind of object.
+    pub kind: String,
+    /// AWS id or ARN.
     pub id: String,
     /// The name that people gave it.
     pub name: String,
     /// What it decided.
     pub decision: String,
-    /// The packet as it left the hop, in the text notation's words.
-    pub packet: String,
+    /// The rule or route that decided.
+    pub rule: Option<String>,
+    /// The packet as it came to the hop.
+    pub before: String,
+    /// The packet as it left the hop.
+    pub after: String,
     /// `file:line` of what decided.
     pub source: Option<String>,
 }
@@ -223,6 +231,8 @@ pub struct DropLine {
     pub object: String,
     /// Where that object is written.
     pub source: Option<String>,
+    /// How many equal ones.
+    pub count: u64,
 }
 
 /// A flow.
@@ -232,16 +242,18 @@ pub struct FlowLine {
     pub guest: String,
     /// As its opener sees it, in text notation.
     pub flow: String,
-    /// As the far side sees it.
+    /// As the far side sees it; of a service, its name.
     pub far_side: String,
+    /// Endpoint or balancer on the way.
+    pub via: Option<String>,
     /// Frames, both directions.
     pub frames: u64,
     /// Bytes, both directions.
     pub bytes: u64,
     /// Where it stands.
     pub state: String,
-    /// Milliseconds since the last frame.
-    pub idle_ms: u64,
+    /// Milliseconds from its first frame to its last.
+    pub age_ms: u64,
 }
 
 #[cfg(test)]

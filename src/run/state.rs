@@ -21,6 +21,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -92,6 +93,42 @@ impl Lock {
     }
 }
 
+/// Waits for the end of a lab.
+///
+/// The lock is free when the forwarder is gone; the lab's init is gone when every process of the lab is, as the kernel
+/// kills and reaps a PID namespace before it lets its init go.
+#[derive(Debug)]
+pub struct DeathWatch {
+    name: String,
+    lock: Option<File>,
+    init: Option<(u32, String)>,
+}
+
+impl DeathWatch {
+    /// Returns when the last process is gone.
+    pub fn wait(self) -> Result<()> {
+        if let Some(lock) = self.lock {
+            lock.lock().with_context(|| format!("waiting for the end of lab `{}`", self.name))?;
+        }
+        if let Some((id, born)) = self.init {
+            while started_at(id).is_some_and(|at| at == born) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a process was born, in the kernel's ticks; `None` for one that is gone or waits to be reaped. With its id, that
+/// is a name which no later process has (proc_pid_stat(5), fields 3 and 22).
+fn started_at(id: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    let born = fields.nth(18)?;
+    (!matches!(state, "Z" | "X")).then(|| born.to_owned())
+}
+
 impl Folder {
     /// The folder of the lab of this name; nothing is created.
     pub fn of(name: &str) -> Result<Self> {
@@ -154,20 +191,42 @@ impl Folder {
         matches!(self.try_lock_existing(), Ok(Attempt::Held))
     }
 
-    /// Waits until the lab's last process is gone, then removes the folder.
-    pub fn remove_when_dead(&self) -> Result<()> {
-        let lock = match OpenOptions::new().read(true).open(self.path.join("lock")) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.remove(),
+    /// Watches for the end of the lab, whose folder may be gone by then.
+    pub fn watch(&self) -> Result<DeathWatch> {
+        let lock = match File::open(self.path.join("lock")) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("opening the lock of lab `{}`", self.name)),
         };
-        lock.lock().with_context(|| format!("waiting for the end of lab `{}`", self.name))?;
+        let init = fs::read_to_string(self.path.join("init")).ok().and_then(|text| {
+            let (id, born) = text.trim().split_once(' ')?;
+            Some((id.parse().ok()?, born.to_owned()))
+        });
+        Ok(DeathWatch { name: self.name.clone(), lock, init })
+    }
+
+    /// Notes the lab's init: the process that is gone last. `id` is the host's name for it, `own_id` that of the /proc
+    /// which is mounted here.
+    pub fn note_init(&self, id: u32, own_id: u32) -> Result<()> {
+        let born = started_at(own_id).context("reading when the lab's init was born")?;
+        fs::write(self.path.join("init"), format!("{id} {born}\n")).context("noting the lab's init")
+    }
+
+    /// Waits until the lab's last process is gone, then removes the folder.
+    pub fn remove_when_dead(&self) -> Result<()> {
+        self.watch()?.wait()?;
         self.remove()
     }
 
-    /// Removes the folder with everything in it.
+    /// Removes the folder with everything in it. It gets out of the way of a new lab of the same name first.
     pub fn remove(&self) -> Result<()> {
-        remove_tree(&self.path).with_context(|| format!("removing the lab's folder `{}`", self.path.display()))
+        let aside = self.path.with_file_name(format!(".{}-{}", self.name, std::process::id()));
+        match fs::rename(&self.path, &aside) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("moving `{}` aside", self.path.display())),
+        }
+        remove_tree(&aside).with_context(|| format!("removing the lab's folder, now `{}`", aside.display()))
     }
 
     /// Binds the control socket.
@@ -364,6 +423,23 @@ mod tests {
         assert!(lab.lives(), "a copy in another process keeps it");
         drop(copy);
         assert!(!lab.lives());
+    }
+
+    #[test]
+    fn the_watch_ends_with_the_process() {
+        let root = tempfile::tempdir().unwrap();
+        let lab = folder(root.path(), "one");
+        drop(lab.claim().unwrap().unwrap());
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        lab.note_init(child.id(), child.id()).unwrap();
+        let watch = lab.watch().unwrap();
+        lab.remove().unwrap();
+        assert!(fs::read_dir(root.path()).unwrap().next().is_none(), "nothing is left");
+        let waiting = std::thread::spawn(move || watch.wait());
+        assert!(!waiting.is_finished());
+        child.kill().unwrap(); // a zombie until it is waited for: that counts as gone
+        waiting.join().unwrap().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -1,0 +1,272 @@
+//! The lab's side of the control socket.
+//!
+//! **Purpose.** Answers the command line, and decides when the lab ends.
+//!
+//! **Identity.** A connection is one request ([`super::protocol`]); whoever can open the socket owns the lab: the folder
+//! is its owner's alone.
+//!
+//! **Life.** Each connection is a task. The lab ends ([`End`]) when one of them was asked for it, when a lease closes, by
+//! SIGTERM, SIGINT or SIGHUP, or when a part of the lab failed.
+//!
+//! **Limits.** A request is at most [`LONGEST_REQUEST`] bytes. A follower that reads slowly is waited for: its task alone.
+//!
+//! **Time.** `drops --follow` looks for new drops every [`LOOK`].
+
+use std::net::Ipv4Addr;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream as TokioStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::BadInput;
+use super::capture::{Filter, PcapngBytes};
+use super::lab::{Guest, Lab};
+use super::launch::refused;
+use super::naming::{self, GuestName};
+use super::protocol::{Answer, Request, TraceQuestion};
+use super::report;
+use crate::dataplane::{LinkIndex, TraceQuery};
+use crate::host;
+
+/// Longest request line.
+const LONGEST_REQUEST: u64 = 64 * 1024;
+/// Between two looks for new drops.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why a lab ends.
+#[derive(Debug)]
+pub enum End {
+    /// As it should.
+    Asked(String),
+    /// A part of it failed.
+    Failed(String),
+}
+
+/// Serves until the lab is to end.
+pub async fn serve(
+    lab: Arc<Lab>,
+    listener: UnixListener,
+    lease: Option<UnixStream>,
+    failed: &mut mpsc::UnboundedReceiver<String>,
+) -> Result<End> {
+    listener.set_nonblocking(true).context("the control socket")?;
+    let listener = tokio::net::UnixListener::from_std(listener).context("the control socket")?;
+    let (end, mut ended) = mpsc::channel(1);
+    if let Some(lease) = lease {
+        lease.set_nonblocking(true).context("the lease")?;
+        tokio::spawn(hold_lease(TokioStream::from_std(lease).context("the lease")?, end.clone()));
+    }
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.context("accepting on the control socket")?;
+                let (lab, end) = (Arc::clone(&lab), end.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = converse(&lab, stream, &end).await {
+                        tracing::debug!("a control connection: {error:#}");
+                    }
+                });
+            }
+            why = ended.recv() => return Ok(End::Asked(why.unwrap_or_default())),
+            why = failed.recv() => return Ok(End::Failed(why.unwrap_or_default())),
+            _ = terminate.recv() => return Ok(End::Asked("SIGTERM".into())),
+            _ = interrupt.recv() => return Ok(End::Asked("SIGINT".into())),
+            _ = hang_up.recv() => return Ok(End::Asked("SIGHUP".into())),
+        }
+    }
+}
+
+/// Whoever holds a lease says nothing; the close is what counts.
+async fn hold_lease(mut lease: TokioStream, end: mpsc::Sender<String>) {
+    let mut byte = [0];
+    while matches!(lease.read(&mut byte).await, Ok(1..)) {}
+    let _ = end.send("the command that held its lease is gone".into()).await;
+}
+
+async fn converse(lab: &Lab, stream: TokioStream, end: &mpsc::Sender<String>) -> Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    (&mut reader).take(LONGEST_REQUEST).read_line(&mut line).await.context("reading a request")?;
+    let mut stream = reader.into_inner();
+    let answered = match serde_json::from_str(&line) {
+        Ok(request) => answer(lab, &request, &mut stream, end).await,
+        Err(error) => {
+            Err(BadInput(format!("the lab can't read the request ({error}): is it of another version?")).into())
+        }
+    };
+    if let Err(error) = answered {
+        say(&mut stream, &refused(&error)).await?;
+    }
+    Ok(())
+}
+
+async fn answer(lab: &Lab, request: &Request, stream: &mut TokioStream, end: &mpsc::Sender<String>) -> Result<()> {
+    match request {
+        Request::Ready { .. } => bail!("the lab is ready already"),
+        Request::Enter { guest } => enter(lab, guest, stream).await,
+        Request::Status => {
+            let status = report::status(lab.folder.name(), &lab.world, &guest_names(lab));
+            say(stream, &Answer::Status(status)).await
+        }
+        Request::Trace { guest, host, port, protocol } => {
+            let report = trace(lab, guest, host, *port, protocol)?;
+            say(stream, &Answer::Trace(report)).await
+        }
+        Request::Drops { guest, since, follow } => drops(lab, guest.as_deref(), *since, *follow, stream).await,
+        Request::Flows { guest } => {
+            let wanted = wanted_links(lab, guest.as_deref())?;
+            let tables = lab.dataplane.tables();
+            for record in lab.dataplane.flows() {
+                if wanted.as_ref().is_none_or(|links| links.contains(&record.ingress) || links.contains(&record.egress))
+                {
+                    say(stream, &Answer::Flow(report::flow_line(&record, &tables, &lab.links))).await?;
+                }
+            }
+            say(stream, &Answer::End).await
+        }
+        Request::Capture { guest, filter, count } => capture(lab, guest, filter, *count, stream).await,
+        Request::Down => {
+            say(stream, &Answer::Ending).await?;
+            end.send("it was told to".into()).await.context("ending")
+        }
+    }
+}
+
+async fn say(stream: &mut TokioStream, answer: &Answer) -> Result<()> {
+    let mut line = serde_json::to_vec(answer).expect("an answer is plain data");
+    line.push(b'\n');
+    stream.write_all(&line).await.context("answering")
+}
+
+fn guest_names(lab: &Lab) -> Vec<GuestName> {
+    lab.guests.iter().map(|guest| guest.name.clone()).collect()
+}
+
+fn find_guest<'l>(lab: &'l Lab, text: &str) -> Result<&'l Guest> {
+    let names = guest_names(lab);
+    let name = naming::find(&names, text).map_err(BadInput)?;
+    lab.guests.iter().find(|guest| guest.instance_id == name.instance_id).context("a named guest runs")
+}
+
+/// The links of a guest; `None` when none was named, which means all.
+fn wanted_links(lab: &Lab, guest: Option<&str>) -> Result<Option<Vec<LinkIndex>>> {
+    guest
+        .map(|guest| Ok(find_guest(lab, guest)?.links.iter().map(|(link, _)| LinkIndex(*link as u32)).collect()))
+        .transpose()
+}
+
+/// Hands out a guest's namespaces: on a blocking copy of the socket, as descriptors go out with a whole line or not at all.
+async fn enter(lab: &Lab, guest: &str, stream: &mut TokioStream) -> Result<()> {
+    let guest = find_guest(lab, guest)?;
+    let answer = Answer::Entered {
+        guest: guest.name.shown.clone(),
+        environment: guest.environment.clone(),
+        programs: guest.programs.clone(),
+        drops_seen: lab.dataplane.next_drop(),
+    };
+    let mut line = serde_json::to_vec(&answer).expect("an answer is plain data");
+    line.push(b'\n');
+    let namespaces = guest.namespaces.try_clone().context("duplicating the namespaces")?;
+    let socket = std::os::fd::AsFd::as_fd(stream).try_clone_to_owned().context("duplicating the connection")?;
+    let sent = tokio::task::spawn_blocking(move || {
+        let socket = UnixStream::from(socket);
+        host::send_with_fds(&socket, &line, &namespaces.fds())
+    });
+    sent.await.context("the sending task")?.context("handing out the namespaces")
+}
+
+fn trace(
+    lab: &Lab,
+    guest: &str,
+    host: &str,
+    port: Option<u16>,
+    protocol: &str,
+) -> Result<super::protocol::TraceReport> {
+    let guest = find_guest(lab, guest)?;
+    let mut question = TraceQuestion {
+        source: guest.name.shown.clone(),
+        destination: port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+        protocol: protocol.to_owned(),
+        resolved: Vec::new(),
+    };
+    let addresses = match report::resolve(&lab.zones.load(), &guest.vpc_id, host) {
+        Ok(addresses) => addresses,
+        Err((code, explanation)) => return Ok(report::unresolved(question, code, explanation)),
+    };
+    if host.parse::<Ipv4Addr>().is_err() {
+        question.resolved.clone_from(&addresses);
+    }
+    let tables = lab.dataplane.tables();
+    let link = guest.links.first().map(|(link, _)| LinkIndex(*link as u32));
+    let from = link.and_then(|link| report::interface_of(&tables, link)).context("a guest's link has an interface")?;
+    let (Some(source), Some(destination)) = (guest.addresses.first(), addresses.first()) else {
+        bail!("guest `{}` has no address", guest.name.shown);
+    };
+    let header = report::question_header(protocol, *source, *destination, port)
+        .ok_or_else(|| BadInput(format!("`{protocol}` is no protocol that trace knows: tcp, udp or icmp")))?;
+    let path = lab.dataplane.trace(from, &TraceQuery { header });
+    Ok(report::trace(&path, question, &tables))
+}
+
+async fn drops(lab: &Lab, guest: Option<&str>, mut since: u64, follow: bool, stream: &mut TokioStream) -> Result<()> {
+    let wanted = wanted_links(lab, guest)?;
+    loop {
+        let tables = lab.dataplane.tables();
+        for record in lab.dataplane.drops(since) {
+            since = record.number + 1;
+            if wanted.as_ref().is_none_or(|links| links.contains(&record.ingress)) {
+                say(stream, &Answer::Drop(report::drop_line(&record, &tables, &lab.links))).await?;
+            }
+        }
+        if !follow {
+            return say(stream, &Answer::End).await;
+        }
+        if closed_within(stream, LOOK).await {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits; whether the other side closed the connection meanwhile.
+async fn closed_within(stream: &mut TokioStream, time: Duration) -> bool {
+    let mut byte = [0];
+    matches!(tokio::time::timeout(time, stream.read(&mut byte)).await, Ok(Ok(0) | Err(_)))
+}
+
+async fn capture(lab: &Lab, guest: &str, filter: &str, count: Option<u64>, stream: &mut TokioStream) -> Result<()> {
+    let guest = find_guest(lab, guest)?;
+    let filter = Filter::parse(filter).map_err(BadInput)?;
+    let links: Vec<(usize, String)> =
+        guest.links.iter().map(|(link, _)| (*link, lab.links.0.get(*link).cloned().unwrap_or_default())).collect();
+    let numbers: Vec<usize> = links.iter().map(|(link, _)| *link).collect();
+    let mut bytes = PcapngBytes::new(&links)?;
+    let mut listener = lab.captures.listen(&numbers);
+    say(stream, &Answer::Capturing).await?;
+    let (mut reader, mut writer) = stream.split();
+    let mut left = count.unwrap_or(u64::MAX);
+    let mut byte = [0];
+    writer.write_all(&bytes.take()).await.context("starting the capture")?;
+    while left > 0 {
+        tokio::select! {
+            // The other side says nothing more: whatever comes is its end.
+            _ = reader.read(&mut byte) => return Ok(()),
+            captured = listener.next() => {
+                let Some((frame, lost)) = captured else { return Ok(()) };
+                if filter.passes(&frame.bytes) {
+                    bytes.add(frame, lost)?;
+                    left -= 1;
+                    writer.write_all(&bytes.take()).await.context("writing the capture")?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

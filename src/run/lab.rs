@@ -1,0 +1,395 @@
+//! The lab process: from an inherited socket and lock to a lab that stands, and to its end.
+//!
+//! **Purpose.** One process holds a lab together; when it is gone, so is the lab.
+//!
+//! **Life.** Steps, each said to whoever started it: read the template → look at the machine → become a lab (own PID and
+//! mount namespace) → compile → make services and guests → start pump and servers → first boot → ready. Then it serves the
+//! control socket until it is told to end: `down`, a signal, the close of a lease, or a failure of its own parts. A failure
+//! before it is ready is the starter's to print; one after goes to `last-words` in the folder, for the next command.
+//!
+//! **Limits.** Everything before "become a lab" runs in a single thread, as the kernel demands.
+//!
+//! **Not done.** Nothing is undone step by step: what was made hangs on this process, and the kernel takes it away.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use super::capture::Captures;
+use super::forward::Pump;
+use super::launch::{self, Definition, Inheritance};
+use super::naming::{self, GuestName};
+use super::protocol::{Answer, Request};
+use super::report::{self, LinkNames};
+use super::state::Folder;
+use super::{CannotRun, boot, control, serve};
+use crate::compile::{self, Compiled, ServicePlan};
+use crate::dataplane::Dataplane;
+use crate::dns::Zones;
+use crate::host::{self, GuestSpec, InterfaceSpec, LabProcessSpec, LinkKind, Namespaces, ServiceSpec, Tap};
+use crate::model::World;
+use crate::services::authority::{self, CertificateAuthority};
+use crate::services::origins::Origins;
+use crate::services::s3;
+
+/// A template as meant, ready to be run.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What there is.
+    pub world: World,
+    /// What has no effect, for `up` to print.
+    pub notices: Vec<String>,
+    /// Buckets and the folders that fill them.
+    pub seeds: Vec<(String, PathBuf)>,
+}
+
+/// A guest that runs.
+#[derive(Debug)]
+pub struct Guest {
+    /// Its names.
+    pub name: GuestName,
+    /// `i-…`.
+    pub instance_id: String,
+    /// Its VPC.
+    pub vpc_id: String,
+    /// Its private addresses, primary first.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Its links by device index, with the interface's name.
+    pub links: Vec<(usize, String)>,
+    /// Where commands run.
+    pub namespaces: Namespaces,
+    /// Variables of commands in it.
+    pub environment: Vec<(String, String)>,
+    /// A folder to look for programs in, after the usual ones.
+    pub programs: PathBuf,
+    /// It has a first-boot script.
+    pub has_user_data: bool,
+}
+
+/// What stands, for the control socket to speak of.
+pub struct Lab {
+    /// Where it lives.
+    pub folder: Folder,
+    /// What it is made from.
+    pub world: World,
+    /// Who runs in it.
+    pub guests: Vec<Guest>,
+    /// What names mean.
+    pub zones: Arc<ArcSwap<Zones>>,
+    /// What decides.
+    pub dataplane: Arc<Dataplane>,
+    /// What copies.
+    pub captures: Arc<Captures>,
+    /// What links are called.
+    pub links: LinkNames,
+}
+
+/// Runs a lab to its end: the whole life of `vpclab __lab`. `prepare` reads the template.
+pub fn live(folder: &Folder, prepare: impl FnOnce(&Definition) -> Result<Prepared>) -> Result<u8> {
+    let Inheritance { listener, lock, definition } = launch::inherit(folder)?;
+    let mut starter = Starter::meet(&listener)?;
+    let (sender, mut failed) = mpsc::unbounded_channel();
+    let standing = match start(folder, &definition, prepare, &mut starter, &sender) {
+        Ok(standing) => standing,
+        Err(error) => {
+            tracing::error!("the lab does not start: {error:#}");
+            starter.say(&launch::refused(&error))?;
+            return Ok(1);
+        }
+    };
+    let Standing { lab, runtime, shutdown, summary } = standing;
+    starter.say(&Answer::Ready(summary))?;
+    let end = runtime.block_on(control::serve(Arc::new(lab), listener, starter.into_lease(), &mut failed))?;
+    let _ = shutdown.send(true);
+    match end {
+        control::End::Asked(by) => {
+            tracing::info!("the lab ends: {by}");
+            folder.remove()?;
+            drop(lock);
+            Ok(0)
+        }
+        control::End::Failed(why) => {
+            tracing::error!("the lab ends: {why}");
+            fs::write(folder.last_words(), why).context("writing the last words")?;
+            Ok(1)
+        }
+    }
+}
+
+/// The process that started this one, as long as it waits.
+struct Starter {
+    stream: UnixStream,
+    for_life: bool,
+}
+
+impl Starter {
+    /// Takes the connection that was made before this process was born.
+    fn meet(listener: &UnixListener) -> Result<Self> {
+        let (stream, _) = listener.accept().context("meeting the command that started the lab")?;
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).context("listening to the command that started the lab")?;
+        match serde_json::from_str(&line) {
+            Ok(Request::Ready { for_life }) => Ok(Self { stream, for_life }),
+            _ => bail!("the command that started the lab said `{}`", line.trim()),
+        }
+    }
+
+    /// Fails when the starter is gone: then there is nobody to start for.
+    fn say(&mut self, answer: &Answer) -> Result<()> {
+        let mut line = serde_json::to_vec(answer).expect("an answer is plain data");
+        line.push(b'\n');
+        self.stream.write_all(&line).context("the command that started the lab is gone")
+    }
+
+    fn step(&mut self, step: &str, done: usize, total: usize) -> Result<()> {
+        self.say(&Answer::Progress { step: step.into(), done, total })
+    }
+
+    fn into_lease(self) -> Option<UnixStream> {
+        self.for_life.then_some(self.stream)
+    }
+}
+
+struct Standing {
+    lab: Lab,
+    runtime: Runtime,
+    shutdown: watch::Sender<bool>,
+    summary: super::protocol::Summary,
+}
+
+fn start(
+    folder: &Folder,
+    definition: &Definition,
+    prepare: impl FnOnce(&Definition) -> Result<Prepared>,
+    starter: &mut Starter,
+    failed: &mpsc::UnboundedSender<String>,
+) -> Result<Standing> {
+    starter.step("reading the template", 0, 1)?;
+    let Prepared { world, mut notices, seeds } = prepare(definition)?;
+    let kind = if definition.plain_links { LinkKind::Plain } else { LinkKind::Offload };
+    starter.step("looking at this machine", 0, 1)?;
+    look_at_machine(kind)?;
+    become_lab(folder, &mut notices)?;
+
+    let compiled = compile::compile(&world);
+    let authority = CertificateAuthority::load_or_create(folder.path(), authority::is_aws_name)?;
+    let mut links: Vec<Option<(String, Tap)>> = compiled.tables.links.iter().map(|_| None).collect();
+    let services = make_services(&compiled.services, kind, &mut links)?;
+    let guests = make_guests(folder, &world, &compiled, authority.pem(), kind, &mut links, starter)?;
+    let links: Option<Vec<(String, Tap)>> = links.into_iter().collect();
+    let (names, taps): (Vec<String>, Vec<Tap>) =
+        links.context("every link has a guest or a service behind it")?.into_iter().unzip();
+
+    let Compiled { tables, zones, origins, .. } = compiled;
+    let dataplane = Arc::new(Dataplane::new(Arc::new(tables), random_seed()?));
+    let captures = Arc::new(Captures::new(taps.len()));
+    Pump::start(taps, kind, Arc::clone(&dataplane), Arc::clone(&captures), failed)?;
+
+    starter.step("starting the services", 0, 1)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("services")
+        .enable_all()
+        .build()
+        .context("making the services' runtime")?;
+    let (shutdown, told) = watch::channel(false);
+    let zones = Arc::new(ArcSwap::from_pointee(zones));
+    let shared = serve::Shared {
+        authority,
+        origins: Arc::new(Origins::new(origins)),
+        zones: Arc::clone(&zones),
+        shutdown: told,
+        failed: failed.clone(),
+    };
+    let store = serve::open_s3(runtime.handle(), folder.path().join("s3"), &world, &seeds)?;
+    for (plan, namespaces) in &services {
+        serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared, &store)?;
+    }
+    notices.extend(first_boot(folder, &world, &guests, starter)?);
+
+    let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
+    let summary = report::summary(folder.name(), &world, &guest_names, notices);
+    let lab = Lab { folder: folder.clone(), world, guests, zones, dataplane, captures, links: LinkNames(names) };
+    Ok(Standing { lab, runtime, shutdown, summary })
+}
+
+fn look_at_machine(kind: LinkKind) -> Result<()> {
+    let found = host::preflight().map_err(|obstacles| {
+        let obstacles: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+        CannotRun(format!("this machine can't run a lab as it is set up:\n{}", obstacles.join("\n")))
+    })?;
+    if kind == LinkKind::Offload && found.offloads.is_none() {
+        return Err(CannotRun(
+            "this kernel refuses TAPs with a vnet header; `--plain-links` does without (and is slower)".into(),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn become_lab(folder: &Folder, notices: &mut Vec<String>) -> Result<()> {
+    let log = fs::OpenOptions::new().append(true).open(folder.log()).context("opening the log")?;
+    let process = host::become_lab(LabProcessSpec { log })?;
+    // The lab's own /proc, where init is 1, unless the kernel did not let it mount one.
+    let own_proc =
+        fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == std::process::id().to_string().as_str());
+    folder.note_init(process.init_pid, if own_proc { 1 } else { process.init_pid })?;
+    notices.extend(process.notes);
+    Ok(())
+}
+
+fn make_services<'c>(
+    plans: &'c [ServicePlan],
+    kind: LinkKind,
+    links: &mut [Option<(String, Tap)>],
+) -> Result<Vec<(&'c ServicePlan, Namespaces)>> {
+    let mut made = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let spec = ServiceSpec {
+            name: plan.name.into(),
+            addresses: plan.addresses.clone(),
+            local_prefixes: plan.local_prefixes.clone(),
+            mac: plan.mac,
+            mtu: host::GUEST_MTU,
+        };
+        let (namespaces, tap) = host::create_service(&spec, kind)?;
+        links[plan.link.at()] = Some((plan.name.into(), tap));
+        made.push((plan, namespaces));
+    }
+    Ok(made)
+}
+
+fn make_guests(
+    folder: &Folder,
+    world: &World,
+    compiled: &Compiled,
+    ca_pem: &str,
+    kind: LinkKind,
+    links: &mut [Option<(String, Tap)>],
+    starter: &mut Starter,
+) -> Result<Vec<Guest>> {
+    let names = naming::guests(world);
+    let total = compiled.guests.len();
+    let mut guests = Vec::with_capacity(total);
+    for (done, plan) in compiled.guests.iter().enumerate() {
+        starter.step("making guests", done, total)?;
+        let name = names
+            .iter()
+            .find(|name| name.instance_id == plan.instance_id)
+            .cloned()
+            .context("every compiled guest is an instance of the world")?;
+        let state = folder.path().join("guests").join(&plan.instance_id);
+        let (namespaces, taps) = host::create_guest(&guest_spec(plan, &name, ca_pem, &state), kind)?;
+        for (interface, tap) in plan.interfaces.iter().zip(taps) {
+            let link_name = match interface.name.as_str() {
+                "eth0" => name.shown.clone(),
+                other => format!("{}.{other}", name.shown),
+            };
+            links[interface.link.at()] = Some((link_name, tap));
+        }
+        guests.push(running_guest(plan, name, namespaces, &state, world));
+    }
+    Ok(guests)
+}
+
+fn guest_spec(plan: &compile::Guest, name: &GuestName, ca_pem: &str, state: &Path) -> GuestSpec {
+    let interfaces = plan.interfaces.iter().enumerate().map(|(device, interface)| InterfaceSpec {
+        name: interface.name.clone(),
+        mac: interface.mac,
+        addresses: interface.addresses.iter().map(|address| (*address, interface.prefix_length)).collect(),
+        mtu: host::GUEST_MTU,
+        gateway: (device == 0).then_some(interface.gateway),
+    });
+    let home = std::env::home_dir();
+    GuestSpec {
+        name: name.shown.clone(),
+        hostname: plan.hostname.clone(),
+        interfaces: interfaces.collect(),
+        resolver: plan.resolver,
+        search: Some(plan.search.clone()),
+        hosts: Vec::new(),
+        ca_pem: ca_pem.into(),
+        state: state.into(),
+        hidden: home.map(|home| home.join(".aws")).into_iter().collect(),
+    }
+}
+
+fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces, state: &Path, world: &World) -> Guest {
+    let vpc_id = world
+        .instances
+        .get(&plan.instance_id)
+        .and_then(|instance| world.network_interfaces.get(instance.network_interface_ids.first()?))
+        .map(|interface| interface.vpc_id.clone())
+        .unwrap_or_default();
+    Guest {
+        environment: environment(plan, &name, state),
+        name,
+        instance_id: plan.instance_id.clone(),
+        vpc_id,
+        addresses: plan.interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect(),
+        links: plan.interfaces.iter().map(|interface| (interface.link.at(), interface.name.clone())).collect(),
+        namespaces,
+        programs: host::guest_bin(state),
+        has_user_data: plan.user_data.is_some(),
+    }
+}
+
+/// What makes unmodified clients trust the lab's CA and use the account's credentials. The configuration files are named
+/// to be empty ones: the caller's own never reach a command in a guest.
+fn environment(plan: &compile::Guest, name: &GuestName, state: &Path) -> Vec<(String, String)> {
+    let bundle = host::guest_ca_bundle(state).display().to_string();
+    let key = s3::credentials(&plan.account);
+    let variables = [
+        ("SSL_CERT_FILE", bundle.as_str()),
+        ("CURL_CA_BUNDLE", &bundle),
+        ("REQUESTS_CA_BUNDLE", &bundle),
+        ("AWS_CA_BUNDLE", &bundle),
+        ("NODE_EXTRA_CA_CERTS", &bundle),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_REGION", &plan.region),
+        ("AWS_DEFAULT_REGION", &plan.region),
+        ("AWS_ACCESS_KEY_ID", &key.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", &key.secret_access_key),
+        ("VPCLAB_GUEST", &name.shown),
+    ];
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Starts first-boot scripts and waits until balancers' targets listen; returns what went wrong.
+fn first_boot(folder: &Folder, world: &World, guests: &[Guest], starter: &mut Starter) -> Result<Vec<String>> {
+    let mut notices = Vec::new();
+    for guest in guests {
+        let script = world.instances.get(&guest.instance_id).and_then(|instance| instance.user_data.as_deref());
+        if let Some(script) = script
+            && let Err(error) = boot::start_user_data(folder.path(), guest, script)
+        {
+            notices.push(format!("{}: {error:#}", guest.name.shown));
+        }
+    }
+    let mut gone = Ok(());
+    notices.extend(boot::wait_for_targets(world, guests, &mut |done, total| {
+        if total > 0 && gone.is_ok() {
+            gone = starter.step("waiting for the balancers' targets", done, total);
+        }
+    }));
+    gone.map(|()| notices)
+}
+
+/// Keys of the hashes over what comes from outside.
+fn random_seed() -> Result<[u64; 4]> {
+    let mut bytes = [0; 32];
+    let mut random = fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
+    std::io::Read::read_exact(&mut random, &mut bytes).context("reading /dev/urandom")?;
+    let (words, _) = bytes.as_chunks::<8>();
+    Ok(std::array::from_fn(|index| words.get(index).copied().map_or(0, u64::from_ne_bytes)))
+}

@@ -1,0 +1,284 @@
+//! What the lab says of itself, in the control protocol's words: summary, status, trace, drops, flows.
+//!
+//! Functions of the world, the tables and the dataplane's records; nothing is asked of the kernel.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Value, json};
+
+use super::naming::GuestName;
+use super::protocol::*;
+use crate::dataplane::flow::{Domain, Key, Phase};
+use crate::dataplane::tables::Behind;
+use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, Path, Tables};
+use crate::dns::{self, RecordType, ResponseCode, Zones};
+use crate::model::{Meta, VpcEndpointType, World, describe};
+use crate::packet::protocol;
+
+/// The names of all links: guests', and services' in their own words.
+#[derive(Clone, Debug)]
+pub struct LinkNames(pub Vec<String>);
+
+impl LinkNames {
+    fn of(&self, link: LinkIndex) -> &str {
+        self.0.get(link.at()).map_or("?", String::as_str)
+    }
+}
+
+/// `Name tag`, logical id or id, whichever people gave first.
+fn name_of(meta: &Meta, id: &str) -> String {
+    meta.logical_id.clone().or_else(|| meta.tags.get("Name").cloned()).unwrap_or_else(|| id.to_owned())
+}
+
+/// What `up` prints.
+pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<String>) -> Summary {
+    Summary {
+        lab: lab.to_owned(),
+        guests: guests.iter().filter_map(|guest| guest_summary(world, guest)).collect(),
+        endpoints: endpoints(world),
+        notices,
+    }
+}
+
+fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
+    let instance = world.instances.get(&guest.instance_id)?;
+    let interfaces: Vec<_> =
+        instance.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id)).collect();
+    let subnet = world.subnets.get(&interfaces.first()?.subnet_id)?;
+    let vpc = world.vpcs.get(&subnet.vpc_id)?;
+    Some(GuestSummary {
+        guest: guest.shown.clone(),
+        instance_id: guest.instance_id.clone(),
+        account: instance.meta.account.clone(),
+        private_ip_addresses: interfaces.iter().flat_map(|it| it.private_ip_addresses.iter().copied()).collect(),
+        subnet: name_of(&subnet.meta, &subnet.subnet_id),
+        subnet_cidr: subnet.cidr_block.to_string(),
+        vpc: name_of(&vpc.meta, &vpc.vpc_id),
+    })
+}
+
+fn endpoints(world: &World) -> Vec<EndpointSummary> {
+    let shapes = describe::vpc_endpoints(world);
+    let state = |id: &str| {
+        let shape = shapes.iter().find(|shape| shape["VpcEndpointId"] == id);
+        shape.and_then(|shape| shape["State"].as_str()).unwrap_or_default().to_owned()
+    };
+    let addresses = |ids: &[String]| -> Vec<Ipv4Addr> {
+        let interfaces = ids.iter().filter_map(|id| world.network_interfaces.get(id));
+        interfaces.flat_map(|interface| interface.private_ip_addresses.iter().copied()).collect()
+    };
+    let mut endpoints: Vec<EndpointSummary> = world
+        .vpc_endpoints
+        .values()
+        .map(|endpoint| EndpointSummary {
+            name: name_of(&endpoint.meta, &endpoint.vpc_endpoint_id),
+            vpc_endpoint_id: endpoint.vpc_endpoint_id.clone(),
+            vpc_endpoint_type: match endpoint.vpc_endpoint_type {
+                VpcEndpointType::Gateway => "Gateway".into(),
+                VpcEndpointType::Interface => "Interface".into(),
+            },
+            service_name: endpoint.service_name.clone(),
+            state: state(&endpoint.vpc_endpoint_id),
+            dns_names: endpoint.dns_entries.iter().map(|entry| entry.dns_name.clone()).collect(),
+            private_ip_addresses: addresses(&endpoint.network_interface_ids),
+        })
+        .collect();
+    endpoints.sort_by(|a, b| (&a.name, &a.vpc_endpoint_id).cmp(&(&b.name, &b.vpc_endpoint_id)));
+    endpoints
+}
+
+/// AWS's Describe shapes, each instance with the name of its guest.
+pub fn status(lab: &str, world: &World, guests: &[GuestName]) -> Value {
+    let mut status = json!({ "Lab": lab });
+    if let (Some(members), Value::Object(shapes)) = (status.as_object_mut(), describe::describe(world)) {
+        members.extend(shapes);
+    }
+    for instance in status["Instances"].as_array_mut().into_iter().flatten() {
+        let id = instance["InstanceId"].as_str().unwrap_or_default();
+        if let Some(guest) = guests.iter().find(|guest| guest.instance_id == id) {
+            instance["Guest"] = Value::String(guest.shown.clone());
+        }
+    }
+    status
+}
+
+/// A dropped packet.
+pub fn drop_line(record: &DropRecord, tables: &Tables, links: &LinkNames) -> DropLine {
+    let (object, source) = record.object.map(|index| named(tables, index)).unwrap_or_default();
+    let guest = links.of(record.ingress).to_owned();
+    DropLine {
+        sequence: record.number,
+        at_ms: record.at.as_millis() as u64,
+        packet: record.header.map(|header| format!("{guest}: {}", header_text(&header))).unwrap_or_default(),
+        guest,
+        reason: record.reason.code().to_owned(),
+        sentence: match record.detail {
+            Some(detail) => format!("{} ({detail})", record.reason.sentence()),
+            None => record.reason.sentence().to_owned(),
+        },
+        object,
+        source,
+        count: record.count,
+    }
+}
+
+fn header_text(header: &Header) -> String {
+    match header.protocol {
+        0 => format!("{} > {} arp", header.source, header.destination),
+        _ => header.to_string(),
+    }
+}
+
+/// `name (id)`, and the place where it is written.
+fn named(tables: &Tables, index: ObjectIndex) -> (String, Option<String>) {
+    let object = tables.object(index);
+    let text = match (object.name.is_empty(), object.id.is_empty()) {
+        (true, _) => object.id.clone(),
+        (false, true) => object.name.clone(),
+        (false, false) => format!("{} ({})", object.name, object.id),
+    };
+    (text, object.source.clone())
+}
+
+/// A flow, as its opener and as the far side see it. Towards a service the far side is in the fabric, whose addresses
+/// nobody sees: there it says by which way the flow goes.
+pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> FlowLine {
+    let guest = links.of(record.ingress).to_owned();
+    let far = links.of(record.egress);
+    let via = record.via.map(|index| named(tables, index).0);
+    let far_side = if record.back.domain == Domain::FABRIC {
+        far.to_owned()
+    } else {
+        format!("{far}: {}", header_text(&key_header(&turned(record.back))))
+    };
+    FlowLine {
+        flow: format!("{guest}: {}", header_text(&key_header(&record.key))),
+        guest,
+        far_side,
+        via,
+        frames: record.frames.iter().sum(),
+        bytes: record.bytes.iter().sum(),
+        state: match record.phase {
+            Phase::Opening => "opening".into(),
+            Phase::Established => "established".into(),
+            Phase::Closing => "closing".into(),
+        },
+        age_ms: record.age.as_millis() as u64,
+    }
+}
+
+/// The key of the answers, turned round: the packet as it reaches the far side.
+fn turned(key: Key) -> Key {
+    Key {
+        source: key.destination,
+        destination: key.source,
+        source_port: key.destination_port,
+        destination_port: key.source_port,
+        ..key
+    }
+}
+
+fn key_header(key: &Key) -> Header {
+    Header {
+        protocol: (key.protocol & 0xff) as u8,
+        source: key.source,
+        destination: key.destination,
+        source_port: key.source_port,
+        destination_port: key.destination_port,
+    }
+}
+
+/// A host name's addresses as a VPC's resolver gives them, or the code and the sentence of its "no".
+pub fn resolve(zones: &Zones, vpc_id: &str, host: &str) -> Result<Vec<Ipv4Addr>, (String, String)> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    let Some(answer) = dns::answer(zones, vpc_id, host, RecordType::A, 0) else {
+        return Err((
+            "DNS_SUPPORT_DISABLED".into(),
+            "the VPC's enableDnsSupport is false: its resolver is silent".into(),
+        ));
+    };
+    let addresses: Vec<Ipv4Addr> = answer
+        .records
+        .iter()
+        .filter_map(|record| match &record.data {
+            dns::Data::A(address) => Some(*address),
+            _ => None,
+        })
+        .collect();
+    if !addresses.is_empty() {
+        return Ok(addresses);
+    }
+    let code = match answer.response_code {
+        ResponseCode::NxDomain => "NXDOMAIN",
+        ResponseCode::Refused => "REFUSED",
+        _ => "NODATA",
+    };
+    Err((code.into(), format!("the VPC's resolver has no address for {host}")))
+}
+
+/// The report on a name that has no address: no packet is ever sent.
+pub fn unresolved(question: TraceQuestion, code: String, explanation: String) -> TraceReport {
+    TraceReport {
+        network_path_found: false,
+        verdict: "dropped".into(),
+        explanation_code: Some(code),
+        explanation: Some(explanation),
+        question,
+        hops: Vec::new(),
+    }
+}
+
+/// The report on a path.
+pub fn trace(path: &Path, question: TraceQuestion, tables: &Tables) -> TraceReport {
+    let delivered = path.delivered.is_some();
+    TraceReport {
+        network_path_found: delivered,
+        verdict: if delivered { "delivered" } else { "dropped" }.into(),
+        explanation_code: path.dropped.map(|reason| reason.code().to_owned()),
+        explanation: path.dropped.map(|reason| reason.sentence().to_owned()),
+        question,
+        hops: path.hops.iter().map(|hop| trace_hop(hop, tables)).collect(),
+    }
+}
+
+fn trace_hop(hop: &crate::dataplane::Hop, tables: &Tables) -> TraceHop {
+    let object = hop.object.map(|index| tables.object(index));
+    let rule = hop.rule.map(|index| tables.object(index));
+    let shown = |header: &Header| Header {
+        source: tables.private_source(header.source),
+        destination: tables.private_source(header.destination),
+        ..*header
+    };
+    let (before, after) = (shown(&hop.before), shown(&hop.after));
+    TraceHop {
+        kind: hop.kind.to_owned(),
+        id: object.map(|object| object.id.clone()).unwrap_or_default(),
+        name: object.map(|object| object.name.clone()).unwrap_or_default(),
+        decision: hop.decision.clone(),
+        rule: rule.map(|rule| rule.id.clone()),
+        before: before.to_string(),
+        after: after.to_string(),
+        source: rule.or(object).and_then(|object| object.source.clone()),
+    }
+}
+
+/// The header of the packet that `trace` asks about.
+pub fn question_header(proto: &str, source: Ipv4Addr, destination: Ipv4Addr, port: Option<u16>) -> Option<Header> {
+    let (protocol, source_port, destination_port) = match proto {
+        "tcp" => (protocol::TCP, 40_000, port.unwrap_or(443)),
+        "udp" => (protocol::UDP, 40_000, port.unwrap_or(53)),
+        "icmp" => (protocol::ICMP, 1, 1),
+        _ => return None,
+    };
+    Some(Header { protocol, source, destination, source_port, destination_port })
+}
+
+/// The interface behind a guest's link.
+pub fn interface_of(tables: &Tables, link: LinkIndex) -> Option<crate::dataplane::InterfaceIndex> {
+    match tables.links.get(link.at())?.behind {
+        Behind::Interface(index) => Some(index),
+        Behind::Service(_) => None,
+    }
+}

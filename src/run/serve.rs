@@ -1,0 +1,132 @@
+//! The services of a lab: their sockets, bound inside their namespaces, and the servers on them.
+//!
+//! A socket stays in the network namespace where it was made, so a plain thread binds it there and a server on the
+//! lab's own runtime uses it. What the servers do is the services' business.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::compile::ServiceKind;
+use crate::dns::Zones;
+use crate::host::{self, Namespaces};
+use crate::model::World;
+use crate::services::authority::CertificateAuthority;
+use crate::services::front::{self, Limits, Listeners};
+use crate::services::origins::Origins;
+use crate::services::placeholder::Placeholder;
+use crate::services::s3::{self, S3};
+use crate::services::{Shutdown, resolver};
+
+/// What all servers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Signs the certificates.
+    pub authority: Arc<CertificateAuthority>,
+    /// Who is behind an address.
+    pub origins: Arc<Origins>,
+    /// What names mean.
+    pub zones: Arc<ArcSwap<Zones>>,
+    /// When to end.
+    pub shutdown: Shutdown,
+    /// Hears of a server that ended by itself.
+    pub failed: mpsc::UnboundedSender<String>,
+}
+
+/// Opens the store and fills its buckets.
+pub fn open_s3(runtime: &Handle, folder: PathBuf, world: &World, seeds: &[(String, PathBuf)]) -> Result<Arc<S3>> {
+    let buckets: Vec<s3::Bucket> = world
+        .buckets
+        .values()
+        .map(|bucket| s3::Bucket {
+            name: bucket.bucket.clone(),
+            region: bucket.meta.region.clone(),
+            account: bucket.meta.account.clone(),
+        })
+        .collect();
+    let accounts: BTreeSet<String> = world
+        .vpcs
+        .values()
+        .map(|vpc| vpc.meta.account.clone())
+        .chain(buckets.iter().map(|bucket| bucket.account.clone()))
+        .collect();
+    let accounts: Vec<String> = accounts.into_iter().collect();
+    let store = S3::open(&folder, &buckets, &accounts).context("opening the embedded S3")?;
+    for (bucket, from) in seeds {
+        runtime
+            .block_on(store.seed(bucket, from))
+            .with_context(|| format!("filling bucket `{bucket}` from `{}`", from.display()))?;
+    }
+    Ok(Arc::new(store))
+}
+
+/// Binds a service's sockets in its namespace and starts its server.
+pub fn start(
+    runtime: &Handle,
+    kind: ServiceKind,
+    name: &'static str,
+    namespaces: &Namespaces,
+    shared: &Shared,
+    store: &Arc<S3>,
+) -> Result<()> {
+    let context = || format!("binding the sockets of service `{name}`");
+    match kind {
+        ServiceKind::Resolver => {
+            let (udp, tcp) = host::within(namespaces, bind_dns).with_context(context)?;
+            let Shared { zones, origins, shutdown, .. } = shared.clone();
+            watch(runtime, name, shared, resolver::serve(udp, tcp, zones, origins, shutdown));
+        }
+        ServiceKind::S3 | ServiceKind::Aws => {
+            let listeners = host::within(namespaces, bind_web).with_context(context)?;
+            let service: Arc<dyn front::Service> = match kind {
+                ServiceKind::S3 => Arc::clone(store) as Arc<dyn front::Service>,
+                _ => Arc::new(Placeholder),
+            };
+            let Shared { authority, origins, shutdown, .. } = shared.clone();
+            watch(
+                runtime,
+                name,
+                shared,
+                front::serve(listeners, service, authority, origins, Limits::default(), shutdown),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Runs a server; when it ends before it is told to, the lab hears of it.
+fn watch(
+    runtime: &Handle,
+    name: &'static str,
+    shared: &Shared,
+    server: impl Future<Output = Result<()>> + Send + 'static,
+) {
+    let (failed, shutdown) = (shared.failed.clone(), shared.shutdown.clone());
+    let running = runtime.spawn(server);
+    runtime.spawn(async move {
+        let why = match running.await {
+            Ok(Ok(())) if *shutdown.borrow() => return,
+            Ok(Ok(())) => "it ended".to_owned(),
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(error) => error.to_string(),
+        };
+        // Nobody listens any more when the lab is already ending.
+        let _ = failed.send(format!("service `{name}`: {why}"));
+    });
+}
+
+fn bind_dns() -> Result<(UdpSocket, TcpListener)> {
+    let any = (Ipv4Addr::UNSPECIFIED, 53);
+    Ok((UdpSocket::bind(any).context("UDP port 53")?, TcpListener::bind(any).context("TCP port 53")?))
+}
+
+fn bind_web() -> Result<Listeners> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).with_context(|| format!("TCP port {port}"));
+    Ok(Listeners { plain: vec![bind(80)?], tls: vec![bind(443)?] })
+}
