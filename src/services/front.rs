@@ -183,13 +183,14 @@ impl Door {
         while connections.join_next().await.is_some() {}
     }
 
-    /// A place first, then a connection for it: beyond the limit, clients wait in the kernel's queue.
+    /// A connection, then a place for it: beyond the limit, each listener holds one and the others wait in the kernel's
+    /// queue. Not the place first: a listener that nobody calls would keep it from the others.
     async fn next(
         &self,
         listener: &TcpListener,
     ) -> std::io::Result<(tokio::sync::OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (stream, peer) = listener.accept().await?;
+        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
         Ok((place, stream, peer))
     }
 

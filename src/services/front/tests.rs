@@ -1,1 +1,240 @@
+//! The door on loopback: plain and TLS, who calls, the bounds, the end.
 
+use std::io::{Read, Write};
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use futures::FutureExt;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::sync::watch;
+
+use super::super::authority::is_aws_name;
+use super::*;
+
+/// A service at two loopback ports, on a thread of its own.
+pub struct Running {
+    /// HTTP.
+    pub plain: SocketAddr,
+    /// HTTPS.
+    pub tls: SocketAddr,
+    /// The lab's CA.
+    pub pem: String,
+    stop: watch::Sender<bool>,
+    ended: std::thread::JoinHandle<anyhow::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+/// Starts a service whose callers from 127.0.0.1 are the guest `app`, through an endpoint.
+pub fn start(service: Arc<dyn Service>, limits: Limits) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = CertificateAuthority::load_or_create(folder.path(), is_aws_name).unwrap();
+    let pem = authority.pem().to_owned();
+    let [plain, tls] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let addresses = [&plain, &tls].map(|listener| listener.local_addr().unwrap());
+    let origin = Origin {
+        account: "111122223333".into(),
+        region: "us-east-1".into(),
+        vpc_id: "vpc-1".into(),
+        network_interface_id: "eni-1".into(),
+        instance_id: Some("i-1".into()),
+        private_ip: Ipv4Addr::new(10, 0, 1, 10),
+        vpc_endpoint_id: Some("vpce-1".into()),
+        name: "app".into(),
+    };
+    let origins = Arc::new(Origins::new([(Ipv4Addr::LOCALHOST, origin)]));
+    let (stop, shutdown) = watch::channel(false);
+    let listeners = Listeners { plain: vec![plain], tls: vec![tls] };
+    let ended = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(serve(listeners, service, authority, origins, limits, shutdown))
+    });
+    Running { plain: addresses[0], tls: addresses[1], pem, stop, ended, _folder: folder }
+}
+
+impl Running {
+    /// Tells the service to end and waits until it has.
+    pub fn end(self) {
+        self.stop.send(true).unwrap();
+        self.ended.join().unwrap().unwrap();
+    }
+
+    /// Sends bytes on a connection of its own and reads until the other side closes.
+    pub fn raw(&self, request: &[u8]) -> String {
+        let mut stream = std::net::TcpStream::connect(self.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+/// Answers with who called, after reading the whole body.
+struct Mirror {
+    http2: bool,
+}
+
+impl Service for Mirror {
+    fn name(&self) -> &'static str {
+        "mirror"
+    }
+
+    fn http2(&self) -> bool {
+        self.http2
+    }
+
+    fn answer(&self, request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {
+        async move {
+            let caller = request.extensions().get::<Caller>().expect("the door adds it").clone();
+            let version = request.version();
+            let length = request.into_body().collect().await.map(|body| body.to_bytes().len());
+            let origin = caller.origin.map_or("nobody".to_owned(), |origin| origin.name.clone());
+            let body = format!("{origin} tls={} {version:?} {length:?} at {}", caller.tls, caller.local);
+            http::Response::new(full(body))
+        }
+        .boxed()
+    }
+}
+
+fn limits() -> Limits {
+    Limits { header_time: Duration::from_millis(300), body_time: Duration::from_millis(300), ..Limits::default() }
+}
+
+fn client_config(pem: &str, protocols: &[&str]) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    config
+}
+
+/// One GET over TLS as a client that trusts the lab's CA; `Err` when the handshake fails.
+fn get_tls(running: &Running, name: &str, protocols: &[&str]) -> anyhow::Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(client_config(&running.pem, protocols)));
+        let stream = TcpStream::connect(running.tls).await?;
+        let stream = connector.connect(ServerName::try_from(name.to_owned())?, stream).await?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let io = TokioIo::new(stream);
+        let request = http::Request::get(format!("https://{name}/")).header("host", name).body(full(""))?;
+        let answer = if http2 {
+            let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await?;
+            tokio::spawn(connection);
+            sender.send_request(request).await?
+        } else {
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+            tokio::spawn(connection);
+            sender.send_request(request).await?
+        };
+        Ok(String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?)
+    })
+}
+
+#[test]
+fn a_service_sees_who_calls() {
+    let running = start(Arc::new(Mirror { http2: false }), limits());
+    let answer = running.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.ends_with(&format!("app tls=false HTTP/1.1 Ok(0) at {}", running.plain)), "{answer}");
+    // Another loopback address is nobody's: the emulated internet.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut stream = socket.connect(running.plain).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    assert!(answer.contains("nobody tls=false"), "{answer}");
+    running.end();
+}
+
+#[test]
+fn tls_speaks_what_the_service_does() {
+    let running = start(Arc::new(Mirror { http2: false }), limits());
+    let name = "b.bucket.vpce-0a-1b.s3.us-east-1.vpce.amazonaws.com";
+    let answer = get_tls(&running, name, &["h2", "http/1.1"]).unwrap();
+    assert!(answer.contains("app tls=true HTTP/1.1"), "{answer}");
+    let stranger = get_tls(&running, "example.com", &["http/1.1"]).unwrap_err().to_string();
+    assert!(stranger.contains("certificate not valid for name \"example.com\""), "{stranger}");
+    running.end();
+    let running = start(Arc::new(Mirror { http2: true }), limits());
+    let answer = get_tls(&running, "ssm.us-east-1.amazonaws.com", &["h2", "http/1.1"]).unwrap();
+    assert!(answer.contains("app tls=true HTTP/2.0"), "{answer}");
+    running.end();
+}
+
+#[test]
+fn slow_and_malformed_clients_are_cut_off() {
+    let running = start(Arc::new(Mirror { http2: true }), limits());
+    let begin = Instant::now();
+    // A head that never ends, a body that stops, a TLS handshake that never begins: each ends by itself.
+    assert_eq!(running.raw(b"GET / HT"), "");
+    let stopped = running.raw(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhel");
+    assert!(stopped.contains("did not come in time"), "{stopped}");
+    let mut silent = std::net::TcpStream::connect(running.tls).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(silent.read(&mut [0; 10]).unwrap(), 0);
+    assert!(begin.elapsed() < Duration::from_secs(8), "each has 300 ms");
+    assert!(running.raw(b"\x16\x03\x01 not HTTP\r\n\r\n").starts_with("HTTP/1.1 400"));
+    let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    assert!(running.raw(long.as_bytes()).starts_with("HTTP/1.1 431"));
+    assert!(running.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").contains("200 OK"));
+    running.end();
+}
+
+#[test]
+fn connections_over_the_limit_wait_for_a_place() {
+    let running = start(Arc::new(Mirror { http2: false }), Limits { connections: 1, ..limits() });
+    let holder = std::net::TcpStream::connect(running.plain).unwrap();
+    // The holder sends nothing, so it loses its place after `header_time`, and the next one gets it.
+    let answer = running.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.contains("200 OK"), "{answer}");
+    drop(holder);
+    running.end();
+}
+
+/// Takes its time for every answer, and says when it begins.
+struct Slow(Duration, std::sync::mpsc::SyncSender<()>);
+
+impl Service for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn answer(&self, _request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {
+        async move {
+            self.1.send(()).expect("the test waits for it");
+            tokio::time::sleep(self.0).await;
+            http::Response::new(full("done"))
+        }
+        .boxed()
+    }
+}
+
+#[test]
+fn requests_under_way_end_well_and_the_rest_in_time() {
+    for (takes, answered) in [(Duration::from_millis(200), true), (Duration::from_secs(60), false)] {
+        let (begun, begins) = std::sync::mpsc::sync_channel(1);
+        let limits = Limits { grace: Duration::from_millis(700), ..Limits::default() };
+        let running = start(Arc::new(Slow(takes, begun)), limits);
+        // An idle connection beside the request must not hold up the end.
+        let idle = std::net::TcpStream::connect(running.plain).unwrap();
+        let mut stream = std::net::TcpStream::connect(running.plain).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        begins.recv().unwrap();
+        let begin = Instant::now();
+        running.end();
+        assert!(begin.elapsed() < Duration::from_secs(3));
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert_eq!(answer.ends_with("done"), answered, "{answer}");
+        drop(idle);
+    }
+}

@@ -93,7 +93,8 @@ pub(super) async fn complete(
     let status = parts.status;
     let document = ErrorDocument {
         code: inner(&text, "Code").unwrap_or("InternalError").to_owned(),
-        message: inner(&text, "Message").unwrap_or_default().to_owned(),
+        // Quotes need no escape in text, and people read this one.
+        message: inner(&text, "Message").unwrap_or_default().replace("&apos;", "'").replace("&quot;", "\""),
         resource: resource.clone(),
         request_id: request_id.to_owned(),
         host_id: host_id.to_owned(),
