@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::*;
-use crate::model::{self, RouteDestination, RouteOrigin, RouteTarget};
+use crate::model::{self, RouteDestination, RouteOrigin, RouteState, RouteTarget};
 use crate::packet::Mac;
 
 impl<'w> Compiler<'w> {
@@ -107,7 +107,7 @@ impl<'w> Compiler<'w> {
 
     fn route(&mut self, table: &'w model::RouteTable, route: &'w model::Route) -> Route {
         let (destination, destinations) = self.destination(table, &route.destination);
-        let target = self.target(&route.target);
+        let target = self.target(route);
         let id = format!("{destination} to {}", target_name(&route.target));
         let object = self.named(id, String::new(), route.source.as_ref().map(ToString::to_string));
         let rank = match (&route.target, &route.destination, route.origin) {
@@ -133,26 +133,27 @@ impl<'w> Compiler<'w> {
     }
 
     /// A target that is gone is a blackhole (B1.3-5).
-    fn target(&mut self, target: &'w RouteTarget) -> Target {
-        match target {
-            RouteTarget::Local => Target::Local,
+    fn target(&mut self, route: &'w model::Route) -> Target {
+        if self.world.route_state(route) == RouteState::Blackhole {
+            return Target::Blackhole;
+        }
+        let found = match &route.target {
+            RouteTarget::Local => Some(Target::Local),
             RouteTarget::NetworkInterface(id) => {
-                let interface = self.interfaces.get(id.as_str()).copied();
-                // AWS shows a route to an interface of no instance as a blackhole.
-                let attached = interface.filter(|index| self.tables.interfaces[index.at()].role != Role::Detached);
-                attached.map_or(Target::Blackhole, Target::Interface)
+                self.interfaces.get(id.as_str()).map(|index| Target::Interface(*index))
             }
             RouteTarget::VpcEndpoint(id) => {
-                self.endpoints.get(id.as_str()).map_or(Target::Blackhole, |index| Target::GatewayEndpoint(*index))
+                self.endpoints.get(id.as_str()).map(|index| Target::GatewayEndpoint(*index))
             }
-            RouteTarget::InternetGateway(id) => match self.world.internet_gateways.get(id) {
-                Some(gateway) if gateway.vpc_id.is_some() => Target::InternetGateway(self.object(id, &gateway.meta)),
-                _ => Target::Blackhole,
-            },
+            RouteTarget::InternetGateway(id) => {
+                let gateway = self.world.internet_gateways.get(id);
+                gateway.map(|gateway| Target::InternetGateway(self.object(id, &gateway.meta)))
+            }
             RouteTarget::NatGateway(id) | RouteTarget::VpcPeeringConnection(id) => {
-                Target::NotEmulated(self.named(id.clone(), String::new(), None))
+                Some(Target::NotEmulated(self.named(id.clone(), String::new(), None)))
             }
-        }
+        };
+        found.unwrap_or(Target::Blackhole)
     }
 
     /// One address for each (private address, way in) that a guest has (DESIGN decision 6).

@@ -62,6 +62,13 @@ impl World {
             ));
         }
         let service = self.interface_service(request, &members.service_name)?;
+        if members.policy_document.is_some() && !service.supports_policy() {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                format!("The service {} does not support endpoint policies", members.service_name),
+            )
+            .help("endpoint policies filter requests to AWS services; a customer's service gets all traffic"));
+        }
         let planned = self.plan_interfaces(request, members, &service)?;
         let groups = self.endpoint_groups(request, vpc, &members.security_group_ids)?;
         let private_names = self.private_names(request, members, vpc, &service)?;
@@ -223,7 +230,7 @@ impl World {
                     members.vpc_id
                 ),
             )
-            .help("it is true by default: set DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint to NotSpecified or AllResolvers, or let this endpoint depend on a gateway endpoint for S3"));
+            .help("it is true by default: set DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint to AllResolvers, or let this endpoint depend on a gateway endpoint for S3"));
         }
         Ok(())
     }
@@ -239,6 +246,10 @@ fn only_for_inbound_resolver(members: &CreateVpcEndpoint, service: &InterfaceSer
 impl InterfaceService<'_> {
     fn is_s3(&self) -> bool {
         matches!(self, Self::Aws("s3"))
+    }
+
+    fn supports_policy(&self) -> bool {
+        matches!(self, Self::Aws(_))
     }
 
     fn first_state(&self) -> VpcEndpointState {

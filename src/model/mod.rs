@@ -3,7 +3,7 @@
 //! [`World`] holds every object that the lab's accounts own. It changes in one way only: [`World::apply`] takes a
 //! [`Request`], which names one AWS API operation ([`Change`]) with the account and Region that ask for it, and either
 //! does it whole or returns a [`Refusal`] with AWS's error code and leaves the world as it was. Reading goes through
-//! [`describe`], which speaks AWS's Describe shapes.
+//! [`describe()`], which speaks AWS's Describe shapes.
 //!
 //! Pure: no I/O, no clock, no randomness. Ids are derived from the request (see [`id`]), so a lab has the same ids at
 //! every `up`. The model does not know the dataplane; `compile` is the only room that sees both.

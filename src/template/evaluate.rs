@@ -100,15 +100,9 @@ pub(super) const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::URLSuffix",
 ];
 
-/// Attributes that exist on AWS and say what vpclab does not emulate.
-const UNEMULATED_ATTRIBUTES: [&str; 6] = [
-    "DefaultNetworkAcl",
-    "Ipv6CidrBlocks",
-    "PrimaryIpv6Address",
-    "Ipv6Addresses",
-    "CanonicalHostedZoneID",
-    "OutpostArn",
-];
+/// Attributes that exist on AWS and say what vpclab does not emulate, or what an object need not have.
+const UNEMULATED_ATTRIBUTES: [&str; 5] =
+    ["CreationTimestamp", "Ipv6Addresses", "OutpostArn", "PrimaryIpv6Address", "PublicIp"];
 
 impl Evaluator<'_> {
     /// Evaluates a value; lists and maps lose what is `AWS::NoValue`.
@@ -217,7 +211,12 @@ impl Evaluator<'_> {
         if let Some(text) = made.attributes.get(attribute) {
             return Ok(Kind::Text(text.clone()));
         }
-        match made.object.as_deref().and_then(|object| self.world.attribute(object, attribute)) {
+        let known = made.object.as_deref().and_then(|object| self.world.attribute(object, attribute));
+        match known {
+            // A template takes the first of these blocks, and there is none.
+            Some(serde_json::Value::Array(blocks)) if attribute == "Ipv6CidrBlocks" && blocks.is_empty() => {
+                Ok(Kind::Unemulated(Arc::new(Unemulated { logical_id: name.to_owned(), because: "IPv6".to_owned() })))
+            }
             Some(json) => Ok(from_json(&json, span)),
             None if UNEMULATED_ATTRIBUTES.contains(&attribute) => {
                 let because = format!("attribute {attribute}");

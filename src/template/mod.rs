@@ -33,7 +33,7 @@ pub use deploy::{ResourceReport, StackReport};
 pub use error::{Diagnostic, File, Span, TemplateError};
 pub use notice::{Notice, NoticeKind};
 
-use crate::model::World;
+use crate::model::{Source, World};
 
 /// What was loaded.
 #[derive(Debug)]
@@ -100,6 +100,21 @@ pub enum ReadError {
 
 /// Loads a template, a `lab.yaml`, a CDK `cdk.out`, or a folder with one of them, into a world.
 pub fn load(files: &dyn Files, path: &Path, options: &LoadOptions) -> Result<Lab, TemplateError> {
-    let plan = plan::read(files, path, options).map_err(|diagnostics| TemplateError { diagnostics })?;
-    stacks::deploy(plan, options).map_err(|diagnostics| TemplateError { diagnostics })
+    let loaded = plan::read(files, path, options).and_then(|plan| stacks::deploy(plan, options));
+    match loaded {
+        Ok(mut lab) => {
+            // By place, as a reader goes through them; two stacks of one template say the same once.
+            let place =
+                |source: &Option<Source>| source.clone().map(|source| (source.file, source.line, source.column));
+            lab.notices.sort_by_key(|notice| (place(&notice.source), notice.kind));
+            lab.notices.dedup();
+            Ok(lab)
+        }
+        Err(mut diagnostics) => {
+            let place = |span: &Option<Span>| span.clone().map(|span| (span.file.name.clone(), span.line, span.column));
+            diagnostics.sort_by_key(|diagnostic| place(&diagnostic.span));
+            diagnostics.dedup();
+            Err(TemplateError { diagnostics })
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! The laws of the model as stories (one per law, against AWS's codes and texts) and as properties.
 
+mod endpoint;
 mod laws;
+mod others;
+mod provider;
 mod vpc;
 
 use super::*;
@@ -118,5 +121,29 @@ fn interface_endpoint(vpc_id: &str, service_name: &str, subnet_ids: &[&str]) -> 
         service_name: service_name.to_owned(),
         subnet_ids: subnet_ids.iter().map(|id| (*id).to_owned()).collect(),
         ..Default::default()
+    }
+}
+
+fn permission(protocol: &str, port: i32, peer: PermissionPeer) -> IpPermission {
+    IpPermission {
+        ip_protocol: protocol.to_owned(),
+        from_port: port,
+        to_port: port,
+        peer,
+        description: None,
+        source: None,
+    }
+}
+
+fn balancer(name: Option<&str>, internal: bool, subnet_ids: &[&str]) -> Change {
+    Change::CreateLoadBalancer {
+        name: name.map(str::to_owned),
+        scheme: if internal { "internal" } else { "internet-facing" }.to_owned(),
+        subnets: subnet_ids
+            .iter()
+            .map(|id| SubnetMapping { subnet_id: (*id).to_owned(), private_ipv4_address: None })
+            .collect(),
+        security_groups: Vec::new(),
+        attributes: Default::default(),
     }
 }

@@ -62,6 +62,14 @@ pub(super) fn instance(maker: &mut Maker<'_>, mut properties: Properties) -> Res
         let help = "add `SubnetId`: a lab has no default VPC";
         properties.error("", format!("{} needs the property `SubnetId`", maker.resource.title()), Some(help));
     }
+    for name in ["SubnetId", "SecurityGroupIds", "PrivateIpAddress"] {
+        if !interfaces.is_empty() && properties.has(name) {
+            let message = format!(
+                "InvalidParameterCombination: Network interfaces and an instance-level {name} may not be specified on the same request"
+            );
+            properties.error(name, message, Some("write it in `NetworkInterfaces`"));
+        }
+    }
     // The subnet decides the zone.
     properties.text("AvailabilityZone");
     maker.finish(properties)?;
@@ -71,6 +79,11 @@ pub(super) fn instance(maker: &mut Maker<'_>, mut properties: Properties) -> Res
 }
 
 fn interface(entry: &mut Properties) -> Interface {
+    if !entry.has("NetworkInterfaceId") && !entry.has("SubnetId") {
+        entry.required_text("SubnetId");
+    }
+    // Nothing outlives a lab.
+    entry.boolean("DeleteOnTermination");
     Interface {
         device_index: entry.required_integer("DeviceIndex"),
         existing: entry.decisive_text("NetworkInterfaceId"),
@@ -89,11 +102,9 @@ fn attach(maker: &mut Maker<'_>, run: &mut RunInstance, interfaces: Vec<Interfac
         && only.existing.is_none()
         && only.addresses.secondary.is_empty()
     {
-        run.subnet_id = only.subnet_id.clone().or(run.subnet_id.take());
-        run.private_ip_address = only.addresses.primary.or(run.private_ip_address);
-        if !only.groups.is_empty() {
-            run.security_group_ids.clone_from(&only.groups);
-        }
+        run.subnet_id.clone_from(&only.subnet_id);
+        run.private_ip_address = only.addresses.primary;
+        run.security_group_ids.clone_from(&only.groups);
         return Ok(());
     }
     for interface in interfaces {
@@ -103,7 +114,7 @@ fn attach(maker: &mut Maker<'_>, run: &mut RunInstance, interfaces: Vec<Interfac
         }
         let logical_id = format!("{}-eth{}", maker.resource.logical_id.text, interface.device_index);
         let change = Change::CreateNetworkInterface {
-            subnet_id: interface.subnet_id.or_else(|| run.subnet_id.clone()).unwrap_or_default(),
+            subnet_id: interface.subnet_id.unwrap_or_default(),
             private_ip_address: interface.addresses.primary,
             secondary_private_ip_addresses: interface.addresses.secondary,
             groups: interface.groups,
@@ -112,9 +123,6 @@ fn attach(maker: &mut Maker<'_>, run: &mut RunInstance, interfaces: Vec<Interfac
         };
         let id = maker.apply_as(logical_id, BTreeMap::new(), change)?;
         run.network_interface_ids.push(id);
-    }
-    if !run.network_interface_ids.is_empty() {
-        run.subnet_id = None;
     }
     Ok(())
 }

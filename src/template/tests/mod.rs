@@ -1,6 +1,8 @@
 //! Templates in, a world or a drawn error out: each test is data through [`check`] or [`refused`].
 
 mod errors;
+mod functions;
+mod labs;
 mod worlds;
 
 use std::collections::BTreeMap;

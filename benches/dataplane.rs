@@ -1,0 +1,180 @@
+//! In-memory figures of the dataplane: look-ups, flow hits with NAT, flow misses. Run with `cargo bench --bench dataplane`.
+//!
+//! The labs are the examples: `examples/first.yaml` (gateway endpoint) and `examples/private-service` (interface endpoint,
+//! load balancer, NAT both ways).
+
+#![allow(clippy::disallowed_methods, reason = "a bench reads files and measures time")]
+
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use ip_network_table::IpNetworkTable;
+use vpclab::compile::compile;
+use vpclab::dataplane::lpm::FlatTable;
+use vpclab::dataplane::tables::{Rank, Role, Route, RouteTable, Target};
+use vpclab::dataplane::{Dataplane, LinkIndex, ObjectIndex, Outbox, Verdict};
+use vpclab::model::region::regions;
+use vpclab::model::{dynamodb_prefixes, s3_prefixes};
+use vpclab::packet::{Mac, Notation, VNET_HEADER_LEN};
+use vpclab::template::{Files, LoadOptions, ReadError, load};
+
+const VNET: [u8; VNET_HEADER_LEN] = [0; VNET_HEADER_LEN];
+
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> Result<String, ReadError> {
+        std::fs::read_to_string(path).map_err(|_| ReadError::NotFound)
+    }
+}
+
+/// A guest of an example, ready to send to one destination.
+struct Sender {
+    dataplane: Dataplane,
+    link: LinkIndex,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    mac: Mac,
+    next: Mac,
+}
+
+impl Sender {
+    /// `guest` of an example; it sends to S3, or to its VPC's interface endpoint.
+    fn new(example: &str, guest: &str, to_endpoint: bool) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
+        let lab = load(&Disk, &path, &LoadOptions::default()).expect("the example is good");
+        let compiled = compile(&lab.world);
+        let tables = &compiled.tables;
+        let guest = compiled.guests.iter().find(|it| it.name() == guest).expect("the example has the guest");
+        let own = &guest.interfaces[0];
+        let interface = tables.interfaces.iter().find(|it| matches!(it.role, Role::Guest(link) if link == own.link));
+        let interface = interface.expect("the guest's interface");
+        let endpoints = tables.interfaces.iter().filter(|it| matches!(it.role, Role::Endpoint { .. }));
+        let endpoint = endpoints.into_iter().find(|it| it.subnet == interface.subnet);
+        let (destination, next) = match endpoint.filter(|_| to_endpoint) {
+            Some(endpoint) => (endpoint.addresses[0], endpoint.mac),
+            None => {
+                let first = s3_prefixes("us-east-1")[0].network();
+                (Ipv4Addr::from(u32::from(first) + 9), tables.subnets[interface.subnet.at()].router_mac)
+            }
+        };
+        let (link, mac, source) = (own.link, own.mac, own.addresses[0]);
+        Self {
+            dataplane: Dataplane::new(Arc::new(compiled.tables), [1, 2, 3, 4]),
+            link,
+            source,
+            destination,
+            mac,
+            next,
+        }
+    }
+
+    fn frame(&self, port: u16, flags: &str) -> Vec<u8> {
+        let text = format!("it: {}:{port} > {}:80 tcp {flags} 1000", self.source, self.destination);
+        text.parse::<Notation>().expect("a packet").frame(self.mac, self.next)
+    }
+
+    fn handle(&self, frame: &mut [u8], now: Duration, outbox: &mut Outbox) -> Verdict {
+        self.dataplane.handle(self.link, Some(&VNET), frame, now, outbox)
+    }
+}
+
+/// Name, example, guest, whether it sends to the interface endpoint.
+const WAYS: [(&str, &str, &str, bool); 2] = [
+    ("gateway endpoint", "first.yaml", "app", false),
+    ("interface endpoint and balancer", "private-service/lab.yaml", "client", true),
+];
+
+fn look_up(criterion: &mut Criterion) {
+    let mut truth = IpNetworkTable::new();
+    let mut addresses = Vec::new();
+    for (index, region) in regions().enumerate() {
+        for block in s3_prefixes(region).iter().chain(dynamodb_prefixes(region)) {
+            let network = ip_network::Ipv4Network::new(block.network(), block.prefix_len()).expect("canonical");
+            truth.insert(network, index as u16);
+            addresses.push(block.broadcast());
+        }
+    }
+    let flat = FlatTable::from_truth(&truth);
+    let mut group = criterion.benchmark_group("look-up, real S3 and DynamoDB prefixes");
+    let mut cycle = addresses.iter().cycle();
+    group.bench_function("flat table", |bench| bench.iter(|| flat.get(black_box(*cycle.next().expect("cyclic")))));
+    let mut cycle = addresses.iter().cycle();
+    group.bench_function("ip_network_table", |bench| {
+        bench.iter(|| truth.longest_match_ipv4(black_box(*cycle.next().expect("cyclic"))).map(|(_, value)| *value));
+    });
+    group.finish();
+}
+
+fn flow_hit(criterion: &mut Criterion) {
+    const FLOWS: u16 = 10_000;
+    let mut group = criterion.benchmark_group("flow hit, 1000 bytes of TCP, 10,000 flows");
+    for (name, example, guest, to_endpoint) in WAYS {
+        let sender = Sender::new(example, guest, to_endpoint);
+        let (mut outbox, now) = (Outbox::default(), Duration::from_secs(1));
+        for port in 0..FLOWS {
+            let verdict = sender.handle(&mut sender.frame(1024 + port, "SYN"), now, &mut outbox);
+            assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+        }
+        let frames: Vec<Vec<u8>> = (0..FLOWS).map(|port| sender.frame(1024 + port, "ACK")).collect();
+        let (mut next, mut scratch) = (0usize, frames[0].clone());
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                // A stride that defeats the prefetcher; the copy stands for the read that fills the buffer.
+                next = (next + 7919) % frames.len();
+                scratch.copy_from_slice(&frames[next]);
+                sender.handle(black_box(&mut scratch), now, &mut outbox)
+            });
+        });
+    }
+    group.finish();
+}
+
+fn flow_miss(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("flow miss");
+    for (name, example, guest, to_endpoint) in WAYS {
+        let sender = Sender::new(example, guest, to_endpoint);
+        let (mut outbox, mut now, mut port) = (Outbox::default(), Duration::from_secs(1), 0u16);
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|rounds| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..rounds {
+                    port = (port + 1) % 50_000;
+                    if port == 0 {
+                        // Every flow of the last round ends, so that the ports come back.
+                        now += Duration::from_secs(100);
+                        sender.dataplane.tick(now, &mut outbox);
+                    }
+                    let mut frame = sender.frame(1024 + port, "SYN");
+                    let started = std::time::Instant::now();
+                    let verdict = sender.handle(&mut frame, now, &mut outbox);
+                    spent += started.elapsed();
+                    assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+                }
+                spent
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Making the look-up of 500 routes, as a route change does.
+fn compile_routes(criterion: &mut Criterion) {
+    let route = |number: u32| Route {
+        object: ObjectIndex(0),
+        destinations: vec![ipnet::Ipv4Net::new(Ipv4Addr::from(0x0b00_0000 + (number << 12)), 20).expect("a block")],
+        rank: Rank::Static,
+        target: Target::Blackhole,
+    };
+    let routes: Vec<Route> = (0..500).map(route).collect();
+    criterion.bench_function("look-up made of 500 routes", |bench| {
+        bench.iter_batched(|| routes.clone(), |routes| RouteTable::new(ObjectIndex(0), routes), BatchSize::SmallInput);
+    });
+}
+
+criterion_group!(benches, look_up, flow_hit, flow_miss, compile_routes);
+criterion_main!(benches);
