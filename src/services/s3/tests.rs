@@ -78,6 +78,29 @@ fn every_name_and_style_reaches_the_object() {
 }
 
 #[test]
+fn large_objects_come_whole_and_in_any_range() {
+    let lab = lab();
+    let bytes: Vec<u8> = (0..700_000u32).map(|number| b'a' + (number.wrapping_mul(2_654_435_761) >> 24) as u8 % 26).collect();
+    let text = String::from_utf8(bytes).unwrap();
+    std::fs::write(lab.folder.path().join("s3/site/large"), &text).unwrap();
+    let site = "GET site.s3.us-east-1.amazonaws.com /large";
+    assert!(lab.send(site, "", "").2 == text);
+    for (range, expected) in [
+        ("bytes=0-99999", &text[..100_000]),
+        ("bytes=65535-600000", &text[65_535..=600_000]),
+        ("bytes=300000-", &text[300_000..]),
+        ("bytes=-100000", &text[600_000..]),
+        ("bytes=699999-", &text[699_999..]),
+    ] {
+        let (status, head, body) = lab.send(site, &format!("Range: {range}\r\n"), "");
+        assert!(status == 206 && body == expected, "{range}: {head}");
+    }
+    let (status, _, body) = lab.send(site, "Range: bytes=700000-\r\n", "");
+    assert!(status == 416 && body.contains("<Code>InvalidRange</Code>"), "{body}");
+    lab.running.end();
+}
+
+#[test]
 fn errors_are_documents_as_of_aws() {
     let lab = lab();
     let site = "site.s3.us-east-1.amazonaws.com";
