@@ -80,7 +80,8 @@ fn every_name_and_style_reaches_the_object() {
 #[test]
 fn large_objects_come_whole_and_in_any_range() {
     let lab = lab();
-    let bytes: Vec<u8> = (0..700_000u32).map(|number| b'a' + (number.wrapping_mul(2_654_435_761) >> 24) as u8 % 26).collect();
+    let bytes: Vec<u8> =
+        (0..700_000u32).map(|number| b'a' + (number.wrapping_mul(2_654_435_761) >> 24) as u8 % 26).collect();
     let text = String::from_utf8(bytes).unwrap();
     std::fs::write(lab.folder.path().join("s3/site/large"), &text).unwrap();
     let site = "GET site.s3.us-east-1.amazonaws.com /large";
