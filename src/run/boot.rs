@@ -56,17 +56,22 @@ pub fn start_user_data(folder: &Path, guest: &Guest, script: &str) -> Result<()>
     let mut child = host::spawn_in(&guest.namespaces, &command)?;
     drop(command); // our ends of the pipe, or its reader would never see the end
     let name = guest.name.shown.clone();
+    // Two threads, as what a script leaves in the background holds the pipe open for the lab's whole life.
     thread::Builder::new()
         .name("first boot".into())
-        .spawn(move || {
-            log_lines(&name, reader);
-            match child.wait() {
-                Ok(status) if status.success() => tracing::info!("{name}: UserData ended"),
-                Ok(status) => tracing::warn!("{name}: UserData ended with {status}"),
-                Err(error) => tracing::warn!("{name}: UserData: {error}"),
-            }
+        .spawn({
+            let name = name.clone();
+            move || log_lines(&name, reader)
         })
         .context("starting the thread that reads its output")?;
+    thread::Builder::new()
+        .name("first boot".into())
+        .spawn(move || match child.wait() {
+            Ok(status) if status.success() => tracing::info!("{name}: UserData ended"),
+            Ok(status) => tracing::warn!("{name}: UserData ended with {status}"),
+            Err(error) => tracing::warn!("{name}: UserData: {error}"),
+        })
+        .context("starting the thread that waits for it")?;
     Ok(())
 }
 

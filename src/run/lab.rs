@@ -109,6 +109,8 @@ pub fn live(folder: &Folder, prepare: impl FnOnce(&Definition) -> Result<Prepare
     starter.say(&Answer::Ready(summary))?;
     let end = runtime.block_on(control::serve(Arc::new(lab), listener, starter.into_lease(), &mut failed))?;
     let _ = shutdown.send(true);
+    // Whatever still runs ends with this process.
+    runtime.shutdown_background();
     match end {
         control::End::Asked(by) => {
             tracing::info!("the lab ends: {by}");

@@ -258,10 +258,16 @@ fn trace_hop(hop: &crate::dataplane::Hop, tables: &Tables) -> TraceHop {
         name: object.map(|object| object.name.clone()).unwrap_or_default(),
         decision: hop.decision.clone(),
         rule: rule.map(|rule| rule.id.clone()),
-        before: before.to_string(),
-        after: after.to_string(),
+        before: planned_text(&before),
+        after: planned_text(&after),
         source: rule.or(object).and_then(|object| object.source.clone()),
     }
+}
+
+/// A port that is chosen when a packet really comes is shown as `*`.
+fn planned_text(header: &Header) -> String {
+    let text = header_text(header);
+    if header.source_port == 0 { text.replacen(":0 > ", ":* > ", 1) } else { text }
 }
 
 /// The header of the packet that `trace` asks about.
