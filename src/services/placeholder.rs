@@ -84,7 +84,7 @@ fn message(service: &str, caller: Option<&Caller>) -> String {
 
 /// The error in the words of the service's protocol.
 fn form(service: &str, message: &str) -> (&'static str, Bytes) {
-    let text = quick_escape(message);
+    let text = escaped(message);
     if service == "ec2" {
         let body = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>NotImplemented</Code>\
@@ -104,7 +104,7 @@ fn form(service: &str, message: &str) -> (&'static str, Bytes) {
 }
 
 /// The three characters that must not stand in XML text.
-fn quick_escape(text: &str) -> String {
+fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -128,6 +128,26 @@ mod tests {
         for (host, service) in cases {
             assert_eq!(service_of(host), service, "{host}");
         }
+    }
+
+    #[test]
+    fn the_answer_names_service_caller_and_endpoint() {
+        let running = front::tests::start(std::sync::Arc::new(Placeholder), front::Limits::default());
+        let ask = |host: &str| {
+            running.raw(format!("POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
+        };
+        let answer = ask("ssm.us-east-1.amazonaws.com");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 501") && head.contains("application/x-amz-json-1.1"), "{head}");
+        let document: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            document["message"],
+            "vpclab does not emulate the service ssm yet. The network let the request pass: it came from app \
+             (10.0.1.10, account 111122223333) through vpce-1."
+        );
+        let answer = ask("vpce-1-h.ec2.us-east-1.vpce.amazonaws.com");
+        assert!(answer.contains("<Message>vpclab does not emulate the service ec2 yet."), "{answer}");
+        running.end();
     }
 
     #[test]
