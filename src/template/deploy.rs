@@ -13,7 +13,7 @@ use super::notice::{Notice, NoticeKind};
 use super::order::order;
 use super::parameters::{self, Ssm, SsmParameters};
 use super::properties::Properties;
-use super::references::References;
+use super::references::{Name, References};
 use super::resources;
 use super::sections::{Resource, Template};
 use crate::model::{Change, Request, World};
@@ -159,7 +159,7 @@ fn unknown_names(template: &Template) -> Vec<Diagnostic> {
                 (_, false) => format!("there is no parameter or resource `{named}`"),
             };
             let candidates = parameters.iter().chain(&resources).copied().chain(PSEUDO_PARAMETERS);
-            errors.push(Diagnostic::at(&name.span, what).maybe_help(unknown_help(named, candidates)));
+            errors.push(Diagnostic::at(&name.span, what).maybe_help(unknown_help(name, candidates)));
         }
         for name in references.conditions.iter().filter(|name| !conditions.contains(&name.text.as_str())) {
             let help = did_you_mean(&name.text, conditions.iter().copied());
@@ -175,9 +175,10 @@ fn unknown_names(template: &Template) -> Vec<Diagnostic> {
     errors
 }
 
-fn unknown_help<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
-    did_you_mean(name, candidates)
-        .or_else(|| Some(format!("if `${{{name}}}` is meant as it stands, as in a shell script, write `${{!{name}}}`")))
+fn unknown_help<'a>(name: &Name, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    let full = &name.written;
+    let literal = || format!("if `${{{full}}}` is meant as it stands, as in a shell script, write `${{!{full}}}`");
+    did_you_mean(&name.name, candidates).or_else(|| name.in_text.then(literal))
 }
 
 /// Decides all conditions, each after those that it mentions.
@@ -197,7 +198,7 @@ fn conditions(site: &Site, template: &Template, scope: &mut Scope) -> Result<(),
         .collect();
     let order = order(&needs, |_| 0).map_err(|cycle| {
         let names = cycle.iter().map(|index| &template.conditions[*index].0).collect::<Vec<_>>();
-        vec![cycle_error("conditions", &names)]
+        vec![cycle_error("conditions", &names).help("one of them must not mention the next")]
     })?;
     for index in order {
         let (key, value) = &template.conditions[index];
@@ -217,7 +218,6 @@ fn cycle_error(what: &str, names: &[&Key]) -> Diagnostic {
     let mut path: Vec<String> = names.iter().map(|name| format!("`{}`", name.text)).collect();
     path.extend(path.first().cloned());
     Diagnostic::at(&names[0].span, format!("circular dependency between {what}: {}", path.join(" needs ")))
-        .help("one of them must not mention the next; a security group's rule, for one, can be a resource of its own")
 }
 
 /// Checks the assertions of `Rules` whose values are known; the others are listed.
@@ -278,7 +278,9 @@ impl Deployment<'_> {
             .collect();
         order(&needs, |index| resources::priority(&resources[index].type_name)).map_err(|cycle| {
             let names = cycle.iter().map(|index| &resources[*index].logical_id).collect::<Vec<_>>();
-            cycle_error("resources", &names)
+            cycle_error("resources", &names).help(
+                "one of them must not mention the next; a security group's rule, for one, can be a resource of its own",
+            )
         })
     }
 
@@ -314,24 +316,32 @@ impl Deployment<'_> {
         if resource.depends_on.iter().any(depends_on_failed) {
             return Err(Stop::Silent);
         }
-        let (map, errors) = self.properties(&resource.properties)?;
-        let properties = Properties::new(resource.title(), resource.span().clone(), map, errors);
+        let properties = self.properties(resource)?;
         handler(&mut Maker { site: self.site, stack: self.stack, resource, places: Vec::new() }, properties).map(Some)
     }
 
-    /// Evaluates properties one by one, so that each tells its own error.
-    fn properties(&mut self, written: &Map) -> Result<(Map, Vec<Diagnostic>), Stop> {
+    /// Evaluates properties one by one, so that each tells its own error; null stands for one that failed.
+    fn properties(&mut self, resource: &Resource) -> Result<Properties, Stop> {
         let mut map = Map::new();
         let mut errors = Vec::new();
-        for (key, value) in written {
-            match self.evaluator().evaluate(value).and_then(|value| self.resolve(value)) {
-                Ok(value) if value.kind == Kind::NoValue => {}
-                Ok(value) => map.push((key.clone(), value)),
-                Err(Stop::Errors(mut new)) => errors.append(&mut new),
+        let mut is_silent = false;
+        for (key, written) in &resource.properties {
+            let value = match self.evaluator().evaluate(written).and_then(|value| self.resolve(value)) {
+                Ok(value) if value.kind == Kind::NoValue => continue,
+                Ok(value) => value,
+                Err(Stop::Errors(mut new)) => {
+                    errors.append(&mut new);
+                    Value::new(Kind::Null, &written.span)
+                }
+                Err(Stop::Silent) => {
+                    is_silent = true;
+                    Value::new(Kind::Null, &written.span)
+                }
                 Err(stop) => return Err(stop),
-            }
+            };
+            map.push((key.clone(), value));
         }
-        Ok((map, errors))
+        Ok(Properties::new(resource.title(), resource.span().clone(), map, errors).silent(is_silent))
     }
 
     /// Replaces dynamic references: `{{resolve:ssm:NAME}}` by the lab's SSM parameter or a placeholder.

@@ -42,6 +42,20 @@ impl Span {
         Self { file: Arc::clone(file), line: 1, column: 1, width: 1 }
     }
 
+    /// The place of a piece of a text that begins here: texts may go on for lines, and errors point into them.
+    pub fn find(&self, piece: &str) -> Self {
+        let lines = self.file.text.lines().enumerate().skip(self.line.saturating_sub(1)).take(FOUND_LINES);
+        for (index, line) in lines {
+            let skip = if index + 1 == self.line { self.column.saturating_sub(1) } else { 0 };
+            let from = line.char_indices().nth(skip).map_or(line.len(), |(byte, _)| byte);
+            if let Some(byte) = line[from..].find(piece) {
+                let column = line[..from + byte].chars().count() + 1;
+                return Self { line: index + 1, column, width: piece.chars().count(), file: Arc::clone(&self.file) };
+            }
+        }
+        self.clone()
+    }
+
     /// The place as the model keeps it.
     pub fn source(&self) -> Source {
         Source { file: Arc::clone(&self.file.name), line: self.line, column: self.column }
@@ -84,6 +98,9 @@ impl Diagnostic {
         self
     }
 }
+
+/// Lines after its begin in which a piece of a text is looked for.
+const FOUND_LINES: usize = 2000;
 
 /// Characters of a source line that an error shows at most: a minified JSON template is one line of a megabyte.
 const SHOWN_COLUMNS: usize = 120;
@@ -184,20 +201,25 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein distance, cut off for names that are too long to be worth it.
+/// Edit distance where swapped neighbours count as one, the commonest slip; cut off for names too long to be worth it.
 fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().take(256).collect();
     let right: Vec<char> = right.chars().take(256).collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().take(256).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, r) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(l != *r);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=right.len()).collect();
+    for i in 1..=left.len() {
+        let mut row = vec![i];
+        for j in 1..=right.len() {
+            let substituted = above[j - 1] + usize::from(left[i - 1] != right[j - 1]);
+            let mut best = substituted.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row[right.len()]
+    above[right.len()]
 }
 
 #[cfg(test)]
@@ -242,6 +264,7 @@ mod tests {
     fn the_nearest_name_is_offered() {
         assert_eq!(did_you_mean("Subnte", ["Vpc", "Subnet"]).as_deref(), Some("did you mean `Subnet`?"));
         assert_eq!(did_you_mean("vpc", ["Vpc"]).as_deref(), Some("did you mean `Vpc`?"));
+        assert_eq!(did_you_mean("Vcp", ["Vpc"]).as_deref(), Some("did you mean `Vpc`?"));
         assert_eq!(did_you_mean("Elephant", ["Vpc", "Subnet"]), None);
     }
 }

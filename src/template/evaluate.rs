@@ -253,7 +253,10 @@ impl Evaluator<'_> {
         for piece in pieces(template) {
             match piece {
                 Piece::Text(text) => result.push_str(text),
-                Piece::Name(name) => result.push_str(&self.substitution(name, own, &text.span)?),
+                Piece::Name(name) => {
+                    let span = text.span.find(&format!("${{{name}}}"));
+                    result.push_str(&self.substitution(name, own, &span)?);
+                }
             }
             self.check_length(&result, &argument.span)?;
         }

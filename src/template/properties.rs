@@ -24,11 +24,20 @@ pub(super) struct Properties {
     errors: Vec<Diagnostic>,
     notices: Vec<Notice>,
     unemulated: Option<String>,
+    /// Something that it needs has failed, and that error is told already.
+    silent: bool,
 }
 
 impl Properties {
     pub fn new(title: String, span: Span, map: Map, errors: Vec<Diagnostic>) -> Self {
-        Self { title, span, map, asked: Vec::new(), errors, notices: Vec::new(), unemulated: None }
+        Self { title, span, map, asked: Vec::new(), errors, notices: Vec::new(), unemulated: None, silent: false }
+    }
+
+    /// It can't be made, because of something whose error is told already; its own errors still are.
+    #[must_use]
+    pub fn silent(mut self, silent: bool) -> Self {
+        self.silent = silent;
+        self
     }
 
     /// Everything is read: errors, or the notices about what was not.
@@ -36,6 +45,9 @@ impl Properties {
         self.notice_unread();
         if !self.errors.is_empty() {
             return Err(Stop::Errors(self.errors));
+        }
+        if self.silent {
+            return Err(Stop::Silent);
         }
         if let Some(because) = self.unemulated {
             return Err(Stop::Unemulated(because));
@@ -105,6 +117,8 @@ impl Properties {
                 self.notices.push(Notice::at(NoticeKind::Ignored, &value.span, subject));
                 None
             }
+            // A value that could not be evaluated; its error is told already.
+            Kind::Null => None,
             _ => Some(value),
         }
     }

@@ -21,6 +21,10 @@ pub(super) struct Name {
     pub name: String,
     /// The attribute, when one is asked for.
     pub attribute: Option<String>,
+    /// As written, with the attribute.
+    pub written: String,
+    /// It stands in a text, as `${…}`.
+    pub in_text: bool,
     /// Where.
     pub span: Span,
 }
@@ -80,6 +84,8 @@ impl References {
             self.names.push(Name {
                 name: name.to_owned(),
                 attribute: attribute.map(str::to_owned),
+                written: name.to_owned(),
+                in_text: false,
                 span: span.clone(),
             });
         }
@@ -101,8 +107,14 @@ impl References {
             if let Piece::Name(name) = piece
                 && !own.is_some_and(|own| own.iter().any(|(key, _)| key.text == name))
             {
-                let (name, attribute) = split_attribute(name);
-                self.name(Some(name), attribute, &text.span);
+                let (target, attribute) = split_attribute(name);
+                self.names.push(Name {
+                    name: target.to_owned(),
+                    attribute: attribute.map(str::to_owned),
+                    written: name.to_owned(),
+                    in_text: true,
+                    span: text.span.find(&format!("${{{name}}}")),
+                });
             }
         }
     }

@@ -77,7 +77,10 @@ impl Template {
     pub fn read(document: &Value) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let Some(map) = document.as_map() else {
-            let message = format!("a template is a map of sections, not {}", document.describe());
+            let message = match document.kind {
+                Kind::Null => "the template is empty".to_owned(),
+                _ => format!("a template is a map of sections, not {}", document.describe()),
+            };
             return Err(vec![Diagnostic::at(&document.span, message).help("it needs at least a `Resources` section")]);
         };
         let mut notices = Vec::new();
@@ -95,7 +98,8 @@ impl Template {
         let mut section = |name: &str| section(document, name, &mut errors);
         let [parameters, rules, mappings, conditions, resources, outputs] =
             ["Parameters", "Rules", "Mappings", "Conditions", "Resources", "Outputs"].map(&mut section);
-        if document.get("Resources").is_none() {
+        // A misspelt section is told already.
+        if document.get("Resources").is_none() && errors.is_empty() {
             errors.push(
                 Diagnostic::at(&document.span, "the template has no `Resources`")
                     .help("add a `Resources` section with at least one resource"),

@@ -93,8 +93,7 @@ impl<'a> Reader<'a> {
         self.blank();
         while self.peek() != Some('}') {
             if !map.is_empty() {
-                self.expect(',')?;
-                self.blank();
+                self.comma('}')?;
             }
             let mut span = self.span();
             let text = self.text()?;
@@ -117,14 +116,24 @@ impl<'a> Reader<'a> {
         self.blank();
         while self.peek() != Some(']') {
             if !list.is_empty() {
-                self.expect(',')?;
-                self.blank();
+                self.comma(']')?;
             }
             list.push(self.value(depth + 1)?);
             self.blank();
         }
         self.expect(']')?;
         Ok(list)
+    }
+
+    /// The comma between two entries.
+    fn comma(&mut self, end: char) -> Result<(), Diagnostic> {
+        let span = self.span();
+        self.expect(',')?;
+        self.blank();
+        match self.peek() == Some(end) {
+            true => Err(Diagnostic::at(&span, "this is not JSON: nothing follows this comma").help("remove the comma")),
+            false => Ok(()),
+        }
     }
 
     fn number(&mut self) -> Result<Kind, Diagnostic> {
@@ -155,11 +164,12 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self) -> Result<String, Diagnostic> {
+        let begin = self.span();
         self.expect('"')?;
         let mut text = String::new();
         loop {
             match self.peek() {
-                None => return Err(self.error("the file ends inside of a text")),
+                None => return Err(Diagnostic::at(&begin, "this is not JSON: this text has no end")),
                 Some('"') => {
                     self.take();
                     return Ok(text);

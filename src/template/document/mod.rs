@@ -163,12 +163,13 @@ pub fn read(name: &str, text: &str) -> Result<Value, Diagnostic> {
     if name.ends_with(".json") {
         return json::read(&file);
     }
-    if file.text.trim_start().starts_with(['{', '['])
-        && let Ok(value) = json::read(&file)
-    {
-        return Ok(value);
+    let mut begin = file.text.chars().filter(|c| !c.is_whitespace());
+    if begin.next() != Some('{') {
+        return yaml::read(&file);
     }
-    yaml::read(&file)
+    // Flow style is YAML too. Of two errors, the one of the more likely language.
+    let is_json_like = matches!(begin.next(), Some('"' | '}'));
+    json::read(&file).or_else(|error| yaml::read(&file).map_err(|other| if is_json_like { error } else { other }))
 }
 
 /// Refuses a key that a map already has: which of the two was meant is anyone's guess.

@@ -3,6 +3,7 @@
 mod errors;
 mod functions;
 mod labs;
+mod noise;
 mod worlds;
 
 use std::collections::BTreeMap;
@@ -66,8 +67,18 @@ pub(super) fn refused(template: &str, expect: &str) {
 
 pub(super) fn refused_with(template: &str, options: &LoadOptions, expect: &str) {
     let template = template.trim_start_matches('\n');
-    match load(&Memory::new([("t.yaml", template)]), Path::new("t.yaml"), options) {
+    let error = drawn_from(&Memory::new([("t.yaml", template)]), "t.yaml", options);
+    assert_eq!(error, expect.trim_matches('\n'));
+}
+
+pub(super) fn drawn(template: &str) -> String {
+    drawn_from(&Memory::new([("t.yaml", template)]), "t.yaml", &LoadOptions::default())
+}
+
+/// The drawn error of what can't be loaded.
+pub(super) fn drawn_from(files: &Memory, path: &str, options: &LoadOptions) -> String {
+    match load(files, Path::new(path), options) {
         Ok(lab) => panic!("it was loaded: {}", summary(&lab)),
-        Err(error) => assert_eq!(error.to_string(), expect.trim_matches('\n')),
+        Err(error) => error.to_string(),
     }
 }
