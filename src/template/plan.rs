@@ -52,7 +52,8 @@ pub(super) struct PlannedSeed {
 /// Reads what a path names.
 pub(super) fn read(files: &dyn Files, path: &Path, options: &LoadOptions) -> Result<Plan, Vec<Diagnostic>> {
     let (path, document) = find(files, path).map_err(|error| vec![error])?;
-    if document.get("stacks").is_some() && document.get("Resources").is_none() {
+    let is_named_lab = path.file_stem().is_some_and(|stem| stem == "lab");
+    if (is_named_lab || document.get("stacks").is_some()) && document.get("Resources").is_none() {
         return lab_yaml::read(files, &path, &document, options);
     }
     if document.get("artifacts").is_some() && document.get("Resources").is_none() {

@@ -34,19 +34,24 @@ pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagn
     if !site.errors.is_empty() {
         return Err(site.errors);
     }
-    let order = order_of(&stacks, &needs_by_name)?;
+    let needs = needs_of(&stacks, &needs_by_name)?;
+    let order = order(&needs, |_| 0).map_err(|cycle| cycle_error(&stacks, &needs_by_name, &cycle))?;
     let mut failed = BTreeSet::new();
     let mut reports = Vec::new();
     for index in order {
         let stack = &mut stacks[index];
+        // Its errors would only be echoes.
+        if needs[index].iter().any(|need| failed.contains(need)) {
+            failed.insert(index);
+            continue;
+        }
         let errors = site.errors.len();
-        match resolve_parameters(stack, &site, &failed) {
-            Ok(true) => reports.push(deploy::deploy(&mut site, stack)),
-            Ok(false) => drop(failed.insert(stack.name.clone())),
+        match resolve_parameters(stack, &site) {
+            Ok(()) => reports.push(deploy::deploy(&mut site, stack)),
             Err(new) => site.errors.extend(new),
         }
         if site.errors.len() > errors {
-            failed.insert(stack.name.clone());
+            failed.insert(index);
         }
     }
     let mut planned: Vec<(Key, PathBuf)> = seeds.into_iter().map(|seed| (seed.bucket, seed.folder)).collect();
@@ -96,11 +101,8 @@ fn command_line_parameters(
 fn target_of<'a>(target: &'a str, stacks: &[PlannedStack], span: &Span) -> Result<(usize, &'a str), Diagnostic> {
     if let Some((stack, key)) = target.rsplit_once('.') {
         let names = || stacks.iter().map(|stack| stack.name.as_str());
-        return names().position(|name| name == stack).map(|index| (index, key)).ok_or_else(|| {
-            let help = did_you_mean(stack, names())
-                .unwrap_or_else(|| format!("the stacks are {}", names().collect::<Vec<_>>().join(", ")));
-            Diagnostic::at(span, format!("there is no stack `{stack}`")).help(help)
-        });
+        let found = names().position(|name| name == stack).map(|index| (index, key));
+        return found.ok_or_else(|| no_stack(stack, names(), span));
     }
     let declares = |stack: &PlannedStack| {
         stack.document.get("Parameters").is_some_and(|parameters| parameters.get(target).is_some())
@@ -114,6 +116,13 @@ fn target_of<'a>(target: &'a str, stacks: &[PlannedStack], span: &Span) -> Resul
         ([first, ..], _) => Err(Diagnostic::at(span, format!("several stacks have a parameter `{target}`"))
             .help(format!("say which: `--param {}.{target}=VALUE`", stacks[*first].name))),
     }
+}
+
+fn no_stack<'a>(name: &str, stacks: impl Iterator<Item = &'a str>, span: &Span) -> Diagnostic {
+    let stacks: Vec<&str> = stacks.collect();
+    let help =
+        did_you_mean(name, stacks.iter().copied()).unwrap_or_else(|| format!("the stacks are {}", stacks.join(", ")));
+    Diagnostic::at(span, format!("there is no stack `{name}`")).help(help)
 }
 
 fn command_line_seeds(options: &LoadOptions) -> Vec<(Key, PathBuf)> {
@@ -229,7 +238,8 @@ fn static_scope(stack: &Stack) -> Scope {
     }
 }
 
-fn order_of(stacks: &[Stack], needs_by_name: &[(Span, Vec<String>)]) -> Result<Vec<usize>, Vec<Diagnostic>> {
+/// For each stack those that must come before it.
+fn needs_of(stacks: &[Stack], needs_by_name: &[(Span, Vec<String>)]) -> Result<Vec<Vec<usize>>, Vec<Diagnostic>> {
     let index: HashMap<&str, usize> =
         stacks.iter().enumerate().map(|(index, stack)| (stack.name.as_str(), index)).collect();
     let ties: Vec<Ties> = stacks.iter().map(Ties::of).collect();
@@ -250,24 +260,20 @@ fn order_of(stacks: &[Stack], needs_by_name: &[(Span, Vec<String>)]) -> Result<V
                         own.push(*giver);
                         errors.extend(missing_output(&stacks[*giver], output, value));
                     }
-                    None => errors.push(
-                        Diagnostic::at(&value.span, format!("there is no stack `{name}`"))
-                            .maybe_help(did_you_mean(name, index.keys().copied())),
-                    ),
+                    None => errors.push(no_stack(name, stacks.iter().map(|stack| stack.name.as_str()), &value.span)),
                 }
             }
         }
         needs.push(own);
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    order(&needs, |_| 0).map_err(|cycle| {
-        let mut path: Vec<String> = cycle.iter().map(|index| format!("`{}`", stacks[*index].name)).collect();
-        path.extend(path.first().cloned());
-        let message = format!("circular dependency between stacks: {}", path.join(" needs "));
-        vec![Diagnostic::at(&needs_by_name[cycle[0]].0, message).help("one of them must not take what the next gives")]
-    })
+    if errors.is_empty() { Ok(needs) } else { Err(errors) }
+}
+
+fn cycle_error(stacks: &[Stack], places: &[(Span, Vec<String>)], cycle: &[usize]) -> Vec<Diagnostic> {
+    let mut path: Vec<String> = cycle.iter().map(|index| format!("`{}`", stacks[*index].name)).collect();
+    path.extend(path.first().cloned());
+    let message = format!("circular dependency between stacks: {}", path.join(" needs "));
+    vec![Diagnostic::at(&places[cycle[0]].0, message).help("one of them must not take what the next gives")]
 }
 
 fn missing_output(giver: &Stack, output: &str, at: &Value) -> Option<Diagnostic> {
@@ -293,23 +299,19 @@ fn output_references(value: &Value) -> Vec<(&str, &str)> {
     names.collect()
 }
 
-/// Puts outputs of other stacks into a stack's parameters; `false` when one of those stacks failed.
-fn resolve_parameters(stack: &mut Stack, site: &Site, failed: &BTreeSet<String>) -> Result<bool, Vec<Diagnostic>> {
+/// Puts outputs of other stacks into a stack's parameters.
+fn resolve_parameters(stack: &mut Stack, site: &Site) -> Result<(), Vec<Diagnostic>> {
     let mut errors = Vec::new();
     for (_, value) in &mut stack.parameters {
-        let references = output_references(value);
-        if references.is_empty() {
+        if output_references(value).is_empty() {
             continue;
-        }
-        if references.iter().any(|(stack, _)| failed.contains(*stack)) {
-            return Ok(false);
         }
         match resolved(value, site) {
             Ok(kind) => value.kind = kind,
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(true) } else { Err(errors) }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn resolved(value: &Value, site: &Site) -> Result<Kind, Diagnostic> {

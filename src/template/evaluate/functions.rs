@@ -266,9 +266,10 @@ impl Evaluator<'_> {
                 (Some(value), _) => level = value.as_map(),
                 (None, Some(default)) => return Ok(self.evaluate(default)?.kind),
                 (None, None) => {
-                    return Err(Diagnostic::at(&key.span, format!("`{text}` is not {what}"))
-                        .maybe_help(did_you_mean(&text, map.iter().map(|(key, _)| key.text.as_str())))
-                        .into());
+                    let keys = || map.iter().map(|(key, _)| key.text.as_str());
+                    let known = || format!("known are {}", keys().take(10).collect::<Vec<_>>().join(", "));
+                    let help = did_you_mean(&text, keys()).unwrap_or_else(known);
+                    return Err(Diagnostic::at(&key.span, format!("`{text}` is not {what}")).help(help).into());
                 }
             }
         }

@@ -27,6 +27,10 @@ pub(super) fn read(
     if let Some(expect) = document.get("expect") {
         notices.push(Notice::at(NoticeKind::NotEnforced, &expect.span, "`expect` of the lab"));
     }
+    if document.get("stacks").is_none() && errors.is_empty() {
+        let help = "add `stacks`, such as `stacks: {app: {template: app.yaml}}`";
+        errors.push(Diagnostic::at(&document.span, "the lab has no `stacks`").help(help));
+    }
     let name = match document.get("name").map(|value| (value, value.as_text())) {
         None => name_of(path),
         Some((_, Some(text))) if is_name(text) => text.to_owned(),

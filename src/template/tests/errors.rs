@@ -294,23 +294,23 @@ fn shell_variables_in_a_text() {
     refused(
         r#"
 Resources:
-  V: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
   I:
     Type: AWS::EC2::Instance
     Properties:
-      SubnetId: !Sub "${Vv}"
+      SubnetId: !Sub "${Vcp}"
       UserData: !Base64
         Fn::Sub: |
           #!/bin/sh
           echo ${HOME:-x} ${HOSTNAME}
 "#,
         r#"
-error: there is no parameter or resource `Vv`
+error: there is no parameter or resource `Vcp`
  --> t.yaml:6:23
   |
-6 |       SubnetId: !Sub "${Vv}"
-  |                       ^^^^^
-  = help: did you mean `V`?
+6 |       SubnetId: !Sub "${Vcp}"
+  |                       ^^^^^^
+  = help: did you mean `Vpc`?
 
 error: there is no parameter or resource `HOME:-x`
   --> t.yaml:10:16
@@ -472,7 +472,7 @@ error: `c` is not a second-level key of the mapping
   |
 2 | Resources: {V: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !FindInMap [M, a, c]}}}
   |                                                                                ^
-  = help: did you mean `b`?",
+  = help: known are b",
     );
 }
 

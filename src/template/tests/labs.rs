@@ -132,3 +132,275 @@ fn cdk_service_of_one_stack_and_endpoint_of_another() {
         "ignored: AWS::EC2::Route `VpcPrivateSubnet1DefaultRouteBE02A9ED`: needs `VpcPublicSubnet1NATGateway4D7517AA` (AWS::EC2::NatGateway, not emulated) (service/Consumer.template.json:270)"
     );
 }
+
+/// A network of its own, small enough for labs that are about something else.
+const VPC: &str = "
+Parameters: {Cidr: {Type: String, Default: 10.0.0.0/16}}
+Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Ref Cidr}}, Data: {Type: AWS::S3::Bucket}}
+Outputs: {Id: {Value: !Ref Vpc, Export: {Name: !Sub '${AWS::StackName}-id'}}}
+";
+
+const SUBNET: &str = "
+Resources:
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !ImportValue network-id, CidrBlock: 10.0.1.0/24}}
+";
+
+fn lab_of(lab_yaml: &str, options: LoadOptions) -> Result<Lab, String> {
+    let files = Memory::new([("l/lab.yaml", lab_yaml), ("l/vpc.yaml", VPC), ("l/subnet.yaml", SUBNET)]);
+    load(&files, Path::new("l"), &options).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_import_comes_after_its_export() {
+    let lab = lab_of("stacks: {a: {template: subnet.yaml}, network: {template: vpc.yaml}}", LoadOptions::default());
+    let lab = lab.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(lab.stacks.iter().map(|stack| stack.name.as_str()).collect::<Vec<_>>(), ["network", "a"]);
+    assert_eq!(lab.name, "l");
+}
+
+#[test]
+fn the_command_line_fills_parameters_and_buckets() {
+    let options = LoadOptions {
+        parameters: vec![("one.Cidr".into(), "10.1.0.0/16".into())],
+        seeds: vec![("two/Data".into(), "files".into())],
+        account: Some("999999999999".into()),
+        region: Some("eu-central-1".into()),
+    };
+    let lab =
+        lab_of("stacks: {one: {template: vpc.yaml}, two: {template: vpc.yaml, account: '111111111111'}}", options);
+    let lab = lab.unwrap_or_else(|error| panic!("{error}"));
+    assert!(lab.world.vpcs.values().any(|vpc| vpc.cidr_blocks[0].to_string() == "10.1.0.0/16"));
+    assert_eq!((lab.stacks[0].account.as_str(), lab.stacks[0].region.as_str()), ("999999999999", "eu-central-1"));
+    assert_eq!(lab.stacks[1].account, "111111111111");
+    let bucket = &lab.world.buckets[&lab.seeds[0].bucket];
+    assert_eq!((bucket.meta.stack.as_deref(), lab.seeds[0].folder.as_path()), (Some("two"), Path::new("files")));
+}
+
+fn lab_refused(lab_yaml: &str, options: LoadOptions, expect: &str) {
+    match lab_of(lab_yaml.trim_start_matches('\n'), options) {
+        Ok(lab) => panic!("it was loaded: {}", summary(&lab)),
+        Err(error) => assert_eq!(error, expect.trim_matches('\n')),
+    }
+}
+
+#[test]
+fn an_output_that_is_not_there() {
+    lab_refused(
+        r#"stacks: {a: {template: vpc.yaml, parameters: {Cidr: "${b.Idd}"}}, b: {template: vpc.yaml}}"#,
+        LoadOptions::default(),
+        r#"
+error: stack `b` has no output `Idd`
+ --> l/lab.yaml:1:53
+  |
+1 | stacks: {a: {template: vpc.yaml, parameters: {Cidr: "${b.Idd}"}}, b: {template: vpc.yaml}}
+  |                                                     ^^^^^^^^^^
+  = help: did you mean `Id`?"#,
+    );
+}
+
+#[test]
+fn a_stack_that_is_not_there() {
+    lab_refused(
+        r#"stacks: {a: {template: vpc.yaml, parameters: {Cidr: "${c.Id}"}}, b: {template: vpc.yaml}}"#,
+        LoadOptions::default(),
+        r#"
+error: there is no stack `c`
+ --> l/lab.yaml:1:53
+  |
+1 | stacks: {a: {template: vpc.yaml, parameters: {Cidr: "${c.Id}"}}, b: {template: vpc.yaml}}
+  |                                                     ^^^^^^^^^
+  = help: the stacks are a, b"#,
+    );
+}
+
+#[test]
+fn stacks_in_a_circle() {
+    lab_refused(
+        r#"stacks: {a: {template: vpc.yaml, parameters: {Cidr: "${b.Id}"}}, b: {template: vpc.yaml, parameters: {Cidr: "${a.Id}"}}}"#,
+        LoadOptions::default(),
+        r#"
+error: circular dependency between stacks: `a` needs `b` needs `a`
+ --> l/lab.yaml:1:10
+  |
+1 | stacks: {a: {template: vpc.yaml, parameters: {Cidr: "${b.Id}"}}, b: {template: vpc.yaml, parameters: {Cidr: "${a.Id}"}}}
+  |          ^
+  = help: one of them must not take what the next gives"#,
+    );
+}
+
+#[test]
+fn stacks_with_wrong_keys_and_places() {
+    lab_refused(
+        "stacks: {a: {template: nothere.yaml, accont: 1, account: 12, region: mars-1}}",
+        LoadOptions::default(),
+        "
+error: `accont` is not a key of a stack
+ --> l/lab.yaml:1:38
+  |
+1 | stacks: {a: {template: nothere.yaml, accont: 1, account: 12, region: mars-1}}
+  |                                      ^^^^^^
+  = help: did you mean `account`?
+
+error: `12` is not an account: twelve digits, quoted in YAML
+ --> l/lab.yaml:1:58
+  |
+1 | stacks: {a: {template: nothere.yaml, accont: 1, account: 12, region: mars-1}}
+  |                                                          ^^
+
+error: `mars-1` is not a Region, such as us-east-1
+ --> l/lab.yaml:1:70
+  |
+1 | stacks: {a: {template: nothere.yaml, accont: 1, account: 12, region: mars-1}}
+  |                                                                      ^^^^^^",
+    );
+}
+
+#[test]
+fn a_template_that_is_not_there() {
+    lab_refused(
+        "stacks: {a: {template: nothere.yaml}}",
+        LoadOptions::default(),
+        "
+error: can't read l/nothere.yaml: there is no such file or folder
+ --> l/lab.yaml:1:24
+  |
+1 | stacks: {a: {template: nothere.yaml}}
+  |                        ^^^^^^^^^^^^
+  = help: the path is relative to the file that names it",
+    );
+}
+
+#[test]
+fn a_lab_without_stacks() {
+    lab_refused(
+        "name: x",
+        LoadOptions::default(),
+        "
+error: the lab has no `stacks`
+ --> l/lab.yaml:1:1
+  |
+1 | name: x
+  | ^
+  = help: add `stacks`, such as `stacks: {app: {template: app.yaml}}`",
+    );
+}
+
+#[test]
+fn a_misspelt_key_of_a_lab() {
+    lab_refused(
+        "stack: {}",
+        LoadOptions::default(),
+        "
+error: `stack` is not a key of a lab.yaml
+ --> l/lab.yaml:1:1
+  |
+1 | stack: {}
+  | ^^^^^
+  = help: did you mean `stacks`?",
+    );
+}
+
+#[test]
+fn a_parameter_of_several_stacks() {
+    lab_refused(
+        "stacks: {a: {template: vpc.yaml}, b: {template: vpc.yaml}}",
+        LoadOptions { parameters: vec![("Cidr".into(), "10.1.0.0/16".into())], ..LoadOptions::default() },
+        "
+error: several stacks have a parameter `Cidr`
+ --> --param:1:1
+  |
+1 | Cidr=10.1.0.0/16
+  | ^^^^^^^^^^^^^^^^
+  = help: say which: `--param a.Cidr=VALUE`",
+    );
+}
+
+#[test]
+fn a_parameter_of_no_stack() {
+    lab_refused(
+        "stacks: {a: {template: vpc.yaml}, b: {template: vpc.yaml}}",
+        LoadOptions { parameters: vec![("c.Cidr".into(), "10.1.0.0/16".into())], ..LoadOptions::default() },
+        "
+error: there is no stack `c`
+ --> --param:1:1
+  |
+1 | c.Cidr=10.1.0.0/16
+  | ^^^^^^^^^^^^^^^^^^
+  = help: the stacks are a, b",
+    );
+}
+
+#[test]
+fn a_misspelt_parameter() {
+    lab_refused(
+        "stacks: {a: {template: vpc.yaml}, b: {template: vpc.yaml}}",
+        LoadOptions { parameters: vec![("b.Cdir".into(), "10.1.0.0/16".into())], ..LoadOptions::default() },
+        "
+error: stack `b` has no parameter `Cdir`
+ --> --param:1:1
+  |
+1 | b.Cdir=10.1.0.0/16
+  | ^^^^^^^^^^^^^^^^^^
+  = help: did you mean `Cidr`?",
+    );
+}
+
+#[test]
+fn a_seed_of_no_bucket() {
+    lab_refused(
+        "stacks: {a: {template: vpc.yaml}}",
+        LoadOptions { seeds: vec![("Dat".into(), ".".into())], ..LoadOptions::default() },
+        "
+error: there is no bucket `Dat`
+ --> --seed:1:1
+  |
+1 | Dat=.
+  | ^^^^^
+  = help: did you mean `Data`?",
+    );
+}
+
+#[test]
+fn a_seed_of_two_buckets() {
+    lab_refused(
+        "stacks: {a: {template: vpc.yaml}, b: {template: vpc.yaml}}",
+        LoadOptions { seeds: vec![("Data".into(), ".".into())], ..LoadOptions::default() },
+        "
+error: several stacks have a bucket `Data`
+ --> --seed:1:1
+  |
+1 | Data=.
+  | ^^^^^^
+  = help: write STACK/Data",
+    );
+}
+
+#[test]
+fn an_export_of_another_region() {
+    lab_refused(
+        "stacks: {network: {template: vpc.yaml}, a: {template: subnet.yaml, region: eu-west-1}}",
+        LoadOptions::default(),
+        "
+error: no stack of this lab exports `network-id` in 123456789012 eu-west-1
+ --> l/subnet.yaml:3:56
+  |
+3 |   Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !ImportValue network-id, CidrBlock: 10.0.1.0/24}}
+  |                                                        ^^^^^^^^^^^^^^^^^^^^^^^
+  = help: a stack of the same account and Region must export it in its `Outputs`",
+    );
+}
+
+#[test]
+fn a_failed_stack_has_no_echo() {
+    lab_refused(
+        r#"stacks: {network: {template: vpc.yaml, parameters: {Cidr: 10.0.0.0/30}}, a: {template: subnet.yaml}, z: {template: vpc.yaml, parameters: {Cidr: "${network.Id}"}}}"#,
+        LoadOptions::default(),
+        "
+error: InvalidVpc.Range: The CIDR '10.0.0.0/30' is invalid.
+ --> l/vpc.yaml:3:64
+  |
+3 | Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Ref Cidr}}, Data: {Type: AWS::S3::Bucket}}
+  |                                                                ^^^^^^^^^
+  = help: a VPC's block is between /16 and /28",
+    );
+}

@@ -17,3 +17,78 @@ fn the_first_example_becomes_a_world() {
          parsed, not enforced yet: policy of AWS::S3::BucketPolicy `Policy` (t.yaml:10)\n"
     );
 }
+
+/// In the manner of AWS's own sample templates: public and private subnets, NAT, an instance with a script.
+#[test]
+fn a_classic_two_tier_network() {
+    check(
+        include_str!("templates/two-tier.yaml"),
+        "
+PublicSubnets = 10.192.0.0/24,10.192.1.0/24
+Vpc = vpc-5459f624b046e546f
+WebSize = t3.micro
+placeholder: parameter `KeyName` of stack `t` is `none` (t.yaml:21)
+placeholder: parameter `LatestAmiId` of stack `t` is `ami-00000000000000000` (t.yaml:23)
+ignored: AWS::EC2::EIP `NatGatewayEIP` (t.yaml:76)
+ignored: AWS::EC2::NatGateway `NatGateway` (t.yaml:80)
+ignored: AWS::EC2::Route `DefaultPrivateRoute`: needs `NatGateway` (AWS::EC2::NatGateway, not emulated) (t.yaml:101)
+parsed, not enforced yet: ingress rules of AWS::EC2::SecurityGroup `WebSecurityGroup` (t.yaml:114)
+ignored: AWS::IAM::Role `WebRole` (t.yaml:117)
+ignored: AWS::IAM::InstanceProfile `WebProfile` (t.yaml:121)
+ignored: CreationPolicy of `WebServer` (t.yaml:126)
+ignored: property KeyName of AWS::EC2::Instance `WebServer` (t.yaml:130)
+ignored: property IamInstanceProfile of AWS::EC2::Instance `WebServer` (t.yaml:131)
+ignored: output `NatAddress`: needs `NatGatewayEIP` (AWS::EC2::EIP, not emulated) (t.yaml:150)
+",
+    );
+}
+
+/// Interfaces in every form, prefix lists, a second block, dynamic references, AWS::NoValue.
+#[test]
+fn interfaces_and_routes_in_every_form() {
+    let lab = lab(include_str!("templates/interfaces.yaml"));
+    let world = &lab.world;
+    let instance = |name: &str| {
+        let instance = world.instances.values().find(|instance| instance.meta.logical_id.as_deref() == Some(name));
+        let ids = &instance.expect("the instance").network_interface_ids;
+        ids.iter().map(|id| world.network_interfaces[id].private_ip_addresses.clone()).collect::<Vec<_>>()
+    };
+    let addresses =
+        |list: &[&str]| list.iter().map(|text| text.parse().expect("an address")).collect::<Vec<std::net::Ipv4Addr>>();
+    assert_eq!(instance("router")[1], addresses(&["10.1.0.10", "10.1.0.11"]));
+    assert_eq!(instance("both")[0], addresses(&["10.0.1.20", "10.0.1.21"]));
+    let table = world.route_tables.values().find(|table| table.meta.logical_id.as_deref() == Some("Routes"));
+    assert_eq!(table.expect("the table").routes.len(), 4, "two local ones, two of the template");
+    let offices = world.prefix_lists.values().find(|list| list.prefix_list_name == "offices").expect("the list");
+    assert_eq!(offices.entries[0].cidr.to_string(), "192.0.2.0/24");
+    assert_eq!(
+        summary(&lab),
+        "\
+Both = 10.0.1.20
+Others = 10.1.0.11
+Second = 10.1.0.10
+ignored: AWS::EC2::VPCCidrBlock `Six`: IPv6 is not emulated (t.yaml:9)
+ignored: property Ipv6CidrBlock of AWS::EC2::Subnet `Subnet` (t.yaml:16)
+ignored: property AssignIpv6AddressOnCreation of AWS::EC2::Subnet `Subnet` (t.yaml:17)
+ignored: property BlockDeviceMappings of AWS::EC2::Instance `router` (t.yaml:40)
+ignored: AWS::EC2::Route `ToSix`: IPv6 is not emulated (t.yaml:57)
+ignored: output `Public`: needs `both` (attribute PublicIp, not emulated) (t.yaml:64)
+"
+    );
+}
+
+/// Endpoints with policies and private DNS, a load balancer with address targets.
+#[test]
+fn endpoints_with_policies() {
+    check(
+        include_str!("templates/endpoints.json"),
+        "
+QueueName = vpce-faa3f5084022f8121-odwny0ym-us-east-1b.sqs.us-east-1.vpce.amazonaws.com
+parsed, not enforced yet: policy of AWS::EC2::VPCEndpoint `Gateway` (t.yaml:19)
+ignored: AWS::DynamoDB::Table `Table` (t.yaml:22)
+parsed, not enforced yet: policy of AWS::EC2::VPCEndpoint `Queue` (t.yaml:32)
+parsed, not enforced yet: health checks of AWS::ElasticLoadBalancingV2::TargetGroup `Group` (t.yaml:44)
+ignored: output `Table`: needs `Table` (AWS::DynamoDB::Table, not emulated) (t.yaml:55)
+",
+    );
+}
