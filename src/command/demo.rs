@@ -1,13 +1,214 @@
 //! `vpclab demo`: the whole story in a minute.
+//!
+//! Every line below a `$` is what that very command printed: the demo starts this program with the arguments it shows. The
+//! templates are those of `examples/`, which the README and the tests use, too.
 
-use anyhow::Result;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
 use clap::Args;
+
+use super::output;
+use crate::run::capture::read_lines;
+use crate::run::client::Client;
+use crate::run::launch::{self, Definition, Started};
+use crate::run::protocol::{Answer, Request};
+use crate::run::state::{self, Folder};
 
 /// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 
+/// The templates, as they stand in `examples/`.
+const FILES: [(&str, &str); 5] = [
+    ("first.yaml", include_str!("../../examples/first.yaml")),
+    ("files/hello.txt", include_str!("../../examples/files/hello.txt")),
+    ("private-service/lab.yaml", include_str!("../../examples/private-service/lab.yaml")),
+    ("private-service/provider.yaml", include_str!("../../examples/private-service/provider.yaml")),
+    ("private-service/consumer.yaml", include_str!("../../examples/private-service/consumer.yaml")),
+];
+
+/// Objects of `first.yaml` that make or name the endpoint.
+const ENDPOINT_LINES: [&str; 2] = ["  S3:", "  Policy:"];
+
+const OBJECT: &str = "https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt";
+
 /// Runs the verb.
-pub fn run(_arguments: Arguments, _name: Option<&str>) -> Result<u8> {
-    Ok(0)
+pub fn run(_arguments: Arguments, name: Option<&str>) -> Result<u8> {
+    let stage = Stage::build()?;
+    let lab = name.unwrap_or("demo");
+    let told = stage.tell(lab);
+    drop(stage);
+    told.map(|()| 0)
+}
+
+/// The demo's own folder with the templates; commands run in it.
+struct Stage {
+    folder: PathBuf,
+    program: PathBuf,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // It is below the state folder; the next demo takes its place if this fails.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Stage {
+    fn build() -> Result<Self> {
+        let folder = state::root()?.join(format!(".demo-{}", std::process::id()));
+        let stage = Self { folder, program: std::env::current_exe().context("finding vpclab's own program file")? };
+        let without: String = FILES[0]
+            .1
+            .lines()
+            .filter(|line| !ENDPOINT_LINES.iter().any(|start| line.starts_with(start)))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        for (file, text) in FILES.into_iter().chain([("without-endpoint.yaml", without.as_str())]) {
+            let path = stage.folder.join(file);
+            fs::create_dir_all(path.parent().unwrap_or(&stage.folder))
+                .and_then(|()| fs::write(&path, text))
+                .with_context(|| format!("writing `{}`", path.display()))?;
+        }
+        std::env::set_current_dir(&stage.folder).context("entering the demo's folder")?;
+        Ok(stage)
+    }
+
+    fn tell(&self, lab: &str) -> Result<()> {
+        self.gateway_endpoint(lab)?;
+        self.missing_route(lab)?;
+        self.private_service(lab)?;
+        say("That was the whole story. Your own template is next: vpclab up FILE")
+    }
+
+    fn gateway_endpoint(&self, lab: &str) -> Result<()> {
+        say("1. An isolated subnet reaches S3 through a gateway endpoint")?;
+        output::print(&format!("\n$ cat first.yaml\n{}", FILES[0].1))?;
+        let seed = ("Bucket".to_owned(), PathBuf::from("files"));
+        let held = self.up(lab, "first.yaml", vec![seed], " --seed Bucket=files")?;
+        let seen = self.watch(lab, &["app"], &["exec", "app", "--", "curl", "-sS", OBJECT], 0)?;
+        self.command(lab, &["trace", "app", OBJECT], 0)?;
+        output::print("\nOn the guest's wire, a private address and one of S3's published ones:\n")?;
+        output::print(&seen)?;
+        self.down(lab, held)
+    }
+
+    fn missing_route(&self, lab: &str) -> Result<()> {
+        say("2. The same without the endpoint: curl times out, and the lab says why")?;
+        let held = self.up(lab, "without-endpoint.yaml", Vec::new(), "")?;
+        self.command(lab, &["exec", "app", "--", "curl", "-sS", "--max-time", "2", OBJECT], 28)?;
+        self.command(lab, &["trace", "app", OBJECT], 1)?;
+        self.down(lab, held)
+    }
+
+    fn private_service(&self, lab: &str) -> Result<()> {
+        say("3. Two accounts, both on 10.0.0.0/16: an interface endpoint leads to the other's private service")?;
+        let held = self.up(lab, "private-service/lab.yaml", Vec::new(), "")?;
+        let names = held.summary.endpoints.iter().flat_map(|endpoint| &endpoint.dns_names);
+        let name = names.min_by_key(|name| name.len()).context("the endpoint has a name")?.clone();
+        self.command(lab, &["exec", "client", "--", "dig", "+short", &name], 0)?;
+        let url = format!("http://{name}/");
+        let curl = ["exec", "client", "--", "curl", "-sS", &url];
+        let seen = self.watch(lab, &["client", "server"], &curl, 0)?;
+        output::print("\nThe server saw the balancer, never the client. The same connection on both wires:\n")?;
+        output::print(&seen)?;
+        self.command(lab, &["trace", "client", &url], 0)?;
+        self.down(lab, held)
+    }
+
+    /// Starts a lab that ends with the demo, however that ends.
+    fn up(&self, lab: &str, file: &str, seeds: Vec<(String, PathBuf)>, shown: &str) -> Result<Started> {
+        output::print(&format!("\n$ vpclab up {file}{shown} --name {lab}\n"))?;
+        let definition = Definition {
+            file: file.into(),
+            account: None,
+            region: None,
+            parameters: Vec::new(),
+            seeds,
+            plain_links: false,
+        };
+        let mut progress = output::Progress::new();
+        let started = launch::start(&Folder::of(lab)?, &definition, true, &mut |step, done, total| {
+            progress.step(step, done, total)
+        });
+        progress.finish();
+        let started = started?;
+        output::print(&output::summary(&started.summary))?;
+        Ok(started)
+    }
+
+    fn down(&self, lab: &str, held: Started) -> Result<()> {
+        self.command(lab, &["down"], 0)?;
+        drop(held);
+        Ok(())
+    }
+
+    /// Shows and runs a command of ours; `expected` is the exit status that the story is about.
+    fn command(&self, lab: &str, arguments: &[&str], expected: i32) -> Result<()> {
+        output::print(&format!("\n$ vpclab {}\n", arguments.join(" ")))?;
+        let status = Command::new(&self.program)
+            .args(["--name", lab])
+            .args(arguments)
+            .status()
+            .with_context(|| format!("starting `{}`", self.program.display()))?;
+        if status.code() != Some(expected) {
+            bail!("the demo's `vpclab {}` ended with {status} instead of {expected}", arguments.join(" "));
+        }
+        Ok(())
+    }
+
+    /// Runs a command while frames of guests are captured; returns the start of each TCP conversation as lines.
+    fn watch(&self, lab: &str, guests: &[&str], arguments: &[&str], expected: i32) -> Result<String> {
+        let folder = Folder::of(lab)?;
+        let mut captures = Vec::new();
+        for guest in guests {
+            let mut client = Client::connect(&folder)?;
+            let filter = "tcp".to_owned();
+            let answer = client.call(&Request::Capture { guest: (*guest).into(), filter, count: None })?;
+            if answer != Answer::Capturing {
+                bail!("the lab answered {answer:?} instead of a capture");
+            }
+            captures.push(client);
+        }
+        self.command(lab, arguments, expected)?;
+        let mut text = String::new();
+        for (client, guest) in captures.into_iter().zip(guests) {
+            client.finish()?;
+            text.push_str(&format!("\n$ vpclab capture {guest} tcp\n"));
+            let mut lines = Vec::new();
+            read_lines(client.into_bytes(), &mut |line| {
+                lines.push(line);
+                Ok(())
+            })?;
+            for line in lines.iter().take(HANDSHAKE) {
+                text.push_str(&format!("{line}\n"));
+            }
+            if lines.len() > HANDSHAKE {
+                text.push_str(&format!("  … and {} more\n", lines.len() - HANDSHAKE));
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// Lines shown of each capture.
+const HANDSHAKE: usize = 4;
+
+fn say(text: &str) -> Result<()> {
+    output::print(&format!("\n── {text}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variant_without_the_endpoint_still_loads() {
+        let names: Vec<&str> =
+            FILES[0].1.lines().filter(|line| ENDPOINT_LINES.iter().any(|start| line.starts_with(start))).collect();
+        assert_eq!(names.len(), ENDPOINT_LINES.len(), "examples/first.yaml has each on a line of its own");
+    }
 }

@@ -1,5 +1,7 @@
 //! `vpclab drops`: which packets were dropped, why, and by what.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use clap::Args;
 
@@ -29,10 +31,16 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let mut client = Client::connect(&state::choose(name)?)?;
     client.send(&Request::Drops { guest: arguments.guest, since: 0, follow: arguments.follow })?;
+    let mut explained = BTreeSet::new();
     loop {
         match client.answer()? {
             Some(Answer::Drop(drop)) if arguments.json => output::print(&(serde_json::to_string(&drop)? + "\n"))?,
-            Some(Answer::Drop(drop)) => output::print(&output::drop_line(&drop))?,
+            Some(Answer::Drop(drop)) => {
+                output::print(&output::drop_line(&drop))?;
+                if explained.insert(drop.reason.clone()) {
+                    output::print(&format!("    {}", output::drop_reason(&drop)))?;
+                }
+            }
             Some(Answer::End) | None => return Ok(0),
             Some(other) => bail!("the lab answered {other:?} instead of a drop"),
         }

@@ -99,16 +99,23 @@ fn print_drops(folder: &Folder, guest: &str, since: u64) {
     let request = Request::Drops { guest: Some(guest.into()), since, follow: false };
     let listed = Client::connect(folder).and_then(|mut client| {
         client.send(&request)?;
-        let mut first = true;
+        let mut reasons: Vec<String> = Vec::new();
         while let Some(Answer::Drop(drop)) = client.answer()? {
             // What is no packet (IPv6 chatter, say) is nothing that the command meant to send.
             if drop.packet.is_empty() {
                 continue;
             }
-            if std::mem::take(&mut first) {
+            if reasons.is_empty() {
                 eprintln!("vpclab: packets of {guest} that the lab dropped meanwhile:");
             }
             eprint!("  {}", output::drop_line(&drop));
+            let reason = output::drop_reason(&drop);
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        for reason in reasons {
+            eprint!("  {reason}");
         }
         Ok(())
     });

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -103,7 +102,12 @@ pub fn drop_line(drop: &DropLine) -> String {
     let object = if drop.object.is_empty() { String::new() } else { format!("  by {}", drop.object) };
     let source = drop.source.as_ref().map(|source| format!(" at {source}")).unwrap_or_default();
     let count = if drop.count > 1 { format!("  ({} times)", drop.count) } else { String::new() };
-    format!("{packet}  {}{object}{source}{count}\n    {}\n", drop.reason, drop.sentence)
+    format!("{packet}  {}{object}{source}{count}\n", drop.reason)
+}
+
+/// What a drop's reason means.
+pub fn drop_reason(drop: &DropLine) -> String {
+    format!("{}: {}\n", drop.reason, drop.sentence)
 }
 
 /// Steps of a start: a bar on a terminal, one line per step elsewhere, always on stderr.
@@ -118,9 +122,9 @@ impl Progress {
     pub fn new() -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}");
-            let bar = ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            // No steady tick: it would be a thread, and `run` forks into a guest, which needs a process with one.
+            ProgressBar::new(1).with_style(style)
         });
         Self { bar, last: String::new() }
     }

@@ -87,8 +87,11 @@ fn destination(text: &str) -> Result<(String, Option<u16>)> {
 /// The path for people.
 pub fn text(report: &TraceReport) -> String {
     let question = &report.question;
-    let resolved: Vec<String> = question.resolved.iter().map(ToString::to_string).collect();
-    let resolved = if resolved.is_empty() { String::new() } else { format!(" ({})", resolved.join(", ")) };
+    let resolved = match question.resolved.as_slice() {
+        [] => String::new(),
+        [only] => format!(" ({only})"),
+        [first, rest @ ..] => format!(" ({first}, and {} more)", rest.len()),
+    };
     let mut text = format!("{} > {}{resolved} {}\n", question.source, question.destination, question.protocol);
     for (number, hop) in report.hops.iter().enumerate() {
         let name = if hop.name.is_empty() { hop.id.clone() } else { format!("{} ({})", hop.name, hop.id) };

@@ -1,11 +1,13 @@
 //! `vpclab up`: starts a lab and waits until it stands.
 
-use anyhow::Result;
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result};
 use clap::Args;
 
-use super::files;
 use super::input::Input;
 use super::output::{self, Progress};
+use super::{down, files};
 use crate::run::launch::{self, Definition, Started};
 use crate::run::state::{self, Folder};
 
@@ -23,6 +25,9 @@ pub struct Arguments {
     /// Print what stands as one JSON document.
     #[arg(long)]
     json: bool,
+    /// Stay and hold the lab: it ends when standard input closes (Ctrl-D), or with this command.
+    #[arg(long)]
+    hold: bool,
 }
 
 /// Runs the verb.
@@ -31,13 +36,27 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     // Read here first: an error is then told at once, and the lab may have a name of its own. The lab reads it again.
     let lab = files::load_lab(&definition)?;
     let folder = Folder::of(&name.map_or_else(|| state::name_from(&lab.name), Into::into))?;
-    let started = start(&definition, &folder, false)?;
+    let started = start(&definition, &folder, arguments.hold)?;
     if arguments.json {
         output::print_json(&started.summary)?;
     } else {
         output::print(&output::summary(&started.summary))?;
     }
+    if arguments.hold {
+        hold()?;
+        drop(started);
+        down::end(&folder)?;
+    }
     Ok(0)
+}
+
+/// Waits for the end of standard input.
+fn hold() -> Result<()> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("Ctrl-D ends the lab");
+    }
+    std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()).context("reading standard input")?;
+    Ok(())
 }
 
 /// Starts the lab with progress on stderr.

@@ -123,6 +123,12 @@ impl Listener {
         let frame = self.frames.recv().await?;
         Some((frame, self.lost.swap(0, Ordering::Relaxed)))
     }
+
+    /// The next frame that waits already.
+    pub fn try_next(&mut self) -> Option<(Frame, u64)> {
+        let frame = self.frames.try_recv().ok()?;
+        Some((frame, self.lost.swap(0, Ordering::Relaxed)))
+    }
 }
 
 impl Drop for Listener {

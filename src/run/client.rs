@@ -84,6 +84,11 @@ impl Client {
         self.descriptors.drain(..).collect()
     }
 
+    /// Says that nothing more will be asked: a capture ends with what was copied so far.
+    pub fn finish(&self) -> Result<()> {
+        self.stream.shutdown(std::net::Shutdown::Write).with_context(|| format!("leaving lab `{}`", self.lab))
+    }
+
     /// What follows the last answer, as plain bytes.
     pub fn into_bytes(self) -> impl Read {
         io::Cursor::new(self.buffer).chain(self.stream)

@@ -254,18 +254,25 @@ async fn capture(lab: &Lab, guest: &str, filter: &str, count: Option<u64>, strea
     let mut left = count.unwrap_or(u64::MAX);
     let mut byte = [0];
     writer.write_all(&bytes.take()).await.context("starting the capture")?;
+    let mut ending = false;
     while left > 0 {
-        tokio::select! {
-            // The other side says nothing more: whatever comes is its end.
-            _ = reader.read(&mut byte) => return Ok(()),
-            captured = listener.next() => {
-                let Some((frame, lost)) = captured else { return Ok(()) };
-                if filter.passes(&frame.bytes) {
-                    bytes.add(frame, lost)?;
-                    left -= 1;
-                    writer.write_all(&bytes.take()).await.context("writing the capture")?;
+        let captured = if ending {
+            listener.try_next()
+        } else {
+            tokio::select! {
+                // The other side says nothing more: its end means that what was copied so far is wanted, and no more.
+                _ = reader.read(&mut byte) => {
+                    ending = true;
+                    continue;
                 }
+                captured = listener.next() => captured,
             }
+        };
+        let Some((frame, lost)) = captured else { return Ok(()) };
+        if filter.passes(&frame.bytes) {
+            bytes.add(frame, lost)?;
+            left -= 1;
+            writer.write_all(&bytes.take()).await.context("writing the capture")?;
         }
     }
     Ok(())
