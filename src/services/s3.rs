@@ -28,6 +28,7 @@ use self::error::ErrorDocument;
 use self::store::Store;
 use super::front::{self, Body, Service};
 
+mod condition;
 mod credentials;
 mod error;
 mod host;
@@ -89,7 +90,10 @@ impl S3 {
                 ErrorDocument::new("InternalError").answer(StatusCode::INTERNAL_SERVER_ERROR)
             }
         };
-        if answer.status().is_client_error() || answer.status().is_server_error() {
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            *answer.body_mut() = front::full("");
+            answer.headers_mut().remove(CONTENT_TYPE);
+        } else if answer.status().is_client_error() || answer.status().is_server_error() {
             answer = error::complete(answer, &resource, &request_id, &host_id, head).await;
         }
         let headers = answer.headers_mut();

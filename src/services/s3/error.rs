@@ -17,7 +17,7 @@ pub(super) struct ErrorDocument {
 }
 
 /// AWS's messages of the errors that s3s and s3s-fs give without one.
-const MESSAGES: [(&str, &str); 14] = [
+const MESSAGES: [(&str, &str); 15] = [
     ("AccessDenied", "Access Denied"),
     ("BadDigest", "The Content-MD5 or checksum value that you specified did not match what the server received."),
     (
@@ -37,6 +37,7 @@ const MESSAGES: [(&str, &str); 14] = [
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
     ),
     ("NotImplemented", "vpclab's S3 does not do this operation yet."),
+    ("PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
     (
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.",

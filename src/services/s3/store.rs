@@ -16,6 +16,7 @@ use s3s_fs::FileSystem;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
+use super::condition::conditions;
 use super::credentials::credentials;
 use super::seed::DEFAULT_CONTENT_TYPE;
 
@@ -265,8 +266,10 @@ store! {
             }
             let path = self.0.folder.join(&request.input.bucket).join(&request.input.key);
             let range = request.input.range;
+            let conditions = conditions!(request.input);
             let mut response = self.0.files.get_object(request).await?;
             let output = &mut response.output;
+            conditions.check(output.e_tag.as_ref(), output.last_modified.as_ref())?;
             if let Some(body) = large_reads(&path, range, output).await {
                 output.body = Some(body);
             }
@@ -280,8 +283,10 @@ store! {
             if self.is_folder(&request.input.bucket, &request.input.key).await {
                 return Err(s3_error!(NoSuchKey));
             }
+            let conditions = conditions!(request.input);
             let mut response = self.0.files.head_object(request).await?;
             let output = &mut response.output;
+            conditions.check(output.e_tag.as_ref(), output.last_modified.as_ref())?;
             output.accept_ranges = Some("bytes".to_owned());
             output.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
             output.server_side_encryption = Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256));

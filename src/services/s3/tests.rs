@@ -102,6 +102,34 @@ fn large_objects_come_whole_and_in_any_range() {
 }
 
 #[test]
+fn reads_have_conditions() {
+    let lab = lab();
+    let site = "site.s3.us-east-1.amazonaws.com";
+    let (_, head, _) = lab.get(site, "/data");
+    let line = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let (etag, other) = (line("etag:"), "\"00000000000000000000000000000000\"");
+    let (past, future) = ("Wed, 01 Jan 2020 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT");
+    for method in ["GET", "HEAD"] {
+        for (condition, expected) in [
+            (format!("If-None-Match: {etag}"), 304),
+            (format!("If-None-Match: {other}"), 200),
+            (format!("If-Match: {etag}"), 200),
+            (format!("If-Match: {other}"), 412),
+            (format!("If-Modified-Since: {future}"), 304),
+            (format!("If-Modified-Since: {past}"), 200),
+            (format!("If-Unmodified-Since: {past}"), 412),
+            // RFC 9110 13.1.3: the ETag decides, the date is for those who have none.
+            (format!("If-None-Match: {other}\r\nIf-Modified-Since: {future}"), 200),
+        ] {
+            let (status, head, body) = lab.send(&format!("{method} {site} /data"), &format!("{condition}\r\n"), "");
+            assert_eq!(status, expected, "{method} {condition}: {head}");
+            assert!(status != 304 || body.is_empty());
+        }
+    }
+    lab.running.end();
+}
+
+#[test]
 fn errors_are_documents_as_of_aws() {
     let lab = lab();
     let site = "site.s3.us-east-1.amazonaws.com";
