@@ -113,7 +113,7 @@ fn place_in_etc(state: &Path, names: &[&str]) -> anyhow::Result<()> {
     let missing = |name: &&str| !Path::new("/etc").join(name).is_file();
     if names.iter().any(missing) {
         overlay_etc(state, names).with_context(|| {
-            let missing: Vec<_> = names.iter().copied().filter(|name| missing(&name)).collect();
+            let missing: Vec<_> = names.iter().copied().filter(|name| missing(name)).collect();
             format!(
                 "laying an overlay on /etc, since the host lacks {} (or it is a dangling link); creating it helps too",
                 missing.iter().map(|name| format!("/etc/{name}")).collect::<Vec<_>>().join(", "),

@@ -69,10 +69,15 @@ pub(super) fn tun_set_vnet_header_len(tun: &File, len: libc::c_int) -> io::Resul
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETVNETHDRSZ as _, &raw const len) })
 }
 
+/// The descriptor of a type that owns one but only shows its number (`tun_tap::Iface`).
+pub(super) fn borrow(owner: &impl AsRawFd) -> BorrowedFd<'_> {
+    // SAFETY: the callers pass owners of open descriptors, and the result borrows the owner, which closes it on drop only.
+    unsafe { BorrowedFd::borrow_raw(owner.as_raw_fd()) }
+}
+
 /// Makes reads and writes of `source` answer `WouldBlock` instead of waiting.
 pub(super) fn set_non_blocking(source: &impl AsRawFd) -> io::Result<()> {
-    // SAFETY: `source` owns its descriptor and is borrowed until the end of this function.
-    let descriptor = unsafe { BorrowedFd::borrow_raw(source.as_raw_fd()) };
+    let descriptor = borrow(source);
     let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
     fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())

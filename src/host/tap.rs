@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::Context;
@@ -135,6 +135,12 @@ impl AsRawFd for Tap {
             Tap::Offload { file, .. } => file.as_raw_fd(),
             Tap::Plain(interface) => interface.as_raw_fd(),
         }
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        sys::borrow(self)
     }
 }
 
