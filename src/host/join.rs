@@ -98,16 +98,26 @@ pub fn run_in(namespaces: &Namespaces, command: &GuestCommand) -> anyhow::Result
     let passed_on: SigSet = PASSED_ON.into_iter().collect();
     let before = passed_on.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("blocking signals")?;
     let signals = SignalFd::with_flags(&passed_on, SfdFlags::SFD_CLOEXEC).context("signalfd")?;
+    // The keeper's parent, the joiner, leaves at once: its next reaper must be us, since a container's PID 1 may not reap.
+    let was_reaper = nix::sys::prctl::get_child_subreaper().unwrap_or(false);
+    nix::sys::prctl::set_child_subreaper(true).context("becoming the keeper's reaper")?;
+    let (mut keepers_pid, tell_pid) = io::pipe().context("pipe")?;
     let foreground = nix::unistd::tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp());
     match sys::fork().context("forking")? {
         ForkResult::Child => {
-            drop((ours, signals));
-            run_joiner(namespaces, command, keepers)
+            drop((ours, signals, keepers_pid));
+            run_joiner(namespaces, command, keepers, tell_pid)
         }
         ForkResult::Parent { child } => {
-            drop(keepers);
+            drop((keepers, tell_pid));
             let joined = waitpid(child, None).context("waiting for the joiner");
             let status = joined.and_then(|_| converse(&ours, &signals));
+            // It has answered and is leaving. Unreaped it would hold the lab's PID namespace.
+            let mut keeper = [0; 4];
+            if keepers_pid.read_exact(&mut keeper).is_ok() {
+                let _ = waitpid(Pid::from_raw(i32::from_ne_bytes(keeper)), None);
+            }
+            let _ = nix::sys::prctl::set_child_subreaper(was_reaper);
             if foreground {
                 take_terminal_back();
             }
@@ -151,11 +161,20 @@ fn read_answer(answer: &[u8]) -> anyhow::Result<i32> {
 }
 
 /// Joins what must be joined before the fork, forks the keeper and leaves. Never returns: it is a copy of the caller.
-fn run_joiner(namespaces: &Namespaces, command: &GuestCommand, mut caller: UnixStream) -> ! {
+fn run_joiner(
+    namespaces: &Namespaces,
+    command: &GuestCommand,
+    mut caller: UnixStream,
+    mut tell_pid: io::PipeWriter,
+) -> ! {
     let forked = enter_lab(namespaces).and_then(|()| sys::fork().context("forking in the lab"));
     match forked {
-        Ok(ForkResult::Parent { .. }) => sys::exit_now(0),
+        Ok(ForkResult::Parent { child }) => {
+            let _ = tell_pid.write_all(&child.as_raw().to_ne_bytes());
+            sys::exit_now(0)
+        }
         Ok(ForkResult::Child) => {
+            drop(tell_pid);
             let answer = match keep(namespaces, command, &mut caller) {
                 Ok(status) => [&[ENDED][..], &status.to_le_bytes()].concat(),
                 Err(error) => [&[FAILED][..], format!("{error:#}").as_bytes()].concat(),
@@ -226,11 +245,25 @@ fn keep(namespaces: &Namespaces, command: &GuestCommand, caller: &mut UnixStream
 }
 
 fn explain_failed_start(command: &GuestCommand, error: &io::Error) -> i32 {
-    let _ = writeln!(io::stderr(), "vpclab: {}: {error}", command.program.display());
-    match error.kind() {
-        io::ErrorKind::NotFound => 127,
-        _ => 126,
+    // `execvp` says EACCES when it could not look into some folder of PATH, even if no other has the program either.
+    let missing = error.kind() == io::ErrorKind::NotFound || !is_somewhere(command);
+    let why = match missing {
+        true => "not found in the guest".to_owned(),
+        false => error.to_string(),
+    };
+    let _ = writeln!(io::stderr(), "vpclab: {}: {why}", command.program.display());
+    if missing { 127 } else { 126 }
+}
+
+/// Whether the program's name leads to a file, by the PATH that the command was to have.
+fn is_somewhere(command: &GuestCommand) -> bool {
+    if command.program.as_bytes().contains(&b'/') {
+        return PathBuf::from(&command.program).exists();
     }
+    let given = command.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+    let inherited = || (!command.clear_env).then(|| std::env::var_os("PATH")).flatten();
+    let path = given.or_else(inherited).unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(&command.program).exists())
 }
 
 fn attend(command: Pid, caller: &mut UnixStream, ended: &SignalFd) -> anyhow::Result<i32> {
