@@ -60,7 +60,7 @@ fn serve() -> ! {
     let log: fs::File = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().unwrap().into();
     let lab = become_lab(LabProcessSpec { log }).unwrap();
     let (guest, _taps) = create_guest(&guest_spec("a"), LinkKind::Offload).unwrap();
-    let _first_boot = spawn_in(
+    let mut first_boot = spawn_in(
         &guest,
         &GuestCommand {
             program: "sh".into(),
@@ -70,6 +70,7 @@ fn serve() -> ! {
         },
     )
     .unwrap();
+    std::thread::spawn(move || first_boot.wait());
     let socket = test_folder().join("control.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     writeln!(ready, "{} {}", lab.forwarder_pid, lab.init_pid).unwrap();
