@@ -1,0 +1,327 @@
+#!/usr/bin/env bash
+# The figures: what a lab carries, beside what a TAP, the kernel's own router and slirp4netns carry on this machine.
+#
+#   scripts/bench.sh [--json] [--rounds N] [--seconds N] [--mtu N] [--only PATH[,PATH…]]
+#
+# Paths, all between two network namespaces, measured in turn within each round:
+#   ours           client ► interface endpoint ► Network Load Balancer ► server, two VPCs of vpclab
+#   ours_gateway   client ► prefix-list route ► gateway endpoint ► the S3 service's namespace
+#   relay          two TAPs with offload and a program that reads, translates addresses and writes: the ceiling of a TAP
+#   plain_tap      the same program on tun-tap's TAPs: one frame per segment
+#   kernel         veth pairs and a router with nft DNAT and masquerade
+#   slirp4netns    slirp4netns at its best MTU (65520), when installed
+#
+# Figures: tcp_1, tcp_4, tcp_reverse (iperf3, Gbit/s received), rr_p50_us (one byte there and back, median), connections_per_s
+# (connect, one byte there and back, the server closes). Each is the median of the rounds. The MTU is that of every path
+# but slirp4netns; offload settings and MTU of both sides are printed.
+#
+# It isolates itself in namespaces of its own (network, mount, process), so everything it started dies with it, kill -9
+# included. Exit status: 0, or 1 when a figure is missing that was asked for.
+set -euo pipefail
+
+readonly FIGURES="tcp_1 tcp_4 tcp_reverse rr_p50_us connections_per_s"
+readonly STREAM_PORT=5201 TRIP_PORT=5202 LAB="vpclab-bench"
+
+usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; }
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "error: $*"; exit 2; }
+
+json=false rounds=3 seconds=2 mtu=1500 only=""
+original=("$@")
+while (($#)); do
+  case $1 in
+    --json) json=true ;;
+    --rounds | --seconds | --mtu | --only)
+      (($# > 1)) || fail "$1 needs a value"
+      declare "${1#--}=$2"
+      shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) fail "unknown argument \`$1\`; see --help" ;;
+  esac
+  shift
+done
+for number in "$rounds" "$seconds" "$mtu"; do
+  [[ $number =~ ^[1-9][0-9]*$ ]] || fail "\`$number\` is not a positive number"
+done
+
+all_paths="ours ours_gateway relay plain_tap kernel slirp4netns"
+paths=${only:+${only//,/ }}
+for path in ${paths:=$all_paths}; do
+  [[ " $all_paths " == *" $path "* ]] || fail "there is no path \`$path\`; there are: $all_paths"
+done
+
+# ── outside: build, then go into namespaces of our own ──────────────────────────────────────────────────────────────
+
+if [[ ${VPCLAB_BENCH_INSIDE:-} != "$PPID" ]]; then
+  for tool in iperf3 jq ip nft ethtool nsenter unshare setpriv timeout; do
+    command -v "$tool" >/dev/null || [[ -x /usr/sbin/$tool ]] ||
+      fail "\`$tool\` is missing; on Debian: apt install iperf3 jq iproute2 nftables ethtool util-linux coreutils"
+  done
+  root=$(cd "$(dirname "$0")/.." && pwd)
+  say "building (release)…"
+  (cd "$root" && cargo build --quiet --release --bin vpclab --example relay --example load >&2)
+  state=$(mktemp -d "${TMPDIR:-/tmp}/vpclab-bench.XXXXXX")
+  trap 'rmdir "$state"' EXIT
+  user=()
+  ((EUID)) && user=(--user --map-root-user)
+  # Whoever dies takes the next one along: this shell unshare, unshare the process namespace's first process, that one all.
+  status=0
+  VPCLAB_BENCH_ROOT=$root VPCLAB_BENCH_STATE=$state setpriv --pdeathsig KILL unshare "${user[@]}" --mount --net --pid --fork --kill-child --mount-proc \
+    bash -c 'VPCLAB_BENCH_INSIDE=$$ bash "$@" & wait $!' bash "$root/scripts/bench.sh" "${original[@]}" || status=$?
+  exit "$status"
+fi
+
+# ── inside ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+target=${CARGO_TARGET_DIR:-$VPCLAB_BENCH_ROOT/target}/release
+vpclab=$target/vpclab relay=$target/examples/relay load=$target/examples/load
+# The folder outside stays empty: what is written lies on a mount that nobody else sees.
+mount -t tmpfs -o mode=700 vpclab-bench "$VPCLAB_BENCH_STATE"
+results=$VPCLAB_BENCH_STATE/results links=$VPCLAB_BENCH_STATE/links log=$VPCLAB_BENCH_STATE/log
+mkdir "$VPCLAB_BENCH_STATE/labs"
+export VPCLAB_STATE=$VPCLAB_BENCH_STATE/labs
+touch "$results" "$links"
+ip link set lo up
+
+# How to run a command at each end of a path, and what the client connects to.
+declare -A client server address
+
+# Waits until a condition holds, at most ten seconds.
+await() {
+  local what=$1 tries=200
+  shift
+  until "$@" 2>/dev/null; do
+    ((tries--)) || { say "$what: not within ten seconds"; return 1; }
+    sleep 0.05
+  done
+}
+
+unshared() { [[ $(readlink "/proc/$1/ns/net") != "$(readlink /proc/self/ns/net)" ]]; }
+
+# An empty network namespace, kept by a sleeping process; sets `held` to its path.
+hold() {
+  unshare --net sleep infinity &
+  local holder=$!
+  await "a network namespace" unshared "$holder"
+  held=/proc/$holder/ns/net
+}
+
+in_net() { nsenter --net="$1" "${@:2}"; }
+holder() { local path=${1#/proc/}; printf '%s' "${path%%/*}"; }
+
+start_relay_path() {
+  local path=$1 line from to output
+  shift
+  exec {output}< <(exec "$relay" --mtu "$mtu" "$@" 2>>"$log")
+  read -r -t 10 -u "$output" line || { say "$path: the relay did not start: $(tail -3 "$log")"; return 1; }
+  read -r from to address[$path] <<<"$line"
+  client[$path]="nsenter --net=$from" server[$path]="nsenter --net=$to"
+}
+
+start_relay() { start_relay_path relay; }
+start_plain_tap() { start_relay_path plain_tap --plain; }
+
+start_kernel() {
+  local from router to
+  hold && from=$held
+  hold && router=$held
+  hold && to=$held
+  wire "$from" "$router" client0 10.77.1
+  wire "$to" "$router" server0 10.77.2
+  in_net "$router" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+  in_net "$router" nft -f - <<'RULES'
+table ip nat {
+  chain in { type nat hook prerouting priority dstnat; ip daddr 10.77.1.1 dnat to 10.77.2.2; }
+  chain out { type nat hook postrouting priority srcnat; masquerade; }
+}
+RULES
+  client[kernel]="nsenter --net=$from" server[kernel]="nsenter --net=$to" address[kernel]=10.77.1.1
+}
+
+# A veth pair between an end (eth0, .2) and the router (.1).
+wire() {
+  local end=$1 router=$2 name=$3 net=$4
+  ip link add "$name" mtu "$mtu" netns "$(holder "$router")" type veth \
+    peer name eth0 mtu "$mtu" netns "$(holder "$end")"
+  in_net "$router" ip address add "$net.1/24" dev "$name"
+  in_net "$router" ip link set "$name" up
+  in_net "$end" ip address add "$net.2/24" dev eth0
+  in_net "$end" ip link set eth0 up
+  in_net "$end" ip route add default via "$net.1"
+}
+
+start_slirp4netns() {
+  command -v slirp4netns >/dev/null || { say "slirp4netns is not installed: left out"; return 2; }
+  local from to
+  hold && from=$held
+  hold && to=$held
+  in_net "$to" ip link set lo up
+  # It speaks to the far side through the loopback of the namespace that it runs in.
+  in_net "$to" slirp4netns --configure --mtu=65520 --netns-type=path "$from" eth0 >>"$log" 2>&1 &
+  await "slirp4netns" configured "$from" || return 1
+  client[slirp4netns]="nsenter --net=$from" server[slirp4netns]="nsenter --net=$to" address[slirp4netns]=10.0.2.2
+}
+
+configured() { in_net "$1" ip -4 -o address show dev eth0 | grep -q 'inet '; }
+
+lab_up() {
+  [[ -z ${lab_started:-} ]] || return 0
+  "$vpclab" --name "$LAB" up "$VPCLAB_BENCH_ROOT/benches/lab" >>"$log" 2>&1 ||
+    { say "the lab did not start: $(tail -5 "$log")"; return 1; }
+  lab_started=yes
+  local guest
+  for guest in consumer/client provider/server; do
+    "$vpclab" --name "$LAB" exec "$guest" -- ip link set eth0 mtu "$mtu"
+  done
+}
+
+in_client() { "$vpclab" --name "$LAB" exec consumer/client -- "$@"; }
+resolve() { in_client getent ahostsv4 "$1" | awk '{ print $1; exit }'; }
+
+start_ours() {
+  lab_up || return 1
+  local name
+  name=$("$vpclab" --name "$LAB" status --json |
+    jq -r '[.VpcEndpoints[] | select(.VpcEndpointType == "Interface")][0].DnsEntries[0].DnsName')
+  address[ours]=$(resolve "$name")
+  client[ours]="$vpclab --name $LAB exec consumer/client --"
+  server[ours]="$vpclab --name $LAB exec provider/server --"
+}
+
+start_ours_gateway() {
+  lab_up || return 1
+  local s3 namespace
+  s3=$(resolve s3.us-east-1.amazonaws.com)
+  namespace=$(namespace_of "$s3") || { say "ours_gateway: no namespace has S3's address $s3"; return 1; }
+  in_net "$namespace" ip link set eth0 mtu "$mtu"
+  address[ours_gateway]=$s3
+  client[ours_gateway]="$vpclab --name $LAB exec consumer/client --"
+  server[ours_gateway]="nsenter --net=$namespace"
+}
+
+# The network namespace, among those that processes hold open, in which an address is local.
+namespace_of() {
+  local descriptor
+  for descriptor in /proc/[0-9]*/fd/*; do
+    [[ $(readlink "$descriptor" 2>/dev/null) == net:* ]] || continue
+    if in_net "$descriptor" ip -4 route get "$1" 2>/dev/null | grep -q '^local '; then
+      printf '%s' "$descriptor"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Both servers of a path, and the wait until a client reaches them through it.
+serve() {
+  local path=$1
+  ${server[$path]} iperf3 -s -p "$STREAM_PORT" >>"$log" 2>&1 &
+  ${server[$path]} "$load" serve "0.0.0.0:$TRIP_PORT" >>"$log" 2>&1 &
+  # A balancer's target must first be found healthy.
+  local tries=20
+  until timeout 5 ${client[$path]} "$load" rr "${address[$path]}:$TRIP_PORT" 0.05 >>"$log" 2>&1 &&
+    timeout 5 ${client[$path]} iperf3 -c "${address[$path]}" -p "$STREAM_PORT" -n 64K >>"$log" 2>&1; do
+    ((tries--)) || { say "$path: its server can't be reached: $(tail -3 "$log")"; return 1; }
+    sleep 0.5
+  done
+}
+
+# MTU and offloads of one side, on one line.
+describe() {
+  local path=$1 side=$2
+  shift 2
+  local device=eth0 mtu offloads
+  # slirp4netns' server listens on a loopback.
+  "$@" ip link show "$device" >/dev/null 2>&1 || device=lo
+  mtu=$("$@" ip -j link show "$device" | jq '.[0].mtu')
+  offloads=$("$@" ethtool -k "$device" | awk -F': ' '
+    /^(tx-checksumming|rx-checksumming|tcp-segmentation-offload|generic-segmentation-offload|generic-receive-offload|tx-udp-segmentation):/ {
+      gsub(/^[ \t]+/, "", $1); sub(/ .*/, "", $2); printf "%s%s=%s", separator, $1, $2; separator = " " }')
+  jq -nc --arg path "$path" --arg side "$side" --argjson mtu "$mtu" --arg offloads "$offloads" \
+    '{path: $path, side: $side, mtu: $mtu, offloads: $offloads}' >>"$links"
+}
+
+# Prints one figure of one path, measured now.
+measure() {
+  local path=$1 figure=$2
+  local at=${address[$path]} run="timeout $((seconds + 15)) ${client[$path]}"
+  local stream="$run iperf3 -J -c $at -p $STREAM_PORT -t $seconds"
+  case $figure in
+    tcp_1) $stream | gigabits ;;
+    tcp_4) $stream -P 4 | gigabits ;;
+    tcp_reverse) $stream -R | gigabits ;;
+    rr_p50_us) $run "$load" rr "$at:$TRIP_PORT" "$seconds" ;;
+    connections_per_s) $run "$load" connect "$at:$TRIP_PORT" "$seconds" ;;
+  esac 2>>"$log"
+}
+
+gigabits() { jq -e '.end.sum_received.bits_per_second / 1e9 * 1000 | round / 1000'; }
+
+standing="" missing=0
+for path in $paths; do
+  status=0
+  "start_$path" || status=$?
+  if ((status == 0)) && serve "$path"; then
+    standing+=" $path"
+    describe "$path" client ${client[$path]}
+    describe "$path" server ${server[$path]}
+  elif ((status != 2)); then
+    missing=1
+  fi
+done
+[[ -n $standing ]] || fail "no path stands"
+
+for ((round = 1; round <= rounds; round++)); do
+  for figure in $FIGURES; do
+    for path in $standing; do
+      if value=$(measure "$path" "$figure"); then
+        printf '%s %s %s %s\n' "$round" "$path" "$figure" "$value" >>"$results"
+      else
+        say "round $round: $figure of $path failed: $(tail -2 "$log")"
+        missing=1
+      fi
+    done
+    say "round $round of $rounds: $figure: $(awk -v round="$round" -v figure="$figure" \
+      '$1 == round && $3 == figure { printf "%s %s  ", $2, $4 }' "$results")"
+  done
+done
+
+# Medians, ratios of ours to each of the others (of rr_p50_us, where less is better, the others' to ours), and the floor:
+# TCP at least 0.8 of the relay and 5 times the plain TAP.
+summary=$(jq -n --rawfile results "$results" --slurpfile links "$links" --arg paths "$all_paths" --arg figures "$FIGURES" \
+  --arg kernel "$(uname -r)" --argjson cpus "$(nproc)" --argjson rounds "$rounds" --argjson seconds "$seconds" '
+  def median: sort | if length == 0 then null elif length % 2 == 1 then .[length / 2 | floor]
+    else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+  def rounded: if . == null then null else . * 100 | round / 100 end;
+  [$results | split("\n")[] | select(. != "") | split(" ")
+    | {path: .[1], figure: .[2], value: (.[3] | tonumber)}] as $values
+  | ($paths | split(" ")) as $paths | ($figures | split(" ")) as $figures
+  | [$figures[] as $figure | {key: $figure, value: ([$paths[] as $path
+      | {key: $path, value: [$values[] | select(.path == $path and .figure == $figure).value] | median}] | from_entries)}]
+  | from_entries as $medians
+  | [$figures[] as $figure | {key: $figure, value: ([$paths[] | select(startswith("ours") | not) | . as $path
+      | $medians[$figure].ours as $ours | $medians[$figure][$path] as $other
+      | {key: $path, value: (if $ours == null or $other == null or $ours == 0 or $other == 0 then null
+          elif $figure == "rr_p50_us" then $other / $ours else $ours / $other end | rounded)}] | from_entries)}]
+  | from_entries as $ratios
+  | [$ratios[["tcp_1", "tcp_4", "tcp_reverse"][]] | (.relay // empty) >= 0.8, (.plain_tap // empty) >= 5] as $floor
+  | $medians + {ratios: $ratios, floor_holds: (if $floor == [] then null else $floor | all end), links: $links,
+      rounds: $rounds, seconds: $seconds, kernel: $kernel, cpus: $cpus, measured: $values}')
+
+if $json; then
+  printf '%s\n' "$summary"
+else
+  cells='def cell: if . == null then "-" else tostring end;'
+  jq -r '.links[] | "\(.path) \(.side): mtu \(.mtu) \(.offloads)"' <<<"$summary"
+  jq -r '"", "Medians of \(.rounds) rounds of \(.seconds) s; kernel \(.kernel), \(.cpus) processors. Gbit/s, µs, 1/s:"' \
+    <<<"$summary"
+  jq -r --arg figures "$FIGURES" "$cells"'
+    . as $all | (["figure"] + (.tcp_1 | keys_unsorted) | @tsv),
+    ($figures | split(" ")[] | [.] + [$all[.][] | cell] | @tsv)' <<<"$summary" | column -t -s $'\t'
+  jq -r '"", "Ours against each, more is better for ours:"' <<<"$summary"
+  jq -r --arg figures "$FIGURES" "$cells"'
+    .ratios as $all | (["ratio"] + ($all.tcp_1 | keys_unsorted) | @tsv),
+    ($figures | split(" ")[] | [.] + [$all[.][] | cell] | @tsv)' <<<"$summary" | column -t -s $'\t'
+  jq -r "$cells"'"", "Floor (TCP: 0.8 of the relay, 5 times the plain TAP) holds: \(.floor_holds | cell)"' <<<"$summary"
+fi
+exit "$missing"
