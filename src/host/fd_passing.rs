@@ -14,7 +14,7 @@ use super::sys;
 const MOST_DESCRIPTORS: usize = 16;
 
 /// Sends `bytes`, whole, and with their first byte `descriptors`. `bytes` must not be empty: the kernel attaches
-/// descriptors to data. On a non-blocking socket `WouldBlock` means that nothing was sent.
+/// descriptors to data. The socket must block.
 pub fn send_with_fds(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     if bytes.is_empty() || descriptors.len() > MOST_DESCRIPTORS {
         return Err(io::Error::new(
