@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, ensure};
 use libtest_mimic::Trial;
@@ -58,7 +58,13 @@ fn serve() -> ! {
     let ready = std::io::stdout();
     let mut ready: fs::File = std::os::fd::AsFd::as_fd(&ready).try_clone_to_owned().unwrap().into();
     let log: fs::File = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().unwrap().into();
+    let mut lease: fs::File = std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned().unwrap().into();
     let lab = become_lab(LabProcessSpec { log }).unwrap();
+    std::thread::spawn(move || {
+        // The end of the test, however it came, is the end of its lab.
+        let _ = lease.read(&mut [0]);
+        std::process::exit(0)
+    });
     let (guest, _taps) = create_guest(&guest_spec("a"), LinkKind::Offload).unwrap();
     let mut first_boot = spawn_in(
         &guest,
@@ -107,8 +113,8 @@ struct Lab {
     folder: TempDir,
     forwarder: Pid,
     init: Pid,
-    /// Held open: its end would tell of the lab's.
-    _output: BufReader<ChildStdout>,
+    /// Held open: its end is the lab's.
+    _lease: ChildStdin,
 }
 
 impl Lab {
@@ -117,9 +123,10 @@ impl Lab {
         let mut outer = role(who, folder.path(), "", &["serve"])
             .current_dir("/")
             .env("VPCLAB_TEST_FOLDER", folder.path())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
+        let lease = outer.stdin.take().expect("piped");
         let mut output = BufReader::new(outer.stdout.take().expect("piped"));
         let mut line = String::new();
         output.read_line(&mut line)?;
@@ -130,7 +137,7 @@ impl Lab {
             folder,
             forwarder: Pid::from_raw(forwarder.parse()?),
             init: Pid::from_raw(init.parse()?),
-            _output: output,
+            _lease: lease,
         };
         until("the first boot runs", || (lab.running("sleep 5001") && lab.running("sleep 5002")).then_some(()))?;
         Ok(lab)
@@ -217,15 +224,6 @@ impl Lab {
 
     fn down(&self) -> anyhow::Result<()> {
         self.ends_by(|| Ok(kill(self.init, Signal::SIGKILL)?))
-    }
-}
-
-impl Drop for Lab {
-    /// A test that failed leaves no lab either.
-    fn drop(&mut self) {
-        if command_line(self.init).contains("--role serve") {
-            let _ = kill(self.init, Signal::SIGKILL);
-        }
     }
 }
 
