@@ -19,6 +19,7 @@ mod notice;
 mod order;
 mod parameters;
 mod plan;
+mod prepare;
 mod properties;
 mod references;
 mod resources;

@@ -41,37 +41,9 @@ pub(super) fn read(
     };
     let mut stacks = Vec::new();
     for (key, value) in section(document, "stacks", &mut errors) {
-        if !is_name(&key.text) {
-            errors.push(Diagnostic::at(&key.span, "a stack's name is letters, digits and dashes"));
-        }
-        let Some(map) = value.as_map() else {
-            let message = format!("stack `{}` is {}, not a map", key.text, value.describe());
-            errors.push(Diagnostic::at(&value.span, message).help("write `{template: FILE}`"));
-            continue;
-        };
-        unknown_keys(map, &STACK_KEYS, "a stack", &mut errors);
-        let (account, region) = match place(value.get("account"), value.get("region"), options) {
-            Ok(place) => place,
-            Err(new) => {
-                errors.extend(new);
-                continue;
-            }
-        };
-        let parameters = match value.get("parameters") {
-            None => Map::new(),
-            Some(_) => section(value, "parameters", &mut errors).clone(),
-        };
-        match template(files, path, key.span.clone(), value) {
-            Ok(document) => stacks.push(PlannedStack {
-                name: key.text.clone(),
-                account,
-                region,
-                document,
-                parameters,
-                needs: Vec::new(),
-                span: key.span.clone(),
-            }),
-            Err(error) => errors.push(error),
+        match stack(files, path, key, value, options) {
+            Ok(stack) => stacks.push(stack),
+            Err(new) => errors.extend(new),
         }
     }
     let mut seeds = Vec::new();
@@ -87,6 +59,33 @@ pub(super) fn read(
         }
     }
     if errors.is_empty() { Ok(Plan { name, stacks, seeds, notices }) } else { Err(errors) }
+}
+
+fn stack(
+    files: &dyn Files,
+    lab: &Path,
+    key: &document::Key,
+    value: &Value,
+    options: &LoadOptions,
+) -> Result<PlannedStack, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    if !is_name(&key.text) {
+        errors.push(Diagnostic::at(&key.span, "a stack's name is letters, digits and dashes"));
+    }
+    let Some(map) = value.as_map() else {
+        let message = format!("stack `{}` is {}, not a map", key.text, value.describe());
+        errors.push(Diagnostic::at(&value.span, message).help("write `{template: FILE}`"));
+        return Err(errors);
+    };
+    unknown_keys(map, &STACK_KEYS, "a stack", &mut errors);
+    let place = place(value.get("account"), value.get("region"), options).map_err(|new| errors.extend(new));
+    let parameters = section(value, "parameters", &mut errors).clone();
+    let document = template(files, lab, key.span.clone(), value).map_err(|error| errors.push(error));
+    let (Ok((account, region)), Ok(document), []) = (place, document, errors.as_slice()) else {
+        return Err(errors);
+    };
+    let (name, span) = (key.text.clone(), key.span.clone());
+    Ok(PlannedStack { name, account, region, document, parameters, needs: Vec::new(), span })
 }
 
 fn template(files: &dyn Files, lab: &Path, stack: super::Span, value: &Value) -> Result<Value, Diagnostic> {

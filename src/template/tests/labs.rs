@@ -234,6 +234,13 @@ fn stacks_with_wrong_keys_and_places() {
         "stacks: {a: {template: nothere.yaml, accont: 1, account: 12, region: mars-1}}",
         LoadOptions::default(),
         "
+error: can't read l/nothere.yaml: there is no such file or folder
+ --> l/lab.yaml:1:24
+  |
+1 | stacks: {a: {template: nothere.yaml, accont: 1, account: 12, region: mars-1}}
+  |                        ^^^^^^^^^^^^
+  = help: the path is relative to the file that names it
+
 error: `accont` is not a key of a stack
  --> l/lab.yaml:1:38
   |
