@@ -90,6 +90,9 @@ pub struct Lab {
     pub captures: Arc<Captures>,
     /// What links are called.
     pub links: LinkNames,
+    /// Where the services' sockets are. Nothing here enters them again; held open so that `nsenter --net=/proc/PID/fd/N`
+    /// can: to see what a service sees, and for scripts/bench.sh to put a server at a gateway endpoint's far end.
+    pub services: Vec<Namespaces>,
 }
 
 /// Runs a lab to its end: the whole life of `vpclab __lab`. `prepare` reads the template.
@@ -219,7 +222,9 @@ fn start(
 
     let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
     let summary = report::summary(folder.name(), &world, &guest_names, notices);
-    let lab = Lab { folder: folder.clone(), world, guests, zones, dataplane, captures, links: LinkNames(names) };
+    let services = services.into_iter().map(|(_, namespaces)| namespaces).collect();
+    let links = LinkNames(names);
+    let lab = Lab { folder: folder.clone(), world, guests, zones, dataplane, captures, links, services };
     Ok(Standing { lab, runtime, shutdown, summary })
 }
 
