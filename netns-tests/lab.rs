@@ -1,6 +1,8 @@
 //! Whole labs with real clients: `curl` and `dig` in guests, on links with offload and without, as root and as an ordinary
 //! user. Each story is told once per setting that this machine and user allow.
 
+#![allow(clippy::disallowed_methods, reason = "the bans are the pure rooms'")]
+
 #[path = "lab_harness.rs"]
 mod harness;
 #[path = "lab_life.rs"]

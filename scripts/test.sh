@@ -60,4 +60,4 @@ fi
 # The stories last, so that the runner's own last lines close this script.
 cargo test --locked --quiet --lib --bins
 cargo test --locked --quiet --doc
-exec cargo test --locked --tests --no-fail-fast -- --quiet
+exec cargo test --locked --test '*' --no-fail-fast
