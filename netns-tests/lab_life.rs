@@ -11,7 +11,9 @@ use nix::unistd::Pid;
 use super::Story;
 use super::harness::*;
 
-pub const STORIES: [Story; 7] = [
+pub const STORIES: [Story; 9] = [
+    ("life::the_demo_tells_the_whole_story", the_demo_tells_the_whole_story),
+    ("life::sigterm_and_an_interrupted_start_leave_nothing", sigterm_and_an_interrupted_start_leave_nothing),
     ("life::several_labs_at_once", several_labs_at_once),
     ("life::kill_9_of_the_forwarder_leaves_nothing", kill_9_of_the_forwarder_leaves_nothing),
     ("life::kill_9_of_init_leaves_nothing", kill_9_of_init_leaves_nothing),
@@ -20,6 +22,47 @@ pub const STORIES: [Story; 7] = [
     ("life::bad_input_starts_nothing", bad_input_starts_nothing),
     ("life::exec_and_run_pass_everything_through", exec_and_run_pass_everything_through),
 ];
+
+fn the_demo_tells_the_whole_story(stage: &Stage) -> Result<()> {
+    let demo = stage.run(&["demo"])?;
+    ensure!(demo.code() == 0, "{demo:?}");
+    for part in [
+        "Hello from S3, through a VPC endpoint.",
+        "app: 10.0.1.10:",
+        "dropped: NO_ROUTE_TO_DESTINATION",
+        "\"service\":\"vpclab echo\"",
+        "$ vpclab capture server tcp\n  0.000000  server: 10.0.",
+        "delivered",
+    ] {
+        ensure!(demo.stdout.contains(part), "{part} in {}", demo.stdout);
+    }
+    ensure!(demo.stderr.contains("NO_ROUTE_TO_DESTINATION  by without-endpoint/Routes"), "{}", demo.stderr);
+    ensure!(names_in(stage)?.is_empty(), "left: {:?}", names_in(stage)?);
+    Ok(())
+}
+
+fn sigterm_and_an_interrupted_start_leave_nothing(stage: &Stage) -> Result<()> {
+    let (lab, parts) = lab_with_parts(stage)?;
+    kill(parts.init, Signal::SIGTERM)?;
+    wait_for("the lab to remove its own folder", || !stage.state().join("one").exists())?;
+    nothing_is_left(stage, &parts)?;
+    drop(lab);
+    // Killed at whatever moment the start is in: the folder appears first, the rest follows.
+    let mut up =
+        stage.command(&["up", "one.yaml", "--name", "one"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    wait_for("the start to begin", || stage.state().join("one/control.sock").exists())?;
+    up.kill()?;
+    up.wait()?;
+    wait_for("the lab to be gone", || {
+        stage.run(&["down", "--all"]).is_ok_and(|done| done.code() == 0)
+            && names_in(stage).is_ok_and(|names| names.is_empty())
+    })?;
+    ensure!(
+        host_mounts()? == parts.mounts && host_links()? == parts.links,
+        "mounts and links are the host's own again"
+    );
+    Ok(())
+}
 
 const ONE_GUEST: &str = "Resources:
   Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}

@@ -1,5 +1,7 @@
 //! `vpclab down`: ends labs and leaves nothing behind.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use clap::Args;
 
@@ -34,13 +36,16 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     Ok(0)
 }
 
+/// How long a lab may take to answer that it ends.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Ends the lab, waits until its last process is gone, and removes its folder.
 pub fn end(folder: &Folder) -> Result<()> {
     let watch = folder.watch()?;
-    // A lab that dies before it answers is a lab that ended.
+    // A lab that dies before it answers is a lab that ended; one that never answers is killed by the watch.
     if folder.lives()
         && let Ok(mut client) = Client::connect(folder)
-        && client.send(&Request::Down).is_ok()
+        && client.set_patience(PATIENCE).and_then(|()| client.send(&Request::Down)).is_ok()
     {
         let _ = client.answer();
     }

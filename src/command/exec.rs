@@ -17,13 +17,15 @@ use crate::run::state::{self, Folder};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  vpclab exec app -- curl -s https://example-bucket.s3.us-east-1.amazonaws.com/hello.txt
+  vpclab exec app -- curl https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab exec consumer/app -- dig +short sqs.us-east-1.amazonaws.com
   vpclab exec app -- bash
 
-Standard streams, signals and the exit status pass through. 125 is vpclab's own failure, 126 a command that can't be
-executed, 127 one that doesn't exist. The host's AWS_* and proxy variables and ~/.aws are hidden from the command. When
-it fails, the packets that the lab dropped meanwhile are listed on stderr.")]
+Standard streams, signals, the terminal and the exit status pass through; 125 is
+vpclab's own failure, 126 a command that can't be executed, 127 one that doesn't
+exist. The host's AWS_* and proxy variables and ~/.aws are hidden from the
+command. When it fails, the packets that the lab dropped meanwhile are listed on
+stderr.")]
 pub struct Arguments {
     /// [STACK/]NAME: logical id, Name tag or instance id.
     guest: String,

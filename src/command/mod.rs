@@ -44,7 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   vpclab demo                                   the whole story in a minute
   vpclab up examples/first.yaml                 start a lab from a CloudFormation template
-  vpclab exec app -- curl https://example-bucket.s3.us-east-1.amazonaws.com/hello.txt
+  vpclab exec app -- curl https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab trace app s3.us-east-1.amazonaws.com:443
   vpclab drops --follow                         which packets were dropped, and what said no
   vpclab capture app -w app.pcapng              what is on the wire, for Wireshark

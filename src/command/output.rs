@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::run::protocol::{DropLine, Summary};
 
@@ -110,7 +110,7 @@ pub fn drop_reason(drop: &DropLine) -> String {
     format!("{}: {}\n", drop.reason, drop.sentence)
 }
 
-/// Steps of a start: a bar on a terminal, one line per step elsewhere, always on stderr.
+/// Steps of a start: one changing line on a terminal, one line per step elsewhere, always on stderr.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -120,25 +120,21 @@ pub struct Progress {
 impl Progress {
     /// Nothing is shown before the first step.
     pub fn new() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len}");
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-            // No steady tick: it would be a thread, and `run` forks into a guest, which needs a process with one.
-            ProgressBar::new(1).with_style(style)
-        });
+        // No steady tick: it would be a thread, and `run` forks into a guest, which needs a process with one.
+        let bar = io::stderr().is_terminal().then(ProgressBar::new_spinner);
         Self { bar, last: String::new() }
     }
 
     /// A step, and how far it is.
     pub fn step(&mut self, step: &str, done: usize, total: usize) {
         match &self.bar {
-            Some(bar) => {
-                bar.set_length(total as u64);
-                bar.set_position(done as u64);
-                bar.set_message(step.to_string());
-            }
+            Some(bar) if total > 1 => bar.set_message(format!("{step} ({done} of {total})")),
+            Some(bar) => bar.set_message(step.to_owned()),
             None if self.last != step => eprintln!("{step} …"),
             None => {}
+        }
+        if let Some(bar) = &self.bar {
+            bar.tick();
         }
         self.last = step.into();
     }

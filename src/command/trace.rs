@@ -16,9 +16,9 @@ use crate::run::state;
 #[command(after_help = "\
 Examples:
   vpclab trace app s3.us-east-1.amazonaws.com:443
-  vpclab trace app https://example-bucket.s3.us-east-1.amazonaws.com/hello.txt
+  vpclab trace app https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab trace app 10.0.2.7 --proto icmp
-  vpclab trace app s3://example-bucket/hello.txt --json | jq .ExplanationCode")]
+  vpclab trace app s3://first-123456789012/hello.txt --json | jq .ExplanationCode")]
 pub struct Arguments {
     /// Who sends.
     guest: String,

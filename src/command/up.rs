@@ -18,7 +18,7 @@ Examples:
   vpclab up examples/first.yaml
   vpclab up examples/private-service/lab.yaml --name private
   vpclab up cdk.out --param AppStack.Size=2
-  vpclab up first.yaml --seed example-bucket=./files --account 111122223333 --region eu-west-1")]
+  vpclab up first.yaml --seed Bucket=examples/files --account 111122223333 --region eu-west-1")]
 pub struct Arguments {
     #[command(flatten)]
     input: Input,

@@ -84,6 +84,11 @@ impl Client {
         self.descriptors.drain(..).collect()
     }
 
+    /// Gives up on an answer after this time.
+    pub fn set_patience(&self, patience: std::time::Duration) -> Result<()> {
+        self.stream.set_read_timeout(Some(patience)).with_context(|| format!("asking lab `{}`", self.lab))
+    }
+
     /// Says that nothing more will be asked: a capture ends with what was copied so far.
     pub fn finish(&self) -> Result<()> {
         self.stream.shutdown(std::net::Shutdown::Write).with_context(|| format!("leaving lab `{}`", self.lab))

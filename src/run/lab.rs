@@ -104,12 +104,18 @@ pub fn live(folder: &Folder, prepare: impl FnOnce(&Definition) -> Result<Prepare
         Ok(standing) => standing,
         Err(error) => {
             tracing::error!("the lab does not start: {error:#}");
-            starter.say(&launch::refused(&error))?;
+            if starter.say(&launch::refused(&error)).is_err() {
+                // Nobody waits for it, so nobody else would remove it.
+                folder.remove()?;
+            }
             return Ok(1);
         }
     };
     let Standing { lab, runtime, shutdown, summary } = standing;
-    starter.say(&Answer::Ready(summary))?;
+    if starter.say(&Answer::Ready(summary)).is_err() {
+        folder.remove()?;
+        return Ok(1);
+    }
     let end = runtime.block_on(control::serve(Arc::new(lab), listener, starter.into_lease(), &mut failed))?;
     let _ = shutdown.send(true);
     // Whatever still runs ends with this process.

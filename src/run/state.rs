@@ -21,7 +21,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -104,18 +104,44 @@ pub struct DeathWatch {
     init: Option<(u32, String)>,
 }
 
+/// How long a lab that was told to end has for it; then its init is killed, and everything with it.
+const GRACE: Duration = Duration::from_secs(10);
+
 impl DeathWatch {
-    /// Returns when the last process is gone.
+    /// Returns when the last process is gone; kills a lab that does not end by itself.
     pub fn wait(self) -> Result<()> {
-        if let Some(lock) = self.lock {
-            lock.lock().with_context(|| format!("waiting for the end of lab `{}`", self.name))?;
-        }
-        if let Some((id, born)) = self.init {
-            while started_at(id).is_some_and(|at| at == born) {
-                std::thread::sleep(Duration::from_millis(2));
+        let end = Instant::now() + GRACE;
+        let mut killed = false;
+        while !self.is_over()? {
+            if Instant::now() >= end && !std::mem::replace(&mut killed, true) {
+                self.kill()?;
             }
+            std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
+    }
+
+    fn is_over(&self) -> Result<bool> {
+        if let Some(lock) = &self.lock {
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(false),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("waiting for the end of lab `{}`", self.name));
+                }
+            }
+        }
+        Ok(self.init.as_ref().is_none_or(|(id, born)| started_at(*id).as_ref() != Some(born)))
+    }
+
+    fn kill(&self) -> Result<()> {
+        let Some((id, born)) = &self.init else { return Ok(()) };
+        if started_at(*id).as_ref() != Some(born) {
+            return Ok(());
+        }
+        let id = i32::try_from(*id).context("a process id")?;
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGKILL)
+            .with_context(|| format!("lab `{}` does not end; killing its init, process {id}", self.name))
     }
 }
 
