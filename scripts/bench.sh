@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The figures: what a lab carries, beside what a TAP, the kernel's own router and slirp4netns carry on this machine.
 #
-#   scripts/bench.sh [--json] [--rounds N] [--seconds N] [--mtu N] [--only PATH[,PATH…]]
+#   scripts/bench.sh [--json] [--rounds N] [--seconds N] [--mtu N] [--only PATH[,PATH…]] [--no-build]
 #
 # Paths, all between two network namespaces, measured in turn within each round:
 #   ours           client ► interface endpoint ► Network Load Balancer ► server, two VPCs of vpclab
@@ -26,11 +26,12 @@ usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; }
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "error: $*"; exit 2; }
 
-json=false rounds=3 seconds=2 mtu=1500 only=""
+json=false build=true rounds=3 seconds=2 mtu=1500 only=""
 original=("$@")
 while (($#)); do
   case $1 in
     --json) json=true ;;
+    --no-build) build=false ;;
     --rounds | --seconds | --mtu | --only)
       (($# > 1)) || fail "$1 needs a value"
       declare "${1#--}=$2"
@@ -58,8 +59,10 @@ if [[ ${VPCLAB_BENCH_INSIDE:-} != "$PPID" ]]; then
       fail "\`$tool\` is missing; on Debian: apt install iperf3 jq iproute2 nftables ethtool util-linux coreutils"
   done
   root=$(cd "$(dirname "$0")/.." && pwd)
-  say "building (release)…"
-  (cd "$root" && cargo build --quiet --release --bin vpclab --example relay --example load >&2)
+  if $build; then
+    say "building (release)…"
+    (cd "$root" && cargo build --quiet --release --bin vpclab --example relay --example load >&2)
+  fi
   state=$(mktemp -d "${TMPDIR:-/tmp}/vpclab-bench.XXXXXX")
   trap 'rmdir "$state"' EXIT
   user=()
@@ -292,17 +295,17 @@ summary=$(jq -n --rawfile results "$results" --slurpfile links "$links" --arg pa
   --arg kernel "$(uname -r)" --argjson cpus "$(nproc)" --argjson rounds "$rounds" --argjson seconds "$seconds" '
   def median: sort | if length == 0 then null elif length % 2 == 1 then .[length / 2 | floor]
     else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-  def rounded: if . == null then null else . * 100 | round / 100 end;
+  def rounded($parts): if . == null then null else . * $parts | round / $parts end;
   [$results | split("\n")[] | select(. != "") | split(" ")
     | {path: .[1], figure: .[2], value: (.[3] | tonumber)}] as $values
   | ($paths | split(" ")) as $paths | ($figures | split(" ")) as $figures
   | [$figures[] as $figure | {key: $figure, value: ([$paths[] as $path
-      | {key: $path, value: [$values[] | select(.path == $path and .figure == $figure).value] | median}] | from_entries)}]
+      | {key: $path, value: [$values[] | select(.path == $path and .figure == $figure).value] | median | rounded(1000)}] | from_entries)}]
   | from_entries as $medians
   | [$figures[] as $figure | {key: $figure, value: ([$paths[] | select(startswith("ours") | not) | . as $path
       | $medians[$figure].ours as $ours | $medians[$figure][$path] as $other
       | {key: $path, value: (if $ours == null or $other == null or $ours == 0 or $other == 0 then null
-          elif $figure == "rr_p50_us" then $other / $ours else $ours / $other end | rounded)}] | from_entries)}]
+          elif $figure == "rr_p50_us" then $other / $ours else $ours / $other end | rounded(100))}] | from_entries)}]
   | from_entries as $ratios
   | [$ratios[["tcp_1", "tcp_4", "tcp_reverse"][]] | (.relay // empty) >= 0.8, (.plain_tap // empty) >= 5] as $floor
   | $medians + {ratios: $ratios, floor_holds: (if $floor == [] then null else $floor | all end), links: $links,
