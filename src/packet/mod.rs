@@ -20,6 +20,7 @@
 
 pub mod build;
 mod checksum;
+mod malformed;
 pub mod notation;
 pub mod offload;
 pub mod parse;
@@ -28,9 +29,10 @@ pub mod rewrite;
 #[cfg(test)]
 mod tests;
 
+pub use malformed::Malformed;
 pub use notation::Notation;
 pub use offload::{BadOffload, Offload, VNET_HEADER_LEN, complete_checksum};
-pub use parse::{Arp, Fragment, Malformed, Packet, Parsed, Quoted, parse, quoted};
+pub use parse::{Arp, Fragment, Packet, Parsed, Quoted, parse, quoted};
 pub use rewrite::{L4Checksum, Rewrite, clamp_mss, rewrite, rewrite_quoted};
 
 /// An Ethernet address.
