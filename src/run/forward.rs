@@ -246,3 +246,148 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     format!("panicked: {}", text.unwrap_or_else(|| "without a word".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::net::Ipv4Addr;
+    use std::path::Path;
+
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    use super::*;
+    use crate::compile::compile;
+    use crate::dataplane::verdict::DropReason;
+    use crate::host::Offloads;
+    use crate::packet::{Notation, Parsed, build, parse};
+    use crate::template::{Files, LoadOptions, ReadError, load};
+
+    const TEMPLATE: &str = "Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  a: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, PrivateIpAddress: 10.0.1.10, ImageId: ami-0}}
+  b: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, PrivateIpAddress: 10.0.1.11, ImageId: ami-0}}
+";
+
+    struct OneFile;
+
+    impl Files for OneFile {
+        fn read(&self, path: &Path) -> Result<String, ReadError> {
+            if path == Path::new("two.yaml") { Ok(TEMPLATE.into()) } else { Err(ReadError::NotFound) }
+        }
+    }
+
+    /// A pump whose links are sockets that keep message boundaries: the kernel's side is the test's.
+    struct Rig {
+        dataplane: Arc<Dataplane>,
+        far: Vec<File>,
+        a: (usize, [u8; 6]),
+        b: (usize, [u8; 6]),
+        failed: mpsc::UnboundedReceiver<String>,
+    }
+
+    fn rig() -> Rig {
+        let lab = load(&OneFile, Path::new("two.yaml"), &LoadOptions::default()).unwrap();
+        let compiled = compile(&lab.world);
+        let (mut taps, mut far) = (Vec::new(), Vec::new());
+        for _ in &compiled.tables.links {
+            let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+            let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+            taps.push(Tap::Offload { file: File::from(ours), offloads: Offloads::default() });
+            far.push(File::from(theirs));
+        }
+        let guest = |name: &str| {
+            let guest = compiled.guests.iter().find(|guest| guest.name() == name).unwrap();
+            (guest.interfaces[0].link.at(), guest.interfaces[0].mac)
+        };
+        let (a, b) = (guest("a"), guest("b"));
+        let captures = Arc::new(Captures::new(taps.len()));
+        let dataplane = Arc::new(Dataplane::new(Arc::new(compiled.tables), [1, 2, 3, 4]));
+        let (sender, failed) = mpsc::unbounded_channel();
+        Pump::start(taps, LinkKind::Offload, Arc::clone(&dataplane), captures, &sender).unwrap();
+        Rig { dataplane, far, a, b, failed }
+    }
+
+    impl Rig {
+        fn send(&self, link: usize, frame: &[u8]) {
+            (&self.far[link]).write_all(&[&PLAIN_HEADER[..], frame].concat()).unwrap();
+        }
+
+        fn receive(&self, link: usize) -> Vec<u8> {
+            let mut buffer = vec![0; READ_BUFFER];
+            let len = wait_for(|| (&self.far[link]).read(&mut buffer).ok());
+            buffer[VNET_HEADER_LEN..len].to_vec()
+        }
+
+        fn counted(&self, reason: DropReason) -> u64 {
+            self.dataplane.counters().into_iter().find(|(it, _)| *it == reason).map_or(0, |(_, count)| count)
+        }
+    }
+
+    fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(value) = condition() {
+                return value;
+            }
+            assert!(Instant::now() < end, "waited too long");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn ping(rig: &Rig) -> Vec<u8> {
+        "a: 10.0.1.10 > 10.0.1.11 icmp echo-request id 7".parse::<Notation>().unwrap().frame(rig.a.1, rig.b.1)
+    }
+
+    #[test]
+    fn frames_are_answered_carried_and_dropped() {
+        let rig = rig();
+        rig.send(rig.a.0, &build::arp_request(rig.a.1, Ipv4Addr::new(10, 0, 1, 10), Ipv4Addr::new(10, 0, 1, 11)));
+        let Ok(Parsed::Arp(reply)) = parse(&rig.receive(rig.a.0)) else { panic!("ARP is answered on the same link") };
+        assert_eq!((reply.operation, reply.sender_mac), (2, rig.b.1));
+
+        let ping = ping(&rig);
+        rig.send(rig.a.0, &ping);
+        assert_eq!(rig.receive(rig.b.0), ping, "a neighbour gets the frame as it was");
+
+        rig.send(rig.a.0, &ping[..20]);
+        wait_for(|| (rig.counted(DropReason::MalformedFrame) == 1).then_some(()));
+        (&rig.far[rig.a.0]).write_all(&[0; 5]).unwrap(); // shorter than an offload header: not a frame
+        rig.send(rig.a.0, &ping);
+        assert_eq!(rig.receive(rig.b.0), ping, "and the pump goes on");
+    }
+
+    #[test]
+    fn a_guest_that_takes_nothing_loses_frames_and_holds_nobody_up() {
+        let rig = rig();
+        let ping = ping(&rig);
+        wait_for(|| {
+            // The near side of `b` fills up, as nobody reads it.
+            let _ = (&rig.far[rig.a.0]).write(&[&PLAIN_HEADER[..], &ping].concat());
+            (rig.counted(DropReason::LinkFull) > 0).then_some(())
+        });
+        let request = build::arp_request(rig.a.1, Ipv4Addr::new(10, 0, 1, 10), Ipv4Addr::new(10, 0, 1, 1));
+        wait_for(|| (&rig.far[rig.a.0]).write(&[&PLAIN_HEADER[..], &request].concat()).ok());
+        assert!(matches!(parse(&rig.receive(rig.a.0)), Ok(Parsed::Arp(_))), "the sender is still served");
+        assert_eq!(rig.receive(rig.b.0), ping, "what it was given in time waits for it");
+    }
+
+    #[test]
+    fn a_link_that_dies_takes_nobody_with_it() {
+        let mut rig = rig();
+        let ping = ping(&rig);
+        drop(std::mem::replace(&mut rig.far[0], File::open("/dev/null").unwrap()));
+        rig.send(rig.a.0, &ping);
+        assert_eq!(rig.receive(rig.b.0), ping);
+        assert!(rig.failed.try_recv().is_err(), "no worker ended");
+    }
+
+    #[test]
+    fn what_a_panic_said_is_told() {
+        let said = |panic: Box<dyn std::any::Any + Send>| panic_text(panic.as_ref());
+        assert_eq!(said(catch_unwind(|| panic!("plain")).unwrap_err()), "panicked: plain");
+        let number = 7;
+        assert_eq!(said(catch_unwind(|| panic!("with {number}")).unwrap_err()), "panicked: with 7");
+    }
+}
