@@ -41,7 +41,7 @@ linter=$(command -v cfn-lint || true)
 if [ -z "$linter" ]; then
     linter=${CARGO_TARGET_DIR:-target}/cfn-lint/bin/cfn-lint
     if [ ! -x "$linter" ]; then
-        { python3 -m venv "${linter%/bin/cfn-lint}" && "${linter%/cfn-lint}/pip" install --quiet cfn-lint; } ||
+        { python3 -m venv "${linter%/bin/cfn-lint}" && "${linter%/cfn-lint}/pip" install --quiet cfn-lint==1.51.0; } ||
             linter=""
     fi
 fi
