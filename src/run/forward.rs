@@ -3,7 +3,7 @@
 //! **Purpose.** The one loop that a lab's speed depends on: read a frame, decide, write it. Everything else in this room
 //! may be slow.
 //!
-//! **Identity.** One worker per core (at most one per link), each a thread with its own current-thread runtime. A link is
+//! **Identity.** One worker for every two cores (at most one per link), each a thread with its own current-thread runtime. A link is
 //! pinned to a worker: that worker alone reads it, so frames of a flow stay in order. Any worker writes to any link.
 //!
 //! **Life.** A worker wakes when a link is readable, reads up to [`BATCH`] frames into its one buffer, and lets its other
@@ -68,8 +68,10 @@ impl Pump {
     ) -> Result<Arc<Self>> {
         let links = taps.iter().map(|_| OnceLock::new()).collect();
         let pump = Arc::new(Self { dataplane, captures, links, kind, started: Instant::now() });
+        // Half of the cores: the guests and services that send all this run on the other half. On two cores, one worker
+        // carries more than two, which wake each other for every burst.
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let workers = cores.clamp(1, taps.len().max(1));
+        let workers = (cores / 2).clamp(1, taps.len().max(1));
         let mut shares: Vec<Vec<(usize, Tap)>> = (0..workers).map(|_| Vec::new()).collect();
         for (number, tap) in taps.into_iter().enumerate() {
             shares[number % workers].push((number, tap));
