@@ -2,7 +2,7 @@
 //!
 //! Each kind of hop has a file; each hop looks at the packet as it is now, may change its addresses, and names the next.
 //! The walk is a function of tables and packet alone: it borrows no port and touches no flow, so `trace` is the same code
-//! with a recorder ([`Walk::record`]). At most [`Walk::MOST_HOPS`] objects.
+//! with a recorder (`Walk::record`). At most `Walk::MOST_HOPS` objects.
 //!
 //! ```text
 //! leave (interface.rs) ─► link-local service ─► service
