@@ -156,11 +156,12 @@ impl<'w> Compiler<'w> {
         found.unwrap_or(Target::Blackhole)
     }
 
-    /// One address for each (private address, way in) that a guest has (DESIGN decision 6).
+    /// One address for each (private address, way in) of whoever can be a service's client: a guest, or a balancer whose
+    /// target is an endpoint (DESIGN decision 6).
     pub(super) fn add_fabric(&mut self) {
         let mut entries = Vec::new();
         for (number, interface) in self.tables.interfaces.iter().enumerate() {
-            if !matches!(interface.role, Role::Guest(_)) {
+            if !matches!(interface.role, Role::Guest(_) | Role::BalancerNode { .. }) {
                 continue;
             }
             let of_vpc = |(_, endpoint): &(usize, &Endpoint)| endpoint.vpc == interface.vpc;

@@ -6,23 +6,24 @@
 //! decision by its [`Plan`]. Where addresses are shared (a balancer's node), the flow also is the translation: without it
 //! the way back does not exist.
 //!
-//! **Identity.** A [`Key`] is protocol, addresses and ports as seen where the frame enters, and the routing domain it enters
-//! (a VPC, or the fabric), since VPCs may overlap. A flow stands in the table twice, under the key of each direction. The
-//! two live in shards of their own; an entry holds an `Arc` of the shared [`Flow`].
+//! **Identity.** A [`Key`] is the link by which a frame enters, and protocol, addresses and ports as seen there. The link
+//! keeps VPCs of one CIDR apart, keeps guests out of each other's flows, and lets a packet pass the same VPC twice (through an
+//! appliance). A flow stands in the table twice, under the key of each direction, in shards of their own; an entry holds an
+//! `Arc` of the shared [`Flow`].
 //!
-//! **Life.** `establish` inserts both entries. A plan whose generations are old is decided again by the pipeline: if the
-//! decision leaves by the same link with the same translation, the flow lives on, else it is removed. TCP flags move
-//! [`Phase`]: Opening → Established → Closing.
+//! **Life.** `establish` inserts both entries. A flow whose plan was made from older tables ends, and the packet that finds it
+//! so is decided as the first of a new one. TCP flags move [`Phase`]: Opening → Established → Closing, and back from Closing
+//! when data goes on after a RST that nobody took.
 //!
 //! **Time.** Idle limits ([`Timeouts`]) from the last packet of either direction; Closing flows go after
-//! [`Timeouts::CLOSING`]. `expire` walks the shards a few at a time.
+//! [`Timeouts::CLOSING`]. `expire` walks a few shards at a time, so that no worker pauses for it.
 //!
 //! **Limits.** [`FlowTable::TOTAL`] flows, [`FlowTable::PER_OWNER`] for each interface that opened them, so that one guest
 //! can't take the table from the others. When full, packets that need no translation go on without a flow; others are
 //! dropped as `FLOW_LIMIT`.
 //!
-//! **Not done.** Connection tracking for security groups (the rules come later), and sharing shards by worker: measured
-//! first.
+//! **Not done.** Connection tracking for security groups (the rules come later); keeping balanced flows through a change of
+//! tables (nothing changes a running lab yet); both directions in one shard, which translation would have to arrange for.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -35,25 +36,11 @@ use parking_lot::Mutex;
 use super::tables::{InterfaceIndex, LinkIndex, Tables, VpcIndex};
 use crate::packet::{Fragment, Mac, Packet, Rewrite, protocol, tcp_flags};
 
-/// Where addresses have their meaning: a VPC by index, or the fabric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Domain(pub u32);
-
-impl Domain {
-    /// The services' side.
-    pub const FABRIC: Domain = Domain(u32::MAX);
-
-    /// A VPC's.
-    pub fn vpc(index: VpcIndex) -> Self {
-        Self(index.0)
-    }
-}
-
 /// One direction of a conversation as seen where its frames enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Whose addresses these are.
-    pub domain: Domain,
+    /// Where its frames enter.
+    pub link: LinkIndex,
     /// Source address.
     pub source: Ipv4Addr,
     /// Destination address.
@@ -70,12 +57,12 @@ impl Key {
     /// Marks the keys of fragments.
     pub const FRAGMENT: u16 = 0x100;
 
-    /// The key of a packet that enters a domain.
+    /// The key of a packet that enters by a link.
     #[inline]
-    pub fn of(domain: Domain, packet: &Packet) -> Self {
+    pub fn of(link: LinkIndex, packet: &Packet) -> Self {
         let fragment = packet.fragment != Fragment::None;
         Self {
-            domain,
+            link,
             source: packet.source,
             destination: packet.destination,
             source_port: if fragment { 0 } else { packet.source_port },
@@ -99,7 +86,7 @@ pub struct Stamp {
 pub struct Plan {
     /// Frames of this direction enter here, and nowhere else.
     pub ingress: LinkIndex,
-    /// … with this source MAC address,
+    /// They bear this source MAC address …
     pub source_mac: Mac,
     /// … and this destination MAC address; others are admitted anew.
     pub destination_mac: Mac,
@@ -112,12 +99,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The frame comes by the link and the MAC addresses that the plan was made for.
+    /// The frame has the MAC addresses that the plan was made for; its link is the key's.
     #[inline]
-    pub fn fits(&self, ingress: LinkIndex, packet: &Packet) -> bool {
-        self.ingress == ingress
-            && self.source_mac == packet.source_mac
-            && self.destination_mac == packet.destination_mac
+    pub fn fits(&self, packet: &Packet) -> bool {
+        self.source_mac == packet.source_mac && self.destination_mac == packet.destination_mac
     }
 
     /// The way back depends on the flow being remembered.
@@ -236,8 +221,14 @@ impl Flow {
         if phase == Phase::Opening as u8 && direction == Direction::Back {
             self.phase.store(Phase::Established as u8, Ordering::Relaxed);
         }
+        if packet.protocol != protocol::TCP {
+            return;
+        }
         if packet.tcp_flags & (tcp_flags::FIN | tcp_flags::RST) != 0 {
             self.note_end(direction, packet.tcp_flags);
+        } else if phase == Phase::Closing as u8 && packet.payload_len > 0 && self.fins.load(Ordering::Relaxed) != 0b11 {
+            // The RST was not believed (out of window, RFC 5961): data goes on.
+            self.phase.store(Phase::Established as u8, Ordering::Relaxed);
         }
     }
 
@@ -319,8 +310,8 @@ pub fn is_syn(packet: &Packet) -> bool {
 pub enum Found {
     /// A plan to repeat; the packet is noted.
     Plan(Plan),
-    /// The flow's key, but another link or other MAC addresses than its packets have: to be admitted first. Nothing is
-    /// noted, or a stranger could end a flow by its addresses alone.
+    /// The flow's key, but other MAC addresses than its packets have: to be admitted first. Nothing is noted, or a forged
+    /// frame could end a flow.
     Stranger(Arc<Flow>, Direction),
     /// A flow whose plan needs deciding again, or whose end was seen.
     Stale(Arc<Flow>, Direction),
@@ -342,7 +333,8 @@ impl FlowTable {
     pub const TOTAL: u32 = 1 << 20;
     /// Flows that one interface may have open.
     pub const PER_OWNER: u32 = 1 << 18;
-    const SHARDS: usize = 64;
+    /// Parts of the table, each with its own lock.
+    pub const SHARDS: usize = 64;
 
     /// An empty table; `seed` keys its hashes, since the keys come from outside.
     pub fn new(seed: [u64; 4]) -> Self {
@@ -360,19 +352,11 @@ impl FlowTable {
 
     /// Looks a packet up; a hit is noted and its plan copied, under one shard lock and nothing else.
     #[inline]
-    pub fn find(
-        &self,
-        key: &Key,
-        ingress: LinkIndex,
-        packet: &Packet,
-        frame_len: usize,
-        tables: &Tables,
-        now: Duration,
-    ) -> Found {
+    pub fn find(&self, key: &Key, packet: &Packet, frame_len: usize, tables: &Tables, now: Duration) -> Found {
         let shard = self.shard(key).lock();
         let Some(Entry { flow, direction }) = shard.get(key) else { return Found::Nothing };
         let plan = &flow.plans[*direction as usize];
-        if !plan.fits(ingress, packet) {
+        if !plan.fits(packet) {
             return Found::Stranger(Arc::clone(flow), *direction);
         }
         if !plan.is_current(tables) || (flow.is_closing() && is_syn(packet)) {
@@ -409,6 +393,11 @@ impl FlowTable {
             let others = standing.filter(|it| !Arc::ptr_eq(&it.flow, &flow));
             replaced.extend(others.map(|it| it.flow).filter(|it| self.remove(it)));
         }
+        // Replaced by another worker between the two inserts: the second one must not outlive it. The shard's lock, which
+        // that worker held after it marked the flow, makes the mark visible here.
+        if flow.gone.load(Ordering::Relaxed) {
+            self.unlink(&flow);
+        }
         Ok(replaced)
     }
 
@@ -428,17 +417,21 @@ impl FlowTable {
 
     /// Removes both directions; true for the one call that did it, whoever else tries.
     pub fn remove(&self, flow: &Arc<Flow>) -> bool {
-        if flow.gone.swap(true, Ordering::Relaxed) {
-            return false;
+        let first = !flow.gone.swap(true, Ordering::Relaxed);
+        self.unlink(flow);
+        if first {
+            self.forget(flow);
         }
+        first
+    }
+
+    fn unlink(&self, flow: &Arc<Flow>) {
         for key in &flow.keys {
             let mut shard = self.shard(key).lock();
             if shard.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.flow, flow)) {
                 shard.remove(key);
             }
         }
-        self.forget(flow);
-        true
     }
 
     fn forget(&self, flow: &Flow) {
@@ -504,5 +497,55 @@ fn record(flow: &Flow) -> FlowRecord {
         frames: load(&flow.frames),
         bytes: load(&flow.bytes),
         age: Duration::from_millis(flow.last.load(Ordering::Relaxed).saturating_sub(flow.started)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(from: u32, to: u32) -> Flow {
+        let key = |link: u32, source: u8, destination: u8| Key {
+            link: LinkIndex(link),
+            source: [10, 0, 0, source].into(),
+            destination: [10, 0, 0, destination].into(),
+            source_port: 5,
+            destination_port: 5,
+            protocol: 17,
+        };
+        let plan = |ingress: u32, egress: u32| Plan {
+            ingress: LinkIndex(ingress),
+            source_mac: [0; 6],
+            destination_mac: [0; 6],
+            rewrite: Rewrite::default(),
+            egress: LinkIndex(egress),
+            stamps: [Stamp { vpc: VpcIndex(0), generation: 1 }; 2],
+        };
+        let keys = [key(from, from as u8, to as u8), key(to, to as u8, from as u8)];
+        let plans = [plan(from, to), plan(to, from)];
+        Flow::new(keys, plans, InterfaceIndex(from), Timeouts::UDP, Duration::ZERO)
+    }
+
+    /// Two workers establish the two directions of one conversation at once; whoever wins, nothing stays behind that
+    /// nobody counts and nobody expires.
+    #[test]
+    fn mirrored_flows_of_two_workers_leave_nothing_behind() {
+        for _ in 0..2_000 {
+            let table = FlowTable::new([1, 2, 3, 4]);
+            std::thread::scope(|scope| {
+                scope.spawn(|| table.establish(flow(1, 2)));
+                scope.spawn(|| table.establish(flow(2, 1)));
+            });
+            let entries: Vec<Arc<Flow>> = table
+                .shards
+                .iter()
+                .flat_map(|shard| shard.lock().values().map(|entry| Arc::clone(&entry.flow)).collect::<Vec<_>>())
+                .collect();
+            assert!(entries.iter().all(|flow| !flow.gone.load(Ordering::Relaxed)), "a removed flow is still found");
+            assert_eq!(entries.len(), 2 * table.len(), "each counted flow stands under both keys");
+            table.expire(Duration::from_secs(1000), FlowTable::SHARDS);
+            assert!(table.is_empty() && table.shards.iter().all(|shard| shard.lock().is_empty()));
+            assert!(table.owners.lock().is_empty());
+        }
     }
 }

@@ -12,8 +12,8 @@
 //! **Order.** Never-used ports first, then the least recently given back, so that a port returns to a target as late as
 //! possible and does not meet its TIME_WAIT.
 //!
-//! **Limits.** 55,000 leases for each pool (B9); beyond, `ERROR_PORT_ALLOCATION`. A pool without leases is dropped once its
-//! ports were all unused, so pools are bounded by open flows and by what was used in the lab's life per target.
+//! **Limits.** 55,000 leases for each pool (B9); beyond, `ERROR_PORT_ALLOCATION`. Pools stay for the lab's life, to remember
+//! the order; there are as many as (node, target) pairs in the tables, each at most 130 kB.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;

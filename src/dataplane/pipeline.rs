@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::admit::{self, Addressed};
 use super::decide::{self, Decision, Outcome, Refused, Traits};
 use super::drops::{DropRecord, Drops};
-use super::flow::{Direction, Domain, Flow, FlowRecord, FlowTable, Found, Key, Plan, is_syn};
+use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, Key, Plan, is_syn};
 use super::nat::PortPools;
 use super::path::{Header, Path, TraceQuery};
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
@@ -38,7 +38,7 @@ pub struct Dataplane {
 struct Arrival<'a> {
     tables: &'a Tables,
     ingress: LinkIndex,
-    domain: Domain,
+    behind: Behind,
     packet: Packet,
     offload: Offload,
     frame_len: usize,
@@ -95,10 +95,10 @@ impl Dataplane {
         if packet.is_icmp_error() {
             return self.translate_icmp_error(&arrival, frame);
         }
-        let key = Key::of(arrival.domain, &packet);
-        match self.flows.find(&key, ingress, &packet, arrival.frame_len, &tables, now) {
+        let key = Key::of(ingress, &packet);
+        match self.flows.find(&key, &packet, arrival.frame_len, &tables, now) {
             Found::Plan(plan) => forward(frame, &arrival, &plan),
-            Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame),
+            Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame, outbox),
             Found::Stale(flow, direction) => self.decide_again(&arrival, &flow, direction, frame, outbox),
             Found::Nothing => self.decide_new(&arrival, key, frame, outbox),
         }
@@ -114,23 +114,16 @@ impl Dataplane {
         frame_len: usize,
         now: Duration,
     ) -> Result<Arrival<'a>, Verdict> {
-        let header = Some(Header::of(&packet));
+        let header = Some(shown(tables, ingress, &packet));
         let refuse = |reason, detail| Err(self.note(ingress, Refused { reason, object: None }, header, detail, now));
         let Some(link) = tables.links.get(ingress.at()) else { return refuse(DropReason::BadTables, None) };
-        let domain = match link.behind {
-            Behind::Service(_) => Domain::FABRIC,
-            Behind::Interface(index) => match tables.interfaces.get(index.at()) {
-                Some(interface) => Domain::vpc(interface.vpc),
-                None => return refuse(DropReason::BadTables, None),
-            },
-        };
         let offload = match vnet {
             Some(vnet) => packet::offload::check(vnet, &packet, frame_len, link.mtu),
             None if Offload::NONE.wire_len(&packet) > usize::from(link.mtu) => Err(packet::BadOffload::OverMtu),
             None => Ok(Offload::NONE),
         };
         match offload {
-            Ok(offload) => Ok(Arrival { tables, ingress, domain, packet, offload, frame_len, now }),
+            Ok(offload) => Ok(Arrival { tables, ingress, behind: link.behind, packet, offload, frame_len, now }),
             Err(packet::BadOffload::OverMtu) => refuse(DropReason::PacketTooBig, None),
             Err(bad) => refuse(DropReason::ForgedOffload, Some(bad.label())),
         }
@@ -163,23 +156,29 @@ impl Dataplane {
     }
 
     /// A known flow by other MAC addresses than before (through the router instead of to the neighbour): fine when the
-    /// packet may enter at all, and comes from the flow's own link.
-    fn admit_stranger(&self, arrival: &Arrival, flow: &Flow, direction: Direction, frame: &mut [u8]) -> Verdict {
+    /// packet may enter at all.
+    fn admit_stranger(
+        &self,
+        arrival: &Arrival,
+        flow: &Arc<Flow>,
+        direction: Direction,
+        frame: &mut [u8],
+        outbox: &mut Outbox,
+    ) -> Verdict {
         let plan = &flow.plans[direction as usize];
         match self.admit(arrival) {
-            Ok(_) if plan.ingress == arrival.ingress && plan.is_current(arrival.tables) => {
+            Ok(_) if plan.is_current(arrival.tables) => {
                 flow.note(direction, &arrival.packet, arrival.frame_len, arrival.now);
                 forward(frame, arrival, plan)
             }
-            Ok(_) => self.refuse(arrival, Refused { reason: DropReason::UnknownFlow, object: None }),
+            Ok(_) => self.decide_again(arrival, flow, direction, frame, outbox),
             Err(refused) => self.refuse(arrival, refused),
         }
     }
 
     /// Whom a guest's packet is addressed to, if it may enter at all. Services may only answer.
     fn admit(&self, arrival: &Arrival) -> Result<(InterfaceIndex, Addressed), Refused> {
-        let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
-        match link.behind {
+        match arrival.behind {
             Behind::Interface(index) => Ok((index, admit::packet(arrival.tables, index, &arrival.packet)?)),
             Behind::Service(index) => {
                 let object = arrival.tables.services.get(index.at()).map(|service| service.object);
@@ -213,7 +212,7 @@ impl Dataplane {
     }
 
     /// The tables changed under a flow, or a SYN meets one that ended: the flow goes, and this packet is decided as the
-    /// first of a new one. Only the side that opened a flow can do that.
+    /// first of a new one. The answering side of a translated flow can't open it: it does not know the addresses.
     fn decide_again(
         &self,
         arrival: &Arrival,
@@ -223,10 +222,10 @@ impl Dataplane {
         outbox: &mut Outbox,
     ) -> Verdict {
         self.end(flow);
-        if direction == Direction::Back {
+        if direction == Direction::Back && flow.plans[0].translates() {
             return self.refuse(arrival, Refused { reason: DropReason::UnknownFlow, object: flow.via });
         }
-        self.decide_new(arrival, flow.keys[0], frame, outbox)
+        self.decide_new(arrival, flow.keys[direction as usize], frame, outbox)
     }
 
     /// Makes a flow of a decision and returns its forward plan.
@@ -249,7 +248,7 @@ impl Dataplane {
             }
         };
         let plans = plans(arrival, decision, &header);
-        let back = back_key(&key, decision.back_domain, &header);
+        let back = back_key(&key, decision.egress, &header);
         let mut flow = Flow::new([key, back], plans, client, decision.timeouts, arrival.now);
         flow.lease = lease;
         flow.via = decision.via;
@@ -279,7 +278,7 @@ impl Dataplane {
         let fragment = quoted.fragment != packet::Fragment::None;
         // The quoted packet went out to this link, so its answers' key is its own turned round.
         let key = Key {
-            domain: arrival.domain,
+            link: arrival.ingress,
             source: quoted.destination,
             destination: quoted.source,
             source_port: if fragment { 0 } else { quoted.destination_port },
@@ -287,7 +286,16 @@ impl Dataplane {
             protocol: u16::from(quoted.protocol) | if fragment { Key::FRAGMENT } else { 0 },
         };
         let plan = self.flows.peek(&key).map(|(flow, direction)| flow.plans[direction as usize]);
-        let Some(plan) = plan.filter(|plan| plan.ingress == arrival.ingress) else {
+        // The flow vouches for the addresses only when the error speaks of them: it answers whom it quotes, and its sender
+        // may say what it says.
+        let vouched =
+            plan.filter(|plan| plan.is_current(arrival.tables) && arrival.packet.destination == quoted.source);
+        if let (Some(_), Behind::Interface(index)) = (vouched, arrival.behind)
+            && let Err(refused) = admit::packet(arrival.tables, index, &arrival.packet)
+        {
+            return self.refuse(arrival, refused);
+        }
+        let Some(plan) = vouched else {
             return match self.walk(arrival) {
                 Ok((_, Outcome::Deliver(decision))) if decision.borrow.is_none() => {
                     forward(frame, arrival, &plans(arrival, &decision, &decision.header)[0])
@@ -319,13 +327,17 @@ impl Dataplane {
         }
     }
 
-    /// Ends what was idle too long. Call it about once a second; returns when to call again.
+    /// Ends what was idle too long in a part of the flows; returns when to call again. A full round takes
+    /// [`Self::EXPIRY_ROUND`], so that no call holds its worker up for long.
     pub fn tick(&self, now: Duration, _outbox: &mut Outbox) -> Duration {
-        for flow in self.flows.expire(now, 64) {
+        for flow in self.flows.expire(now, 1) {
             self.give_back(&flow);
         }
-        now + Duration::from_secs(1)
+        now + Self::EXPIRY_ROUND / FlowTable::SHARDS as u32
     }
+
+    /// How long a flow may outlive its idle limit.
+    pub const EXPIRY_ROUND: Duration = Duration::from_secs(1);
 
     fn end(&self, flow: &Arc<Flow>) {
         if self.flows.remove(flow) {
@@ -392,9 +404,8 @@ impl Dataplane {
     }
 
     fn refuse(&self, arrival: &Arrival, refused: Refused) -> Verdict {
-        let header = Header::of(&arrival.packet);
-        let shown = Header { destination: arrival.tables.private_source(header.destination), ..header };
-        self.note(arrival.ingress, refused, Some(shown), None, arrival.now)
+        let header = shown(arrival.tables, arrival.ingress, &arrival.packet);
+        self.note(arrival.ingress, refused, Some(header), None, arrival.now)
     }
 
     fn drop_frame(
@@ -426,6 +437,15 @@ impl Dataplane {
 fn forward(frame: &mut [u8], arrival: &Arrival, plan: &Plan) -> Verdict {
     packet::rewrite(frame, &arrival.packet, &plan.rewrite, arrival.offload.checksum);
     Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(&arrival.offload, &arrival.packet) }
+}
+
+/// A packet's header as people may see it: a service answers fabric addresses, which stand for private ones.
+fn shown(tables: &Tables, ingress: LinkIndex, packet: &Packet) -> Header {
+    let header = Header::of(packet);
+    match tables.links.get(ingress.at()).map(|link| link.behind) {
+        Some(Behind::Service(_)) => Header { destination: tables.private_source(header.destination), ..header },
+        _ => header,
+    }
 }
 
 fn traits(packet: &Packet) -> Traits {
@@ -477,10 +497,10 @@ fn plans(arrival: &Arrival, decision: &Decision, header: &Header) -> [Plan; 2] {
 }
 
 /// The key of the answers to a packet that left as `header`.
-fn back_key(key: &Key, domain: Domain, header: &Header) -> Key {
+fn back_key(key: &Key, link: LinkIndex, header: &Header) -> Key {
     let ported = key.protocol & Key::FRAGMENT == 0;
     Key {
-        domain,
+        link,
         source: header.destination,
         destination: header.source,
         source_port: if ported { header.destination_port } else { 0 },

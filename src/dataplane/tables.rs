@@ -109,7 +109,8 @@ pub enum Behind {
 pub struct Vpc {
     /// Name.
     pub object: ObjectIndex,
-    /// Grows whenever this VPC's part of the tables changes; plans of an older generation are decided again.
+    /// Whoever swaps tables raises it where this VPC's part of them changed; plans of an older generation end. Indexes that
+    /// plans hold (links) must keep their meaning across a swap.
     pub generation: u32,
     /// IPv4 blocks.
     pub cidrs: Vec<Ipv4Net>,

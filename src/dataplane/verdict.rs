@@ -78,7 +78,7 @@ reasons! {
     EndpointUnavailable "BAD_STATE" "the endpoint is not in the state available";
     EndpointNotInZone "VPCE_SERVICE_NOT_INSTALLED_IN_AZ" "the endpoint's service has nobody in this availability zone";
     EndpointInitiates "VPCE_INTRA_VPC_TRAFFIC" "an endpoint's service can't open connections into the VPC";
-    FabricFull "FABRIC_FULL" "the lab has more (interface, endpoint) pairs than fabric addresses";
+    UnknownToService "UNKNOWN_TO_SERVICE" "the service can't be told who sends this: the source is no address of a guest or balancer that uses this endpoint";
     LinkLocalService "LINK_LOCAL_SERVICE_NOT_EMULATED" "this link-local service is not emulated yet";
     ResolverPort "RESOLVER_PORT_RESTRICTION" "the resolver answers DNS on UDP and TCP port 53 only";
     DnsSupportOff "DNS_SUPPORT_DISABLED" "the VPC's enableDnsSupport is false: its resolver does not answer";
@@ -86,8 +86,7 @@ reasons! {
     ListenerPort "ELBV2_LISTENER_PORT_RESTRICTION" "the load balancer has no listener for this protocol and port";
     NoTargetsInZone "ELBV2_NO_TARGETS_IN_AZ" "the listener's target group has no target that this node may use";
     NoTargets "ELBV2_LISTENER_HAS_NO_TG" "the listener's target group is empty";
-    TargetAddress "TARGET_ADDRESS_RESTRICTION" "the target's address can't be reached from the load balancer's node";
-    BalancerProtocol "PROTOCOL_RESTRICTION" "a load balancer carries TCP and UDP, and of fragments none";
+    BalancerProtocol "PROTOCOL_RESTRICTION" "a load balancer carries whole TCP and UDP packets; fragments of UDP, which AWS carries, are not emulated";
     PortAllocation "ERROR_PORT_ALLOCATION" "55,000 connections from this node to this target are open: no source port is left";
     // The house itself.
     FlowLimit "FLOW_LIMIT" "the network interface has as many tracked flows as one may have";

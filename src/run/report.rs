@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::naming::GuestName;
 use super::protocol::*;
-use crate::dataplane::flow::{Domain, Key, Phase};
+use crate::dataplane::flow::{Key, Phase};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, Path, Tables};
 use crate::dns::{self, RecordType, ResponseCode, Zones};
@@ -146,7 +146,8 @@ pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> Flo
     let guest = links.of(record.ingress).to_owned();
     let far = links.of(record.egress);
     let via = record.via.map(|index| named(tables, index).0);
-    let far_side = if record.back.domain == Domain::FABRIC {
+    let egress = tables.links.get(record.egress.at());
+    let far_side = if egress.is_some_and(|link| matches!(link.behind, Behind::Service(_))) {
         far.to_owned()
     } else {
         format!("{far}: {}", header_text(&key_header(&turned(record.back))))
@@ -246,20 +247,14 @@ pub fn trace(path: &Path, question: TraceQuestion, tables: &Tables) -> TraceRepo
 fn trace_hop(hop: &crate::dataplane::Hop, tables: &Tables) -> TraceHop {
     let object = hop.object.map(|index| tables.object(index));
     let rule = hop.rule.map(|index| tables.object(index));
-    let shown = |header: &Header| Header {
-        source: tables.private_source(header.source),
-        destination: tables.private_source(header.destination),
-        ..*header
-    };
-    let (before, after) = (shown(&hop.before), shown(&hop.after));
     TraceHop {
         kind: hop.kind.to_owned(),
         id: object.map(|object| object.id.clone()).unwrap_or_default(),
         name: object.map(|object| object.name.clone()).unwrap_or_default(),
         decision: hop.decision.clone(),
         rule: rule.map(|rule| rule.id.clone()),
-        before: planned_text(&before),
-        after: planned_text(&after),
+        before: planned_text(&hop.before),
+        after: planned_text(&hop.after),
         source: rule.or(object).and_then(|object| object.source.clone()),
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn gateway(walk: &mut Walk, index: EndpointIndex) -> Result<Step, Ref
         return walk.refuse("gateway endpoint", object, DropReason::GatewayEndpointProtocol);
     }
     let before = walk.header;
-    walk.take_fabric_source(Way::Endpoint(index))?;
+    walk.take_fabric_source(object, Way::Endpoint(index))?;
     // People see what AWS shows: the private address arrives unchanged.
     let shown = walk.header;
     walk.header = before;
@@ -56,8 +56,12 @@ pub(super) fn interface(
             if !listens.ports.contains(&(walk.header.protocol, walk.header.destination_port)) {
                 return walk.refuse("interface endpoint", object, DropReason::EndpointPort);
             }
+            if walk.header.protocol == protocol::TCP && !walk.traits.opens {
+                // After 350 s of silence the endpoint no longer knows the connection (B3.2).
+                return Ok(Step::Done(Outcome::Reset(object)));
+            }
             walk.record("interface endpoint", object, None, before, || "carries it to the service".to_owned());
-            walk.take_fabric_source(Way::Endpoint(endpoint))?;
+            walk.take_fabric_source(object, Way::Endpoint(endpoint))?;
             walk.header.destination = address;
             Ok(Step::Service { service })
         }
@@ -74,5 +78,5 @@ pub(super) fn service(walk: &mut Walk, index: ServiceIndex) -> Result<Step, Refu
     let real = std::mem::replace(&mut walk.header, shown);
     walk.record("service", object, None, shown, || format!("receives {}", service_name(protocol, port)));
     walk.header = real;
-    walk.deliver(link, Domain::FABRIC, (FABRIC_ROUTER_MAC, mac))
+    walk.deliver(link, (FABRIC_ROUTER_MAC, mac))
 }

@@ -44,5 +44,5 @@ fn deliver_to_guest(walk: &mut Walk, index: InterfaceIndex, link: LinkIndex) -> 
     let subnet = walk.tables.subnets.get(target.subnet.at()).ok_or(Refused::BAD_TABLES)?;
     // A neighbour's frames bear its own MAC address; what comes from elsewhere comes from the router.
     let source_mac = if sender.subnet == target.subnet { sender.mac } else { subnet.router_mac };
-    walk.deliver(link, Domain::vpc(target.vpc), (source_mac, target.mac))
+    walk.deliver(link, (source_mac, target.mac))
 }

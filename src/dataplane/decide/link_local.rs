@@ -21,7 +21,7 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
         return walk.refuse("resolver", object, DropReason::DnsSupportOff);
     };
     let before = walk.header;
-    walk.take_fabric_source(Way::LinkLocal)?;
+    walk.take_fabric_source(object, Way::LinkLocal)?;
     walk.header.destination = RESOLVER;
     walk.record("resolver", object, None, before, || "asks the VPC's resolver".to_owned());
     Ok(Step::Service { service })

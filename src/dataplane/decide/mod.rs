@@ -25,7 +25,7 @@ mod route;
 use std::net::Ipv4Addr;
 
 use super::admit::Addressed;
-use super::flow::{Domain, Stamp, Timeouts};
+use super::flow::{Stamp, Timeouts};
 use super::nat::Pool;
 use super::path::{Header, Hop, Path};
 use super::tables::*;
@@ -82,8 +82,6 @@ pub struct Decision {
     pub source_mac: Mac,
     /// MAC addresses of the frame there.
     pub destination_mac: Mac,
-    /// Where answers enter.
-    pub back_domain: Domain,
     /// What the decision rests on.
     pub stamps: [Stamp; 2],
     /// How long a flow of it may be idle.
@@ -217,16 +215,20 @@ impl Walk<'_> {
         self.tables.vpcs.get(index.at()).ok_or(Refused::BAD_TABLES)
     }
 
-    /// Gives the packet the source address that services see for its client and this way in.
-    fn take_fabric_source(&mut self, way: Way) -> Result<(), Refused> {
-        let entry = FabricEntry { interface: self.client, address: self.header.source, way };
-        let refused = Refused { reason: DropReason::FabricFull, object: self.via };
-        self.header.source = self.tables.fabric.address(&entry).ok_or(refused)?;
-        Ok(())
+    /// Gives the packet the source address that services see for who sent it and this way in.
+    fn take_fabric_source(&mut self, object: ObjectIndex, way: Way) -> Result<(), Refused> {
+        let entry = FabricEntry { interface: self.sender, address: self.header.source, way };
+        match self.tables.fabric.address(&entry) {
+            Some(address) => {
+                self.header.source = address;
+                Ok(())
+            }
+            None => self.refuse("endpoint", object, DropReason::UnknownToService),
+        }
     }
 
     /// Ends the walk at a link.
-    fn deliver(&self, link: LinkIndex, domain: Domain, macs: (Mac, Mac)) -> Result<Step, Refused> {
+    fn deliver(&self, link: LinkIndex, macs: (Mac, Mac)) -> Result<Step, Refused> {
         let stamp = |index: InterfaceIndex| -> Result<Stamp, Refused> {
             let vpc = self.interface(index)?.vpc;
             Ok(Stamp { vpc, generation: self.vpc(vpc)?.generation })
@@ -246,7 +248,6 @@ impl Walk<'_> {
             borrow: self.borrow,
             source_mac: macs.0,
             destination_mac: macs.1,
-            back_domain: domain,
             stamps: [stamp(self.client)?, stamp(self.sender)?],
             timeouts,
             via: self.via,

@@ -114,3 +114,26 @@ fn forged_offload_headers_and_giants_are_named() {
     assert_eq!(lab.dataplane.counters().iter().map(|(_, count)| count).sum::<u64>(), 3);
     assert!(lab.dataplane.drops(0).iter().filter_map(|drop| drop.detail).count() >= 2, "the log says what was forged");
 }
+
+/// An ICMP error rides on the flow that it quotes, but not past the checks, and not to somebody else.
+#[test]
+fn icmp_errors_are_admitted_like_everything_else() {
+    use crate::packet::build::{Ends, icmp};
+    let mut lab = Lab::new();
+    lab.passes("app: 10.0.1.10:7 > 10.0.1.11:9 udp 30", "peer: 10.0.1.10:7 > 10.0.1.11:9 udp 30");
+    let quoted: Notation = "it: 10.0.1.10:7 > 10.0.1.11:9 udp 30".parse().expect("a packet");
+    let quoted = quoted.frame([0; 6], [0; 6]);
+    let mut error = |source_mac, source: [u8; 4], destination: [u8; 4]| {
+        let ends = Ends {
+            source_mac,
+            destination_mac: mac(0, "10.0.1.10"),
+            source: source.into(),
+            destination: destination.into(),
+        };
+        lab.send_frame(PEER, &mut icmp(&ends, 3, 3, [0; 4], &quoted[14..14 + 28]))
+    };
+    let (peer, app) = ([10, 0, 1, 11], [10, 0, 1, 10]);
+    assert!(matches!(error(mac(0, "10.0.1.11"), peer, app), Effect::Sent(text, ..) if text.starts_with("app: ")));
+    assert_eq!(error(mac(0, "10.0.1.11"), [10, 0, 2, 10], app), Effect::Dropped(DropReason::SourceDestCheck));
+    assert_eq!(error(mac(0, "10.0.2.10"), peer, app), Effect::Dropped(DropReason::SpoofedMac));
+}

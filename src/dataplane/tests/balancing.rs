@@ -173,3 +173,17 @@ fn ports_of_a_node_run_out_by_name() {
     lab.drops("peer: 10.0.1.11:60000 > 10.0.2.50:80 tcp SYN", DropReason::PortAllocation);
     lab.passes("peer: 10.0.1.11:60000 > 10.0.1.10:80 tcp SYN", "app: 10.0.1.11:60000 > 10.0.1.10:80 tcp SYN");
 }
+
+/// A RST out of the receiver's window ends nothing (RFC 5961): while data goes on, the flow stays.
+#[test]
+fn a_reset_that_nobody_believed_does_not_end_a_flow() {
+    let mut lab = Lab::new();
+    let first = open(&mut lab, 40000);
+    let (port, _) = ports(&first);
+    let back = format!("{}: {}:8080 > 10.0.1.100:{port}", first.link, first.destination);
+    lab.send(&format!("{back} tcp SYN|ACK"));
+    lab.send("app: 10.0.1.10:40000 > 10.0.2.50:80 tcp RST");
+    lab.send(&format!("{back} tcp ACK 100"));
+    lab.after(60);
+    assert_eq!(lab.dataplane.flows().len(), 1);
+}

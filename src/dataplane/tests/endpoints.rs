@@ -58,6 +58,10 @@ fn an_interface_endpoint_leads_to_the_service_on_its_ports_only() {
         &format!("s3: 52.216.0.1:443 > {source}:40000 tcp SYN|ACK"),
         "app: 10.0.2.60:443 > 10.0.1.10:40000 tcp SYN|ACK",
     );
+    // 350 s of silence: the endpoint no longer knows the connection (B3.2).
+    lab.after(351);
+    let late = lab.send("app: 10.0.1.10:40000 > 10.0.2.60:443 tcp ACK seq 9 ack 77");
+    assert_eq!(late, Effect::Answered("app: 10.0.2.60:443 > 10.0.1.10:40000 tcp RST seq 77".to_owned()));
     lab.drops("app: 10.0.1.10:40000 > 10.0.2.60:22 tcp SYN", DropReason::EndpointPort);
     lab.drops("app: 10.0.1.10:40000 > 10.0.2.60:443 udp 9", DropReason::EndpointPort);
     lab.drops("app: 10.0.1.10 > 10.0.2.60 icmp echo-request id 1", DropReason::EndpointPing);

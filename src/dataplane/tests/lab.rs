@@ -126,7 +126,9 @@ impl Lab {
 
     pub fn after(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
-        self.dataplane.tick(self.now, &mut Outbox::default());
+        for _ in 0..crate::dataplane::flow::FlowTable::SHARDS {
+            self.dataplane.tick(self.now, &mut Outbox::default());
+        }
     }
 
     fn macs(&self, link: LinkIndex, destination: Ipv4Addr) -> (Mac, Mac) {

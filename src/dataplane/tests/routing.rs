@@ -110,3 +110,39 @@ fn idle_flows_go_at_their_time() {
     lab.after(1);
     assert!(lab.dataplane.flows().is_empty());
 }
+
+/// A route to an appliance: the packet crosses the VPC twice with the same addresses, once by each link.
+#[test]
+fn a_packet_passes_an_appliance_and_goes_on() {
+    let mut tables = tables();
+    tables.interfaces[1].source_dest_check = false;
+    let through_peer = route(&["10.0.2.0/24"], Rank::Static, Target::Interface(InterfaceIndex(1)));
+    let local = route(&["10.0.0.0/16"], Rank::Local, Target::Local);
+    tables.route_tables[0] = RouteTable::new(ObjectIndex(0), vec![local.clone(), through_peer]);
+    // The appliance stands in a subnet of its own, whose table leads on.
+    tables.subnets.push(Subnet { route_table: RouteTableIndex(1), ..tables.subnets[0].clone() });
+    tables.interfaces[1].subnet = SubnetIndex(3);
+    let mut lab = Lab::with(tables);
+    let (text, router) = ("app: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN", mac(0, "10.0.1.1"));
+    lab.passes(text, "peer: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN");
+    let onward = lab.send_between("peer: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN", mac(0, "10.0.1.11"), router);
+    assert!(
+        matches!(&onward, Effect::Sent(text, ..) if text == "db: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN"),
+        "{onward:?}"
+    );
+    // … and again, now that both flows stand.
+    lab.passes(text, "peer: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN");
+    let onward = lab.send_between("peer: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN", mac(0, "10.0.1.11"), router);
+    assert!(matches!(onward, Effect::Sent(..)), "{onward:?}");
+    assert_eq!(lab.dataplane.flows().len(), 2);
+}
+
+/// Ports that were just in use the other way round: the new SYN opens a flow of its own, at once.
+#[test]
+fn the_other_side_may_open_the_ports_of_an_ended_flow() {
+    let mut lab = Lab::new();
+    lab.passes("app: 10.0.1.10:5 > 10.0.1.11:6 tcp SYN", "peer: 10.0.1.10:5 > 10.0.1.11:6 tcp SYN");
+    lab.passes("peer: 10.0.1.11:6 > 10.0.1.10:5 tcp RST", "app: 10.0.1.11:6 > 10.0.1.10:5 tcp RST");
+    lab.passes("peer: 10.0.1.11:6 > 10.0.1.10:5 tcp SYN", "app: 10.0.1.11:6 > 10.0.1.10:5 tcp SYN");
+    assert_eq!(lab.dataplane.flows().len(), 1);
+}
