@@ -25,7 +25,6 @@
 //! **Not done.** Connection tracking for security groups (the rules come later); keeping balanced flows through a change of
 //! tables (nothing changes a running lab yet); both directions in one shard, which translation would have to arrange for.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -33,92 +32,9 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use super::tables::{InterfaceIndex, LinkIndex, Tables, VpcIndex};
-use crate::packet::{Fragment, Mac, Packet, Rewrite, protocol, tcp_flags};
-
-/// One direction of a conversation as seen where its frames enter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// Where its frames enter.
-    pub link: LinkIndex,
-    /// Source address.
-    pub source: Ipv4Addr,
-    /// Destination address.
-    pub destination: Ipv4Addr,
-    /// Source port, ICMP identifier, or 0 for what has neither (fragments among them).
-    pub source_port: u16,
-    /// Destination port, ICMP identifier, or 0.
-    pub destination_port: u16,
-    /// IP protocol; bit 8 set for fragments, which have no ports of their own.
-    pub protocol: u16,
-}
-
-impl Key {
-    /// Marks the keys of fragments.
-    pub const FRAGMENT: u16 = 0x100;
-
-    /// The key of a packet that enters by a link.
-    #[inline]
-    pub fn of(link: LinkIndex, packet: &Packet) -> Self {
-        let fragment = packet.fragment != Fragment::None;
-        Self {
-            link,
-            source: packet.source,
-            destination: packet.destination,
-            source_port: if fragment { 0 } else { packet.source_port },
-            destination_port: if fragment { 0 } else { packet.destination_port },
-            protocol: u16::from(packet.protocol) | if fragment { Self::FRAGMENT } else { 0 },
-        }
-    }
-}
-
-/// A VPC and the generation of it that a plan was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// The VPC.
-    pub vpc: VpcIndex,
-    /// Its generation then.
-    pub generation: u32,
-}
-
-/// What to do with every frame of one direction of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Frames of this direction enter here, and nowhere else.
-    pub ingress: LinkIndex,
-    /// They bear this source MAC address …
-    pub source_mac: Mac,
-    /// … and this destination MAC address; others are admitted anew.
-    pub destination_mac: Mac,
-    /// What to change.
-    pub rewrite: Rewrite,
-    /// Where they leave.
-    pub egress: LinkIndex,
-    /// The client's VPC and the last one on the way; equal when there is one only.
-    pub stamps: [Stamp; 2],
-}
-
-impl Plan {
-    /// The frame has the MAC addresses that the plan was made for; its link is the key's.
-    #[inline]
-    pub fn fits(&self, packet: &Packet) -> bool {
-        self.source_mac == packet.source_mac && self.destination_mac == packet.destination_mac
-    }
-
-    /// The way back depends on the flow being remembered.
-    pub fn translates(&self) -> bool {
-        let Rewrite { source, destination, source_port, destination_port, .. } = self.rewrite;
-        source.is_some() || destination.is_some() || source_port.is_some() || destination_port.is_some()
-    }
-
-    /// Made from the tables as they are.
-    #[inline]
-    pub fn is_current(&self, tables: &Tables) -> bool {
-        self.stamps
-            .iter()
-            .all(|stamp| tables.vpcs.get(stamp.vpc.at()).is_some_and(|vpc| vpc.generation == stamp.generation))
-    }
-}
+pub use super::plan::{Key, Plan, Stamp};
+use super::tables::{InterfaceIndex, LinkIndex, Tables};
+use crate::packet::{Packet, protocol, tcp_flags};
 
 /// Which way along a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -503,6 +419,8 @@ fn record(flow: &Flow) -> FlowRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataplane::tables::VpcIndex;
+    use crate::packet::Rewrite;
 
     fn flow(from: u32, to: u32) -> Flow {
         let key = |link: u32, source: u8, destination: u8| Key {

@@ -25,11 +25,14 @@ pub mod admit;
 pub mod balance;
 pub mod decide;
 pub mod drops;
+mod fabric;
 pub mod flow;
 pub mod lpm;
 pub mod nat;
 pub mod path;
 mod pipeline;
+pub mod plan;
+mod routes;
 pub mod tables;
 pub mod verdict;
 

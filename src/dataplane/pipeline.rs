@@ -9,9 +9,10 @@ use arc_swap::ArcSwap;
 use super::admit::{self, Addressed};
 use super::decide::{self, Decision, Outcome, Refused, Traits};
 use super::drops::{DropRecord, Drops};
-use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, Key, Plan, is_syn};
+use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, is_syn};
 use super::nat::PortPools;
 use super::path::{Header, Path, TraceQuery};
+use super::plan::{Key, Plan, back_key, plans};
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
 use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN};
@@ -247,7 +248,7 @@ impl Dataplane {
                 Some(lease)
             }
         };
-        let plans = plans(arrival, decision, &header);
+        let plans = plans(arrival.ingress, packet, decision, &header);
         let back = back_key(&key, decision.egress, &header);
         let mut flow = Flow::new([key, back], plans, client, decision.timeouts, arrival.now);
         flow.lease = lease;
@@ -298,7 +299,7 @@ impl Dataplane {
         let Some(plan) = vouched else {
             return match self.walk(arrival) {
                 Ok((_, Outcome::Deliver(decision))) if decision.borrow.is_none() => {
-                    forward(frame, arrival, &plans(arrival, &decision, &decision.header)[0])
+                    forward(frame, arrival, &plans(arrival.ingress, &arrival.packet, &decision, &decision.header)[0])
                 }
                 Ok((_, Outcome::Refuse(refused))) | Err(refused) => self.refuse(arrival, refused),
                 Ok(_) => self.refuse(arrival, Refused { reason: DropReason::TranslatedIcmpError, object: None }),
@@ -454,58 +455,6 @@ fn traits(packet: &Packet) -> Traits {
         fragment: packet.fragment != packet::Fragment::None,
         echo: packet.is_icmp_echo(),
         tcp_sequence: packet.tcp_sequence,
-    }
-}
-
-/// Both directions' plans of a decision; `header` is the packet as it leaves.
-fn plans(arrival: &Arrival, decision: &Decision, header: &Header) -> [Plan; 2] {
-    let packet = &arrival.packet;
-    let came = Header::of(packet);
-    let changed = |new: Ipv4Addr, old: Ipv4Addr| (new != old).then_some(new);
-    let moved = |new: u16, old: u16| (new != old).then_some(new);
-    let forward = Plan {
-        ingress: arrival.ingress,
-        source_mac: packet.source_mac,
-        destination_mac: packet.destination_mac,
-        rewrite: Rewrite {
-            source_mac: decision.source_mac,
-            destination_mac: decision.destination_mac,
-            source: changed(header.source, came.source),
-            destination: changed(header.destination, came.destination),
-            source_port: moved(header.source_port, came.source_port),
-            destination_port: moved(header.destination_port, came.destination_port),
-        },
-        egress: decision.egress,
-        stamps: decision.stamps,
-    };
-    let back = Plan {
-        ingress: decision.egress,
-        source_mac: decision.destination_mac,
-        destination_mac: decision.source_mac,
-        rewrite: Rewrite {
-            source_mac: packet.destination_mac,
-            destination_mac: packet.source_mac,
-            source: changed(came.destination, header.destination),
-            destination: changed(came.source, header.source),
-            source_port: moved(came.destination_port, header.destination_port),
-            destination_port: moved(came.source_port, header.source_port),
-        },
-        egress: arrival.ingress,
-        stamps: decision.stamps,
-    };
-    [forward, back]
-}
-
-/// The key of the answers to a packet that left as `header`.
-fn back_key(key: &Key, link: LinkIndex, header: &Header) -> Key {
-    let ported = key.protocol & Key::FRAGMENT == 0;
-    Key {
-        link,
-        source: header.destination,
-        destination: header.source,
-        source_port: if ported { header.destination_port } else { 0 },
-        destination_port: if ported { header.source_port } else { 0 },
-        protocol: key.protocol,
     }
 }
 

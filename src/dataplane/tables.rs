@@ -9,7 +9,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::lpm::FlatTable;
+pub use super::fabric::{Fabric, FabricEntry, Way};
+pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
 
 macro_rules! indexes {
@@ -213,91 +214,6 @@ impl Subnet {
     }
 }
 
-/// A route table: the routes as written and the look-up made of them.
-#[derive(Clone, Debug)]
-pub struct RouteTable {
-    /// Name.
-    pub object: ObjectIndex,
-    /// Routes in order of creation.
-    pub routes: Vec<Route>,
-    /// Longest prefix → index into `routes`.
-    lookup: FlatTable,
-}
-
-/// A route.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Name: destination and route table; `source` is the route's line.
-    pub object: ObjectIndex,
-    /// What it matches: one block, or all of a prefix list.
-    pub destinations: Vec<Ipv4Net>,
-    /// Which one wins at equal length.
-    pub rank: Rank,
-    /// Where packets go.
-    pub target: Target,
-}
-
-/// Priority at equal prefix length, best first (B1.3-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    /// Inside the VPC.
-    Local,
-    /// A route with a CIDR.
-    Static,
-    /// A route with a prefix list.
-    PrefixList,
-    /// Propagated by a virtual private gateway.
-    Propagated,
-}
-
-/// Where a route sends packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// To the VPC's own interfaces.
-    Local,
-    /// To a network interface, whatever the destination address.
-    Interface(InterfaceIndex),
-    /// Through a gateway endpoint.
-    GatewayEndpoint(EndpointIndex),
-    /// To the internet gateway, which object names.
-    InternetGateway(ObjectIndex),
-    /// The target is gone (`State=blackhole`).
-    Blackhole,
-    /// A target that this version does not emulate.
-    NotEmulated(ObjectIndex),
-}
-
-impl RouteTable {
-    /// Makes the look-up from the routes by AWS's order: longest prefix, then [`Rank`], then the earlier route (B1.3).
-    pub fn new(object: ObjectIndex, routes: Vec<Route>) -> Self {
-        let lookup = FlatTable::from_truth(&truth(&routes));
-        Self { object, routes, lookup }
-    }
-
-    /// The route for a destination.
-    #[inline]
-    pub fn route(&self, destination: Ipv4Addr) -> Option<&Route> {
-        self.routes.get(usize::from(self.lookup.get(destination)?))
-    }
-}
-
-/// The control plane's longest-prefix match: each prefix with the index of the route that wins it.
-pub(super) fn truth(routes: &[Route]) -> ip_network_table::IpNetworkTable<u16> {
-    let mut table = ip_network_table::IpNetworkTable::new();
-    for (index, route) in routes.iter().enumerate().take(usize::from(FlatTable::MAXIMUM)) {
-        for block in &route.destinations {
-            let network = ip_network::Ipv4Network::new_truncate(block.network(), block.prefix_len())
-                .expect("a prefix length of an Ipv4Net is at most 32");
-            let standing = table.exact_match(network).copied();
-            let wins = standing.is_none_or(|other: u16| route.rank < routes[usize::from(other)].rank);
-            if wins {
-                table.insert(network, index as u16);
-            }
-        }
-    }
-    table
-}
-
 /// A VPC endpoint.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -372,70 +288,6 @@ pub struct BalancerTarget {
     pub port: u16,
     /// Zone number.
     pub zone: u32,
-}
-
-/// How a packet came to a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// As a link-local service (resolver, metadata).
-    LinkLocal,
-    /// Through an endpoint.
-    Endpoint(EndpointIndex),
-}
-
-/// Who hides behind a fabric address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FabricEntry {
-    /// The interface.
-    pub interface: InterfaceIndex,
-    /// Its private address.
-    pub address: Ipv4Addr,
-    /// The way in.
-    pub way: Way,
-}
-
-/// The one-to-one map of (interface, private address, way in) to the address that services see (DESIGN decision 6).
-///
-/// A routing domain of its own in 100.64.0.0/10 (RFC 6598): VPCs may use the same block, the two never meet. Static and
-/// stateless, so a service can ask it for the origin at any time.
-#[derive(Clone, Debug, Default)]
-pub struct Fabric {
-    entries: Vec<FabricEntry>,
-    addresses: HashMap<FabricEntry, Ipv4Addr>,
-}
-
-impl Fabric {
-    /// First address of the fabric.
-    pub const BASE: Ipv4Addr = Ipv4Addr::new(100, 64, 0, 16);
-    /// How many entries fit.
-    pub const CAPACITY: usize = (1 << 22) - 32;
-
-    /// Gives each entry its address, in order. Entries beyond [`Self::CAPACITY`] get none and are dropped by name.
-    pub fn new(entries: Vec<FabricEntry>) -> Self {
-        let addresses =
-            entries.iter().take(Self::CAPACITY).enumerate().map(|(index, entry)| (*entry, Self::nth(index))).collect();
-        Self { entries, addresses }
-    }
-
-    fn nth(index: usize) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(Self::BASE) + index as u32)
-    }
-
-    /// The address that services see for an entry.
-    pub fn address(&self, entry: &FabricEntry) -> Option<Ipv4Addr> {
-        self.addresses.get(entry).copied()
-    }
-
-    /// Who is behind an address.
-    pub fn entry(&self, address: Ipv4Addr) -> Option<&FabricEntry> {
-        let index = u32::from(address).checked_sub(u32::from(Self::BASE))?;
-        self.entries.get(index as usize)
-    }
-
-    /// All entries with their addresses.
-    pub fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, &FabricEntry)> {
-        self.entries.iter().take(Self::CAPACITY).enumerate().map(|(index, entry)| (Self::nth(index), entry))
-    }
 }
 
 impl Tables {
