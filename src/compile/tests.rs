@@ -103,6 +103,13 @@ fn names_lead_to_where_routes_lead() {
         let route = table.route(address).expect("a route");
         assert!(matches!(route.target, Target::GatewayEndpoint(_)), "{address}");
     }
+    // Another service's public name resolves as well; without an endpoint no route leads there.
+    let queue = ask("sqs.us-east-1.amazonaws.com");
+    assert_eq!(
+        queue.records.iter().map(|record| record.data.clone()).collect::<Vec<_>>(),
+        [Data::A(AWS_SERVICES_ADDRESS)]
+    );
+    assert!(table.route(AWS_SERVICES_ADDRESS).is_none());
     let instance = ask("ip-10-0-1-10.ec2.internal");
     assert_eq!(instance.records[0].data, Data::A(Ipv4Addr::new(10, 0, 1, 10)));
 }

@@ -3,10 +3,10 @@
 use crate::dns::{Records, View, Zones};
 use crate::model::{
     DnsEntry, DnsEntryScope, InterfaceType, LoadBalancer, VpcEndpoint, VpcEndpointState, VpcEndpointType, World,
-    dynamodb_prefixes, s3_prefixes,
+    aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
 };
 
-use super::services::regions;
+use super::services::{AWS_SERVICES_ADDRESS, regions};
 
 /// Why a name that the model made is always good.
 const MODEL_NAMES: &str = "the model makes only well-formed names";
@@ -53,6 +53,12 @@ fn add_services(zones: &mut Zones, region: &str) {
     }
     let dynamodb = Records::service(dynamodb_prefixes(region).iter().copied());
     zones.add_public(&format!("dynamodb.{region}.amazonaws.com"), dynamodb).expect(MODEL_NAMES);
+    // The others have public names too: without an endpoint they resolve, and it is the route that is missing.
+    for service in aws_services().filter(|service| !matches!(*service, "s3" | "dynamodb")) {
+        for name in private_dns_names(service, region).unwrap_or_default() {
+            zones.add_public(&name, Records::endpoint([AWS_SERVICES_ADDRESS])).expect(MODEL_NAMES);
+        }
+    }
 }
 
 /// An internal balancer's name is public and answers with its nodes' private addresses.
