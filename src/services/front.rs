@@ -5,10 +5,13 @@
 //! too; until then nobody is refused.
 //! Life: accept ► TLS ► requests one after another ► closed by either side, by a limit, or by shutdown.
 //! Time: see [`Limits`]; a TLS handshake and the head of a request have `header_time`, each further piece of a request's
-//! body `body_time`.
-//! Limits: [`Limits::connections`] at once (a further one waits in the listen queue), a request's head of `header_bytes`.
-//! Bodies are streams with backpressure: nothing here holds one whole.
-//! Not done, and why: HTTP/2 without TLS, since AWS has it nowhere; HTTP/3 likewise.
+//! body `body_time`, and the client has `write_time` to take the next piece of an answer.
+//! Limits: [`Limits::connections`] at once (a further one waits in the listen queue), of which one address has at most
+//! [`Limits::connections_per_peer`] (a further one is closed at once). As an address is one network interface's on one way
+//! in, a guest that keeps all it may have keeps nobody else out; four of them together can. A request's head has at most
+//! `header_bytes`. Bodies are streams with backpressure: nothing here holds one whole.
+//! Not done, and why: HTTP/2 without TLS, since AWS has it nowhere; HTTP/3 likewise. An HTTP/2 client that answers pings
+//! but opens no window keeps its connection: `write_time` counts bytes of the connection, and its share bounds it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,18 +28,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use self::paced::Paced;
+use self::places::{Place, Places};
+use self::steady::Steady;
 use super::authority::CertificateAuthority;
 use super::origins::Origins;
 use super::{Shutdown, stopped};
 use crate::model::Origin;
 
 mod paced;
+mod places;
+mod steady;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -92,12 +98,16 @@ pub trait Service: Send + Sync + 'static {
 pub struct Limits {
     /// Connections at once.
     pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_peer: usize,
     /// Bytes of a request's head.
     pub header_bytes: usize,
     /// Time for a TLS handshake, and for each request's head; so long may a connection be idle, too.
     pub header_time: Duration,
     /// Time between two pieces of a request's body.
     pub body_time: Duration,
+    /// Time that a client has to take some of what is sent to it.
+    pub write_time: Duration,
     /// Time that requests under way have after shutdown.
     pub grace: Duration,
 }
@@ -106,9 +116,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_per_peer: 256,
             header_bytes: 64 * 1024,
             header_time: Duration::from_secs(20),
             body_time: Duration::from_secs(60),
+            write_time: Duration::from_secs(60),
             grace: Duration::from_secs(2),
         }
     }
@@ -125,7 +137,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let protocols: &[&str] = if service.http2() { &["h2", "http/1.1"] } else { &["http/1.1"] };
     let tls = TlsAcceptor::from(authority.server_config(protocols)?);
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections, limits.connections_per_peer);
     let grace = limits.grace;
     let door = Arc::new(Door { service, origins, limits, places, shutdown: shutdown.clone() });
     let mut loops = JoinSet::new();
@@ -151,7 +163,7 @@ struct Door {
     service: Arc<dyn Service>,
     origins: Arc<Origins>,
     limits: Limits,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     shutdown: Shutdown,
 }
 
@@ -184,14 +196,18 @@ impl Door {
     }
 
     /// A connection, then a place for it: beyond the limit, each listener holds one and the others wait in the kernel's
-    /// queue. Not the place first: a listener that nobody calls would keep it from the others.
-    async fn next(
-        &self,
-        listener: &TcpListener,
-    ) -> std::io::Result<(tokio::sync::OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-        let (stream, peer) = listener.accept().await?;
-        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        Ok((place, stream, peer))
+    /// queue. Not the place first: a listener that nobody calls would keep it from the others. Who has its share already
+    /// is closed, not kept waiting: the others behind it would wait as well.
+    async fn next(&self, listener: &TcpListener) -> std::io::Result<(Place, TcpStream, SocketAddr)> {
+        loop {
+            let (stream, peer) = listener.accept().await?;
+            let Some(place) = self.places.of_peer(peer.ip()) else {
+                let most = self.limits.connections_per_peer;
+                tracing::info!(service = self.service.name(), %peer, "closed: its address has {most} connections already");
+                continue;
+            };
+            return Ok((place.enter().await, stream, peer));
+        }
     }
 
     async fn converse(
@@ -203,6 +219,7 @@ impl Door {
         stream.set_nodelay(true).context("setting TCP_NODELAY")?;
         let local = stream.local_addr().context("asking which address was called")?;
         let caller = Caller { peer, local, origin: self.origins.get(peer.ip()), tls: tls.is_some() };
+        let stream = Steady::new(stream, self.limits.write_time);
         let Some(tls) = tls else { return self.http1(stream, caller).await };
         let stream =
             timeout(self.limits.header_time, tls.accept(stream)).await.context("TLS handshake took too long")?;

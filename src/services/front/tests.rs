@@ -200,6 +200,88 @@ fn connections_over_the_limit_wait_for_a_place() {
     running.end();
 }
 
+/// Connects from this loopback address.
+fn connect_from(address: &str, to: SocketAddr) -> std::net::TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((address.parse::<Ipv4Addr>().unwrap(), 0).into()).unwrap();
+        socket.connect(to).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+/// Whether a request on the connection is answered.
+fn answered(mut stream: std::net::TcpStream) -> bool {
+    let mut answer = String::new();
+    let sent = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    sent.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.contains("200 OK")
+}
+
+#[test]
+fn an_address_has_its_share_and_no_more() {
+    let limits = Limits { connections_per_peer: 2, ..Limits::default() };
+    let running = start(Arc::new(Mirror { http2: false }), limits);
+    let holders = [(); 2].map(|()| connect_from("127.0.0.1", running.plain));
+    assert!(!answered(connect_from("127.0.0.1", running.plain)), "it has two already");
+    assert!(answered(connect_from("127.0.0.2", running.plain)), "another's share is its own");
+    drop(holders);
+    let end = Instant::now() + Duration::from_secs(10);
+    while !answered(connect_from("127.0.0.1", running.plain)) {
+        assert!(Instant::now() < end, "what was given back can be had again");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.end();
+}
+
+/// Answers without end.
+struct Endless;
+
+impl Service for Endless {
+    fn name(&self) -> &'static str {
+        "endless"
+    }
+
+    fn answer(&self, request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {
+        let body = match request.uri().path() {
+            "/short" => full("short"),
+            _ => {
+                let piece = || Ok(hyper::body::Frame::data(Bytes::from_static(&[0; 64 * 1024])));
+                http_body_util::StreamBody::new(futures::stream::repeat_with(piece)).boxed_unsync()
+            }
+        };
+        futures::future::ready(http::Response::new(body)).boxed()
+    }
+}
+
+#[test]
+fn who_reads_nothing_loses_its_place() {
+    let limits = Limits { connections: 2, write_time: Duration::from_millis(300), ..Limits::default() };
+    let running = start(Arc::new(Endless), limits);
+    // Both places, one over TLS, which writes in a way of its own.
+    let mut plain = std::net::TcpStream::connect(running.plain).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let name = "s3.us-east-1.amazonaws.com";
+    let config = Arc::new(client_config(&running.pem, &["http/1.1"]));
+    let session = rustls::ClientConnection::new(config, ServerName::try_from(name).unwrap()).unwrap();
+    let mut tls = rustls::StreamOwned::new(session, std::net::TcpStream::connect(running.tls).unwrap());
+    tls.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut kept = Vec::new(); // so that the second needs the other's place
+    for _ in 0..2 {
+        let mut stream = std::net::TcpStream::connect(running.plain).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(b"GET /short HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).expect("a place is free in time");
+        assert_eq!(&head, b"HTTP/1.1 200");
+        kept.push(stream);
+    }
+    drop((plain, tls, kept));
+    running.end();
+}
+
 /// Takes its time for every answer, and says when it begins.
 struct Slow(Duration, std::sync::mpsc::SyncSender<()>);
 
