@@ -4,13 +4,16 @@
 //! objects as files, [`store`] adds what a lab needs: buckets with owner and Region, AWS's errors where files differ.
 //! Identity: a bucket by its name, unique in the lab; an account by its one access key ([`credentials`]).
 //! Life: buckets are there from the start or made by clients; objects outlive the process in the state folder.
-//! Limits: objects are streamed; XML bodies up to 20 MiB and browser form uploads up to 64 MiB are held in memory. A key is
-//! a path: see [`store::key_problem`] for what can't be one.
+//! Limits: objects are streamed. XML bodies (up to [`LONGEST_DOCUMENT`]) and browser form uploads (up to [`LARGEST_FORM`])
+//! are held in memory, all at once in [`MEMORY`] ([`held`]). A key is a path: see [`store::key_problem`] for what can't be
+//! one. Of an `aws-chunked` upload, s3s holds the chunk under way, whose length is the client's choice and outside
+//! [`MEMORY`]: SDKs send up to 1 MiB, some the whole object.
 //! Not done, and why: policies are another issue's, so **anonymous requests are allowed and every account may do
 //! everything**, whatever a bucket policy says; a wrong signature is refused all the same. No versions, tags, ACLs,
 //! lifecycle; no redirect to a bucket's Region; the `accesspoint.` and `control.` names of endpoints answer 501.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -23,14 +26,17 @@ use http_body_util::BodyExt;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use self::error::ErrorDocument;
+use self::held::{Held, Share};
 use self::store::Store;
 use super::front::{self, Body, Service};
 
 mod condition;
 mod credentials;
 mod error;
+mod held;
 mod host;
 mod seed;
 mod store;
@@ -38,6 +44,13 @@ mod store;
 mod tests;
 
 pub use self::credentials::{Credentials, credentials};
+
+/// Bytes of request bodies in memory, of all requests together.
+const MEMORY: usize = 128 << 20;
+/// Bytes of a browser form's file.
+const LARGEST_FORM: u64 = 64 << 20;
+/// Bytes of an XML body: a thousand keys to delete, escaped, fit.
+const LONGEST_DOCUMENT: usize = 8 << 20;
 
 /// A bucket to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +70,8 @@ pub struct S3 {
     /// Makes request ids of one start differ from those of the next.
     start: u128,
     requests: AtomicU64,
+    /// Room for bodies; a permit is a byte.
+    memory: Arc<Semaphore>,
 }
 
 impl S3 {
@@ -64,14 +79,16 @@ impl S3 {
     pub fn open(folder: &Path, buckets: &[Bucket], accounts: &[String]) -> anyhow::Result<Self> {
         let store = Store::open(folder, buckets, accounts)?;
         let mut config = S3Config::default();
-        config.post_object_max_file_size = 64 << 20;
+        config.post_object_max_file_size = LARGEST_FORM;
+        config.xml_max_body_size = LONGEST_DOCUMENT;
         let mut builder = S3ServiceBuilder::new(store.clone());
-        builder.set_config(std::sync::Arc::new(StaticConfigProvider::new(std::sync::Arc::new(config))));
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         builder.set_auth(store.clone());
         builder.set_access(store.clone());
         builder.set_host(host::Names);
         let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
-        Ok(Self { service: builder.build(), store, start: start.as_nanos(), requests: AtomicU64::new(0) })
+        let memory = Arc::new(Semaphore::new(MEMORY));
+        Ok(Self { service: builder.build(), store, start: start.as_nanos(), requests: AtomicU64::new(0), memory })
     }
 
     /// Puts the files under `folder` into a bucket, keys being their paths; returns how many.
@@ -79,11 +96,19 @@ impl S3 {
         seed::seed(&self.store, bucket, folder).await
     }
 
-    async fn respond(&self, request: Request<s3s::Body>) -> Response<Body> {
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let (request_id, host_id) = self.ids();
         let head = request.method() == Method::HEAD;
         let resource = host::resource(front::host(&request).unwrap_or_default(), request.uri().path());
+        let held = held::is_held(&request, &resource).then(|| Share::new(&self.memory));
+        let request = request.map(|body| match &held {
+            Some(share) => s3s::Body::http_body_unsync(Held { body, share: share.clone() }),
+            None => s3s::Body::http_body_unsync(body),
+        });
         let mut answer = match self.service.call(request).await {
+            _ if held.is_some_and(|share| share.refused()) => {
+                ErrorDocument::new("SlowDown").answer(StatusCode::SERVICE_UNAVAILABLE)
+            }
             Ok(answer) => answer.map(BodyExt::boxed_unsync),
             Err(error) => {
                 tracing::error!(?error, "s3: no answer");
@@ -127,6 +152,6 @@ impl Service for S3 {
     }
 
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
-        self.respond(request.map(s3s::Body::http_body_unsync)).boxed()
+        self.respond(request).boxed()
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct ErrorDocument {
 }
 
 /// AWS's messages of the errors that s3s and s3s-fs give without one.
-const MESSAGES: [(&str, &str); 15] = [
+const MESSAGES: [(&str, &str); 16] = [
     ("AccessDenied", "Access Denied"),
     ("BadDigest", "The Content-MD5 or checksum value that you specified did not match what the server received."),
     (
@@ -42,6 +42,7 @@ const MESSAGES: [(&str, &str); 15] = [
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     ),
+    ("SlowDown", "Please reduce your request rate."),
 ];
 
 impl ErrorDocument {

@@ -103,7 +103,7 @@ pub(super) fn resource(host: &str, path: &str) -> Resource {
 }
 
 /// Undoes percent-encoding; what is none stays as it is.
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -17,6 +17,11 @@ struct Lab {
 
 /// Two buckets of one account, `site` in us-east-1 seeded with a few files, `far` in eu-west-1.
 fn lab() -> Lab {
+    lab_with(MEMORY)
+}
+
+/// The same, with so many bytes for bodies.
+fn lab_with(memory: usize) -> Lab {
     let folder = tempfile::tempdir().unwrap();
     let seed = folder.path().join("seed");
     std::fs::create_dir_all(seed.join("css")).unwrap();
@@ -25,7 +30,8 @@ fn lab() -> Lab {
     std::fs::write(seed.join("data"), "0123456789").unwrap();
     let bucket = |name: &str, region: &str| Bucket { name: name.into(), region: region.into(), account: OWNER.into() };
     let buckets = [bucket("site", "us-east-1"), bucket("far", "eu-west-1")];
-    let s3 = S3::open(&folder.path().join("s3"), &buckets, &[OWNER.into(), OTHER.into()]).unwrap();
+    let mut s3 = S3::open(&folder.path().join("s3"), &buckets, &[OWNER.into(), OTHER.into()]).unwrap();
+    s3.memory = Arc::new(Semaphore::new(memory));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     assert_eq!(runtime.block_on(s3.seed("site", &seed)).unwrap(), 3);
     Lab { running: start(Arc::new(s3), Limits::default()), folder }
@@ -98,6 +104,48 @@ fn large_objects_come_whole_and_in_any_range() {
     }
     let (status, _, body) = lab.send(site, "Range: bytes=700000-\r\n", "");
     assert!(status == 416 && body.contains("<Code>InvalidRange</Code>"), "{body}");
+    lab.running.end();
+}
+
+/// A browser's form with a file of that length.
+fn form(length: usize) -> String {
+    let part = |name: &str, value: &str| {
+        format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    part("key", "form") + &part("file\"; filename=\"f", &"f".repeat(length)) + "--edge--\r\n"
+}
+
+#[test]
+fn bodies_in_memory_share_what_there_is() {
+    let lab = lab_with(20_000);
+    let site = "site.s3.us-east-1.amazonaws.com";
+    let is_form = "Content-Type: multipart/form-data; boundary=edge\r\n";
+    let upload = |length: usize| lab.send(&format!("POST {site} /"), is_form, &form(length));
+    // Each gives back what it took, refused or not.
+    for _ in 0..4 {
+        assert_eq!(upload(15_000).0, 204);
+        let (status, _, body) = upload(30_000);
+        assert!(status == 503 && body.contains("<Code>SlowDown</Code>"), "{body}");
+    }
+    assert_eq!(lab.get(site, "/form").2.len(), 15_000);
+    let (status, _, body) = lab.send(&format!("POST {site} /?delete"), "", &"<".repeat(30_000));
+    assert!(status == 503 && body.contains("<Message>Please reduce your request rate.</Message>"), "{body}");
+    assert_eq!(lab.send(&format!("PUT {site} /large"), "", &"x".repeat(30_000)).0, 200, "an object is streamed");
+
+    // One that is under way has its part until it is gone.
+    let mut slow = std::net::TcpStream::connect(lab.running.plain).unwrap();
+    let head = format!("POST / HTTP/1.1\r\nHost: {site}\r\n{is_form}Content-Length: 100000\r\n\r\n");
+    std::io::Write::write_all(&mut slow, (head + &form(50_000)[..10_000]).as_bytes()).unwrap();
+    let until = |expected: u16| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while upload(15_000).0 != expected {
+            assert!(std::time::Instant::now() < end, "no {expected}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    until(503);
+    drop(slow);
+    until(204);
     lab.running.end();
 }
 

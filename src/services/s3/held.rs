@@ -1,0 +1,120 @@
+//! Request bodies that s3s holds in memory whole: XML documents and browser forms. All of them share one budget, as many
+//! callers at once would else take as much memory as they like.
+//!
+//! Bytes count as they come, not as they are announced: who announces much and sends little keeps nobody out. Whoever
+//! finds no room is told to come again (503 `SlowDown`), which SDKs do by themselves; waiting for room could wait for ever,
+//! as several half-sent bodies may have it all.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request};
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Semaphore;
+
+use super::host::{self, Resource};
+use crate::services::front::{Body, BodyError};
+
+/// Words in the query of a `PUT` to a key that make its body a document; without them it is an object, which is streamed.
+const DOCUMENTS: [&str; 4] = ["acl", "legal-hold", "retention", "tagging"];
+
+/// Whether s3s holds the request's body in memory.
+pub(super) fn is_held<B>(request: &Request<B>, resource: &Resource) -> bool {
+    let names = request.uri().query().unwrap_or_default().split('&').map(|pair| pair.split('=').next());
+    let document = names.flatten().any(|name| DOCUMENTS.contains(&host::decode(name).as_str()));
+    request.method() != Method::PUT || resource.key.is_none() || document
+}
+
+/// One request's part of the budget; dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// A permit is a byte.
+    memory: Arc<Semaphore>,
+    taken: AtomicUsize,
+    refused: AtomicBool,
+}
+
+impl Share {
+    pub fn new(memory: &Arc<Semaphore>) -> Arc<Self> {
+        Arc::new(Self { memory: memory.clone(), taken: AtomicUsize::new(0), refused: AtomicBool::new(false) })
+    }
+
+    /// There was no room for all of the body.
+    pub fn refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), BodyError> {
+        let Some(room) = u32::try_from(bytes).ok().and_then(|bytes| self.memory.try_acquire_many(bytes).ok()) else {
+            self.refused.store(true, Ordering::Relaxed);
+            return Err("no memory is left for the request's body".into());
+        };
+        room.forget();
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.memory.add_permits(*self.taken.get_mut());
+    }
+}
+
+/// A body whose bytes count.
+pub(super) struct Held {
+    pub body: Body,
+    pub share: Arc<Share>,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        Pin::new(&mut this.body).poll_frame(cx).map(|frame| {
+            frame.map(|frame| {
+                let frame = frame?;
+                this.share.take(frame.data_ref().map_or(0, Bytes::len))?;
+                Ok(frame)
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_s3s_streams_is_not_held() {
+        for (request, held) in [
+            ("PUT /site/data", false),
+            ("PUT /site/data?partNumber=1&uploadId=2", false),
+            ("PUT /site/data?X-Amz-Signature=0&x-id=PutObject", false),
+            ("PUT /site/data?tagging", true),
+            ("PUT /site/data?versionId=1&%61cl=", true),
+            ("PUT /site/?versioning", true),
+            ("PUT /site", true),
+            ("POST /site", true),
+            ("POST /site/data?uploadId=2", true),
+        ] {
+            let (method, target) = request.split_once(' ').unwrap();
+            let request = Request::builder().method(method).uri(target).body(()).unwrap();
+            let resource = host::resource("s3.amazonaws.com", request.uri().path());
+            assert_eq!(is_held(&request, &resource), held, "{method} {target}");
+        }
+    }
+}
