@@ -8,8 +8,8 @@
 //! **Life.** [`Captures::listen`] registers it; the pump offers each frame of a link that has a listener; dropping the
 //! [`Listener`] ends it. A link without listeners costs the pump one relaxed load per frame.
 //!
-//! **Limits.** [`QUEUE`] frames wait for the control connection; when they are full, frames are left out and counted,
-//! and the count stands in the capture (`epb_dropcount`). The pump never waits.
+//! **Limits.** [`QUEUE`] frames of [`QUEUE_BYTES`] together wait for the control connection; what does not fit is left out
+//! before it is copied, and counted, and the count stands in the capture (`epb_dropcount`). The pump never waits.
 //!
 //! **Not done.** Super-segments are shown as they cross the link, up to 64 KiB, not as the segments that a wire would
 //! carry. A partial checksum is completed, so that no tool calls it wrong.
@@ -26,12 +26,15 @@ use pcap_file::DataLink;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::{Block, PcapNgBlock, PcapNgReader, PcapNgWriter};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::packet::{Notation, Packet, Parsed, VNET_HEADER_LEN, complete_checksum, parse};
 
 /// Frames that wait for one capture's connection.
 pub const QUEUE: usize = 4096;
+/// Bytes of frames that wait for one capture's connection: 256 super-segments of 64 KiB, or a full [`QUEUE`] of frames up to
+/// 4 KiB.
+pub const QUEUE_BYTES: usize = 16 << 20;
 
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`: the frame's checksum is partial.
 const NEEDS_CHECKSUM: u8 = 1;
@@ -60,7 +63,36 @@ pub struct Captures {
 #[derive(Debug, Default)]
 struct Tapped {
     listening: AtomicU32,
-    listeners: Mutex<Vec<(mpsc::Sender<Frame>, Arc<AtomicU64>)>>,
+    listeners: Mutex<Vec<Queue>>,
+}
+
+/// The pump's end of a capture's queue.
+#[derive(Clone, Debug)]
+struct Queue {
+    frames: mpsc::Sender<Waiting>,
+    /// A permit is a byte.
+    room: Arc<Semaphore>,
+    lost: Arc<AtomicU64>,
+}
+
+/// A frame in a queue, and the room that it takes there.
+#[derive(Debug)]
+struct Waiting {
+    frame: Frame,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Queue {
+    /// Copies the frame when there is room for it.
+    fn offer(&self, len: usize, copy: impl FnOnce() -> Frame) {
+        let room = u32::try_from(len).ok().and_then(|len| Arc::clone(&self.room).try_acquire_many_owned(len).ok());
+        match (self.frames.try_reserve(), room) {
+            (Ok(place), Some(room)) => place.send(Waiting { frame: copy(), _room: room }),
+            _ => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 impl Captures {
@@ -83,8 +115,9 @@ impl Captures {
     pub fn listen(self: &Arc<Self>, links: &[usize]) -> Listener {
         let (sender, frames) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
+        let queue = Queue { frames: sender, room: Arc::new(Semaphore::new(QUEUE_BYTES)), lost: Arc::clone(&lost) };
         for tapped in links.iter().filter_map(|link| self.links.get(*link)) {
-            tapped.listeners().push((sender.clone(), Arc::clone(&lost)));
+            tapped.listeners().push(queue.clone());
             tapped.listening.fetch_add(1, Ordering::Relaxed);
         }
         Listener { frames, lost, captures: Arc::clone(self), links: links.to_vec() }
@@ -92,18 +125,16 @@ impl Captures {
 }
 
 impl Tapped {
-    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<(mpsc::Sender<Frame>, Arc<AtomicU64>)>> {
+    fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<Queue>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cold]
     fn copy(&self, link: usize, sent: bool, vnet: Option<&[u8; VNET_HEADER_LEN]>, frame: &[u8]) {
         let partial = vnet.is_some_and(|header| header[0] & NEEDS_CHECKSUM != 0);
-        let copied = Frame { link, sent, at: SystemTime::now(), bytes: frame.to_vec(), partial };
-        for (sender, lost) in self.listeners().iter() {
-            if sender.try_send(copied.clone()).is_err() {
-                lost.fetch_add(1, Ordering::Relaxed);
-            }
+        let at = SystemTime::now();
+        for queue in self.listeners().iter() {
+            queue.offer(frame.len(), || Frame { link, sent, at, bytes: frame.to_vec(), partial });
         }
     }
 }
@@ -111,7 +142,7 @@ impl Tapped {
 /// One capture's end of the queue; dropping it ends the capture.
 #[derive(Debug)]
 pub struct Listener {
-    frames: mpsc::Receiver<Frame>,
+    frames: mpsc::Receiver<Waiting>,
     lost: Arc<AtomicU64>,
     captures: Arc<Captures>,
     links: Vec<usize>,
@@ -120,13 +151,13 @@ pub struct Listener {
 impl Listener {
     /// The next frame, and how many were left out before it.
     pub async fn next(&mut self) -> Option<(Frame, u64)> {
-        let frame = self.frames.recv().await?;
+        let Waiting { frame, .. } = self.frames.recv().await?;
         Some((frame, self.lost.swap(0, Ordering::Relaxed)))
     }
 
     /// The next frame that waits already.
     pub fn try_next(&mut self) -> Option<(Frame, u64)> {
-        let frame = self.frames.try_recv().ok()?;
+        let Waiting { frame, .. } = self.frames.try_recv().ok()?;
         Some((frame, self.lost.swap(0, Ordering::Relaxed)))
     }
 }
@@ -137,7 +168,7 @@ impl Drop for Listener {
         for tapped in self.links.iter().filter_map(|link| self.captures.links.get(*link)) {
             let mut listeners = tapped.listeners();
             let before = listeners.len();
-            listeners.retain(|(sender, _)| !sender.is_closed());
+            listeners.retain(|queue| !queue.frames.is_closed());
             tapped.listening.fetch_sub((before - listeners.len()) as u32, Ordering::Relaxed);
         }
     }
@@ -380,5 +411,29 @@ mod tests {
         drop(listener);
         assert_eq!(captures.links[0].listening.load(Ordering::Relaxed), 0);
         captures.offer(0, false, None, &one);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes() {
+        let captures = Arc::new(Captures::new(1));
+        let mut listener = captures.listen(&[0]);
+        let large = vec![0; 64 * 1024];
+        let fit = QUEUE_BYTES / large.len();
+        for _ in 0..fit + 3 {
+            captures.offer(0, false, None, &large);
+        }
+        let (_, lost) = listener.next().await.unwrap();
+        assert_eq!(lost, 3);
+        // The room of the one that was taken is free again, and no more than that.
+        for _ in 0..2 {
+            captures.offer(0, false, None, &large);
+        }
+        let mut waiting = 0;
+        let mut lost = 0;
+        while let Some((_, more)) = listener.try_next() {
+            waiting += 1;
+            lost += more;
+        }
+        assert_eq!((waiting, lost), (fit, 1));
     }
 }
