@@ -118,8 +118,8 @@ pub fn wait_for_targets(world: &World, guests: &[Guest], said: &mut dyn FnMut(us
         .iter()
         .map(|target| {
             format!(
-                "{}: nothing listens on TCP port {} yet, where a balancer's target is",
-                target.guest.name.shown, target.port
+                "{}: nothing listens on TCP {}:{} yet, where a balancer's target is",
+                target.guest.name.shown, target.address, target.port
             )
         })
         .collect()
@@ -142,7 +142,9 @@ fn targets<'a>(world: &World, guests: &'a [Guest]) -> Vec<Target<'a>> {
                 Some((guest, by_id.or(by_address)?))
             });
             for (guest, address) in hit {
-                let known = found.iter().any(|it| it.guest.instance_id == guest.instance_id && it.port == target.port);
+                let known = found.iter().any(|it| {
+                    (&it.guest.instance_id, it.address, it.port) == (&guest.instance_id, address, target.port)
+                });
                 if !known {
                     found.push(Target { guest, address, port: target.port });
                 }
@@ -184,7 +186,11 @@ fn listens(table: &str, address: Ipv4Addr, port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::model::{self, Meta, TargetGroup};
+    use crate::run::naming::GuestName;
 
     #[test]
     fn listeners_are_found_in_the_kernels_own_table() {
@@ -207,5 +213,59 @@ mod tests {
         let file = folder.path().join("user-data/i-1");
         write_program(&file, "#!/bin/sh\n").unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn each_address_and_port_is_a_target_of_its_own() {
+        let addresses = ["10.0.1.10", "10.0.2.10"].map(|address| address.parse().unwrap());
+        let guest = Guest {
+            name: GuestName {
+                stack: None,
+                logical_id: None,
+                name_tag: None,
+                instance_id: "i-1".into(),
+                shown: "web".into(),
+            },
+            instance_id: "i-1".into(),
+            vpc_id: "vpc-1".into(),
+            addresses: addresses.to_vec(),
+            links: Vec::new(),
+            namespaces: Namespaces::of_this_thread().unwrap(),
+            environment: Vec::new(),
+            programs: "/".into(),
+            has_user_data: true,
+        };
+        let target = |id: &str, port| model::Target { id: id.into(), port };
+        let group = TargetGroup {
+            target_group_arn: "arn".into(),
+            meta: Meta {
+                account: "111122223333".into(),
+                region: "us-east-1".into(),
+                stack: None,
+                logical_id: None,
+                source: None,
+                tags: BTreeMap::new(),
+            },
+            target_group_name: "group".into(),
+            protocol: "TCP".into(),
+            port: 80,
+            vpc_id: "vpc-1".into(),
+            target_type: "ip".into(),
+            // The guest by its id is the guest by its first address; 10.0.9.9 is nobody's.
+            targets: vec![
+                target("10.0.1.10", 80),
+                target("10.0.2.10", 80),
+                target("10.0.2.10", 81),
+                target("i-1", 80),
+                target("10.0.9.9", 80),
+            ],
+            attributes: BTreeMap::new(),
+            health_check: BTreeMap::new(),
+        };
+        let mut world = World::default();
+        world.target_groups.insert("arn".into(), group);
+        let guests = [guest];
+        let found: Vec<_> = targets(&world, &guests).iter().map(|target| (target.address, target.port)).collect();
+        assert_eq!(found, [(addresses[0], 80), (addresses[1], 80), (addresses[1], 81)]);
     }
 }
