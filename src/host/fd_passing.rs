@@ -1,9 +1,10 @@
 //! Descriptors over a unix socket (`SCM_RIGHTS`): how a running lab hands a guest's namespaces to `vpclab exec`.
 //!
-//! Blocking sockets only, one message per call; what the bytes mean is the control protocol's business.
+//! One message per call; what the bytes mean, and waiting on a socket that does not block, is the control protocol's
+//! business.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, UnixAddr, recvmsg, sendmsg};
@@ -13,9 +14,10 @@ use super::sys;
 /// The most descriptors that one message carries here; the kernel's own limit is 253.
 const MOST_DESCRIPTORS: usize = 16;
 
-/// Sends `bytes`, whole, and with their first byte `descriptors`. `bytes` must not be empty: the kernel attaches
-/// descriptors to data. The socket must block.
-pub fn send_with_fds(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// Sends `bytes`, or as many as there is room for, and with the first of them `descriptors`; returns how many went. `bytes`
+/// must not be empty: the kernel attaches descriptors to data. A socket that does not block may say `WouldBlock`: then
+/// nothing went.
+pub fn send_with_fds(stream: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
     if bytes.is_empty() || descriptors.len() > MOST_DESCRIPTORS {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -25,17 +27,8 @@ pub fn send_with_fds(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedF
     let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
-    let sent = retry_interrupted(|| {
-        sendmsg::<UnixAddr>(stream.as_raw_fd(), &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None)
-    })?;
-    let mut rest = &bytes[sent..];
-    while !rest.is_empty() {
-        let sent = retry_interrupted(|| {
-            sendmsg::<UnixAddr>(stream.as_raw_fd(), &[IoSlice::new(rest)], &[], MsgFlags::MSG_NOSIGNAL, None)
-        })?;
-        rest = &rest[sent..];
-    }
-    Ok(())
+    let socket = stream.as_fd().as_raw_fd();
+    retry_interrupted(|| sendmsg::<UnixAddr>(socket, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None))
 }
 
 /// Receives up to `buffer.len()` bytes and the descriptors that came with them, close-on-exec. `(0, [])` is the end of the
@@ -80,7 +73,6 @@ fn retry_interrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
 
     use super::*;
 

@@ -13,12 +13,13 @@
 //! **Time.** `drops --follow` looks for new drops every [`LOOK`].
 
 use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream as TokioStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -163,7 +164,7 @@ fn wanted_links(lab: &Lab, guest: Option<&str>) -> Result<Option<Vec<LinkIndex>>
         .transpose()
 }
 
-/// Hands out a guest's namespaces: on a blocking copy of the socket, as descriptors go out with a whole line or not at all.
+/// Hands out a guest's namespaces.
 async fn enter(lab: &Lab, guest: &str, stream: &mut TokioStream) -> Result<()> {
     let guest = find_guest(lab, guest)?;
     let answer = Answer::Entered {
@@ -174,13 +175,14 @@ async fn enter(lab: &Lab, guest: &str, stream: &mut TokioStream) -> Result<()> {
     };
     let mut line = serde_json::to_vec(&answer).expect("an answer is plain data");
     line.push(b'\n');
-    let namespaces = guest.namespaces.try_clone().context("duplicating the namespaces")?;
-    let socket = std::os::fd::AsFd::as_fd(stream).try_clone_to_owned().context("duplicating the connection")?;
-    let sent = tokio::task::spawn_blocking(move || {
-        let socket = UnixStream::from(socket);
-        host::send_with_fds(&socket, &line, &namespaces.fds())
-    });
-    sent.await.context("the sending task")?.context("handing out the namespaces")
+    say_with_fds(stream, &line, &guest.namespaces.fds()).await.context("handing out the namespaces")
+}
+
+/// Sends a line whose first bytes bring descriptors. The socket does not block, nor would a copy of it (`O_NONBLOCK` is of
+/// the open file, not of the descriptor), so what finds no room waits for it here.
+async fn say_with_fds(stream: &mut TokioStream, line: &[u8], descriptors: &[BorrowedFd<'_>]) -> std::io::Result<()> {
+    let sent = stream.async_io(Interest::WRITABLE, || host::send_with_fds(&*stream, line, descriptors)).await?;
+    stream.write_all(&line[sent..]).await
 }
 
 fn trace(
@@ -276,4 +278,39 @@ async fn capture(lab: &Lab, guest: &str, filter: &str, count: Option<u64>, strea
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn descriptors_go_out_with_a_line_of_any_length() {
+        let (here, there) = UnixStream::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        let mut here = TokioStream::from_std(here).unwrap();
+        // Other answers fill the socket first, so that already the first byte has to wait.
+        let mut before = 0;
+        while let Ok(sent) = here.try_write(&[b' '; 4096]) {
+            before += sent;
+        }
+        let line = vec![b'x'; 3 << 20];
+        let whole = before + line.len();
+        let reader = tokio::task::spawn_blocking(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            let (mut received, mut descriptors, mut chunk) = (0, 0, vec![0; 64 * 1024]);
+            while received < whole {
+                let (len, came) = host::recv_with_fds(&there, &mut chunk).unwrap();
+                assert_ne!(len, 0, "it ended after {received} of {whole}");
+                received += len;
+                descriptors += came.len();
+            }
+            descriptors
+        });
+        let file = std::fs::File::open("/dev/null").unwrap();
+        say_with_fds(&mut here, &line, &[file.as_fd(), file.as_fd()]).await.unwrap();
+        assert_eq!(reader.await.unwrap(), 2);
+    }
 }
