@@ -97,7 +97,7 @@ pub(super) fn plans(ingress: LinkIndex, packet: &Packet, decision: &Decision, he
     let changed = |new: Ipv4Addr, old: Ipv4Addr| (new != old).then_some(new);
     let moved = |new: u16, old: u16| (new != old).then_some(new);
     let forward = Plan {
-        ingress: ingress,
+        ingress,
         source_mac: packet.source_mac,
         destination_mac: packet.destination_mac,
         rewrite: Rewrite {
