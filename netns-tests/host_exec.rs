@@ -81,7 +81,7 @@ fn serve() -> ! {
     let listener = UnixListener::bind(&socket).unwrap();
     writeln!(ready, "{} {}", lab.forwarder_pid, lab.init_pid).unwrap();
     for caller in listener.incoming() {
-        let _ = send_with_fds(&caller.unwrap(), b"n", &guest.fds());
+        let _ = send_with_fds(caller.unwrap(), b"n", &guest.fds());
     }
     unreachable!("a listener never ends")
 }
