@@ -282,6 +282,7 @@ async fn capture(lab: &Lab, guest: &str, filter: &str, count: Option<u64>, strea
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::os::fd::AsFd;
 
     use super::*;
@@ -290,12 +291,13 @@ mod tests {
     async fn descriptors_go_out_with_a_line_of_any_length() {
         let (here, there) = UnixStream::pair().unwrap();
         here.set_nonblocking(true).unwrap();
-        let mut here = TokioStream::from_std(here).unwrap();
         // Other answers fill the socket first, so that already the first byte has to wait.
         let mut before = 0;
-        while let Ok(sent) = here.try_write(&[b' '; 4096]) {
+        while let Ok(sent) = (&here).write(&[b' '; 4096]) {
             before += sent;
         }
+        assert_ne!(before, 0);
+        let mut here = TokioStream::from_std(here).unwrap();
         let line = vec![b'x'; 3 << 20];
         let whole = before + line.len();
         let reader = tokio::task::spawn_blocking(move || {
