@@ -62,7 +62,7 @@ Example, in a template's UserData:
 #[derive(Debug, Parser)]
 #[command(name = "vpclab", version, after_help = EXAMPLES, arg_required_else_help = true)]
 struct CommandLine {
-    /// The lab that is meant; without it, the only running one.
+    /// The lab's name. `up` and `run` give it (else the file's), `demo` takes `demo`, the others mean the only running lab.
     #[arg(long, global = true, value_name = "LAB")]
     name: Option<String>,
     #[command(subcommand)]

@@ -59,7 +59,7 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     Ok(u8::from(report.verdict != "delivered"))
 }
 
-/// Host and port of what the user wrote; S3 objects are asked for at their bucket's own name.
+/// Host and port of what the user wrote; of an S3 object its bucket, whose host depends on the guest's Region.
 fn destination(text: &str) -> Result<(String, Option<u16>)> {
     let malformed =
         || BadInput(format!("`{text}` is no destination: write HOST, HOST:PORT, https://HOST/PATH or s3://BUCKET/KEY"));
@@ -68,7 +68,7 @@ fn destination(text: &str) -> Result<(String, Option<u16>)> {
         Some(("http", rest)) => (rest, Some(80)),
         Some(("s3", rest)) => {
             let bucket = rest.split('/').next().filter(|bucket| !bucket.is_empty()).ok_or_else(malformed)?;
-            return Ok((format!("{bucket}.s3.amazonaws.com"), Some(443)));
+            return Ok((format!("s3://{bucket}"), Some(443)));
         }
         Some(_) => return Err(malformed().into()),
         None => (text, None),
@@ -127,7 +127,7 @@ mod tests {
             ("10.0.0.7:80", "10.0.0.7", Some(80)),
             ("https://b.s3.us-east-1.amazonaws.com/k?x=1", "b.s3.us-east-1.amazonaws.com", Some(443)),
             ("http://h:8080/", "h", Some(8080)),
-            ("s3://b/k/l", "b.s3.amazonaws.com", Some(443)),
+            ("s3://b/k/l", "s3://b", Some(443)),
         ] {
             assert_eq!(destination(text).unwrap(), (host.to_string(), port), "{text}");
         }

@@ -87,6 +87,7 @@ reasons! {
     NoTargetsInZone "ELBV2_NO_TARGETS_IN_AZ" "the listener's target group has no target that this node may use";
     NoTargets "ELBV2_LISTENER_HAS_NO_TG" "the listener's target group is empty";
     BalancerProtocol "PROTOCOL_RESTRICTION" "a load balancer carries whole TCP and UDP packets; fragments of UDP, which AWS carries, are not emulated";
+    Hairpin "ELBV2_HAIRPIN" "the load balancer chose the client itself as target, and with its address preserved the answer can't come back";
     PortAllocation "ERROR_PORT_ALLOCATION" "55,000 connections from this node to this target are open: no source port is left";
     // The house itself.
     FlowLimit "FLOW_LIMIT" "the network interface has as many tracked flows as one may have";

@@ -193,6 +193,8 @@ fn trace(
     protocol: &str,
 ) -> Result<super::protocol::TraceReport> {
     let guest = find_guest(lab, guest)?;
+    let bucket_host = host.strip_prefix("s3://").map(|bucket| format!("{bucket}.s3.{}.amazonaws.com", guest.region));
+    let host = bucket_host.as_deref().unwrap_or(host);
     let mut question = TraceQuestion {
         source: guest.name.shown.clone(),
         destination: port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),

@@ -60,6 +60,8 @@ pub struct Guest {
     pub instance_id: String,
     /// Its VPC.
     pub vpc_id: String,
+    /// Its Region.
+    pub region: String,
     /// Its private addresses, primary first.
     pub addresses: Vec<Ipv4Addr>,
     /// Its links by device index, with the interface's name.
@@ -347,6 +349,7 @@ fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces,
         name,
         instance_id: plan.instance_id.clone(),
         vpc_id,
+        region: plan.region.clone(),
         addresses: plan.interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect(),
         links: plan.interfaces.iter().map(|interface| (interface.link.at(), interface.name.clone())).collect(),
         namespaces,
@@ -371,6 +374,8 @@ fn environment(plan: &compile::Guest, name: &GuestName, state: &Path) -> Vec<(St
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_REGION", &plan.region),
         ("AWS_DEFAULT_REGION", &plan.region),
+        // Version 1 of the AWS CLI would ask us-east-1 by the global name, which leads past endpoints as it does on AWS.
+        ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "regional"),
         ("AWS_ACCESS_KEY_ID", &key.access_key_id),
         ("AWS_SECRET_ACCESS_KEY", &key.secret_access_key),
         ("VPCLAB_GUEST", &name.shown),

@@ -28,13 +28,17 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
         let reason = if listener.targets.is_empty() { DropReason::NoTargets } else { DropReason::NoTargetsInZone };
         return walk.refuse("load balancer", listener.object, reason);
     };
+    let preserves = listener.preserve_client_ip && walk.endpoint.is_none();
+    if preserves && target.address == walk.header.source {
+        return walk.refuse("load balancer", listener.object, DropReason::Hairpin);
+    }
     let before = walk.header;
     let interface = walk.interface(node.interface)?;
     let (subnet, address) = (interface.subnet, interface.addresses.first().copied().ok_or(Refused::BAD_TABLES)?);
     walk.header.destination = target.address;
     walk.header.destination_port = target.port;
     // Client addresses never cross PrivateLink: VPCs may overlap (B4).
-    if !listener.preserve_client_ip || walk.endpoint.is_some() {
+    if !preserves {
         walk.header.source = address;
         walk.header.source_port = 0;
         let (protocol, target_port) = (walk.header.protocol, target.port);

@@ -86,6 +86,13 @@ fn inside_its_vpc_the_client_address_is_preserved() {
     lab.passes("web: 10.0.1.20:8080 > 10.0.1.21:700 tcp SYN|ACK", "web2: 10.0.1.100:53 > 10.0.1.21:700 tcp SYN|ACK");
 }
 
+/// A target that is its own client, with its address preserved (B9).
+#[test]
+fn a_hairpin_is_dropped_by_name() {
+    let mut lab = Lab::new();
+    lab.drops("web: 10.0.1.20:700 > 10.0.1.100:53 tcp SYN", DropReason::Hairpin);
+}
+
 #[test]
 fn a_port_comes_back_when_its_flow_ends() {
     let mut lab = Lab::new();
