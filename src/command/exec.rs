@@ -1,7 +1,7 @@
 //! `vpclab exec`: a command in a guest, and the drops that it met when it failed.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -69,7 +69,10 @@ pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
 }
 
 /// Where commands are looked for when the caller says nothing.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A command in a guest is root there, whoever the caller is: `ip`, `ethtool` and `tcpdump` are found, too.
+const ROOTS_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// The caller's environment without what would lead the command out of the lab, and with the lab's own variables.
 fn command_environment(
@@ -81,8 +84,10 @@ fn command_environment(
         inherited.filter(|(name, _)| !is_hidden(&name.to_string_lossy())).collect();
     environment.extend(ours.iter().map(|(name, value)| (name.into(), value.into())));
     let path = environment.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
-    path.push(":");
-    path.push(programs);
+    for more in [OsStr::new(ROOTS_PATH), programs.as_os_str()] {
+        path.push(":");
+        path.push(more);
+    }
     environment.into_iter().collect()
 }
 
@@ -136,8 +141,10 @@ mod tests {
         let inherited = inherited.into_iter().map(|(name, value)| (name.into(), value.into()));
         let environment =
             command_environment(inherited, &[("AWS_REGION".into(), "eu-west-1".into())], Path::new("/lab/bin"));
-        let expected: Vec<(OsString, OsString)> =
-            vec![("AWS_REGION".into(), "eu-west-1".into()), ("PATH".into(), "/bin:/lab/bin".into())];
+        let expected: Vec<(OsString, OsString)> = vec![
+            ("AWS_REGION".into(), "eu-west-1".into()),
+            ("PATH".into(), format!("/bin:{ROOTS_PATH}:/lab/bin").into()),
+        ];
         assert_eq!(environment, expected);
     }
 }
