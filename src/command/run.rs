@@ -35,7 +35,9 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let folder = Folder::of(&name.map_or_else(own_name, Into::into))?;
     let lease = up::start(&definition, &folder, true)?;
     let status = exec::enter(&folder, &arguments.guest, &arguments.command).map_err(NotTheCommand);
+    // The lease goes last: a lab whose lease ends clears its folder away by itself, and nobody could wait for the rest.
+    let ended = down::end(&folder);
     drop(lease);
-    down::end(&folder)?;
+    ended?;
     Ok(status?)
 }
