@@ -82,14 +82,21 @@ impl Done {
     }
 }
 
+/// Copies a program that will be run at once. A process of its own does it: a descriptor that is open for writing here would
+/// go along with whatever another story forks at that moment, and running the copy would fail with ETXTBSY.
+pub fn copy_program(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg(from).arg(to).status().context("starting cp")?;
+    ensure!(status.success(), "cp {} {}: {status}", from.display(), to.display());
+    Ok(fs::set_permissions(to, fs::Permissions::from_mode(0o755))?)
+}
+
 impl Stage {
     pub fn new(setting: Setting) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("vpclab-story-").tempdir()?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
         // The checkout may lie where only root can look.
         let program = folder.path().join("vpclab");
-        fs::copy(env!("CARGO_BIN_EXE_vpclab"), &program)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        copy_program(Path::new(env!("CARGO_BIN_EXE_vpclab")), &program)?;
         Ok(Self { setting, folder: Some(folder), program, captures: RefCell::default() })
     }
 

@@ -57,7 +57,7 @@ pub fn checksums_are_right(stage: &Stage) -> Result<()> {
     stage.write("provider.yaml", &provider)?;
     stage.write("consumer.yaml", include_str!("../examples/private-service/consumer.yaml"))?;
     stage.write("lab.yaml", LAB)?;
-    std::fs::copy(std::env::current_exe()?, stage.path().join("story-program"))?;
+    copy_program(&std::env::current_exe()?, &stage.path().join("story-program"))?;
     let lab = stage.up("offload", &["lab.yaml"])?;
 
     let [client, server] = round(stage, &lab).context("as the kernel would have it")?;
