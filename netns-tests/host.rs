@@ -206,6 +206,10 @@ fn a_guest_sees_its_own(lab: &LabProcess) -> anyhow::Result<()> {
     sees("ping -c 1 -W 5 127.0.0.1", "1 received")?;
     sees("cat /proc/sys/net/ipv4/ping_group_range", "0\t0")?;
     sees("cat /proc/sys/net/ipv4/conf/eth0/rp_filter", "0")?;
+    // CUBIC where the machine lets a namespace have it, else Reno; never the pacing BBR.
+    let allowed = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_allowed_congestion_control").unwrap_or_default();
+    let usual = if allowed.contains("cubic") { "cubic" } else { "reno" };
+    sees("cat /proc/sys/net/ipv4/tcp_congestion_control", usual)?;
     let bundle = guest_ca_bundle(&spec.state);
     sees(&format!("cat {}", bundle.display()), "the-lab")?;
     for path in GUEST_CA_BUNDLES.iter().filter(|path| Path::new(path).exists()) {

@@ -107,6 +107,9 @@ hold() {
   local holder=$!
   await "a network namespace" unshared "$holder"
   held=/proc/$holder/ns/net
+  # As in every namespace of a lab: the machine's own default may be BBR, whose pacing halves what a path carries.
+  in_net "$held" sh -c 'cd /proc/sys/net/ipv4; for name in cubic reno; do
+    { echo $name >tcp_congestion_control; } 2>/dev/null && break; done' || true
 }
 
 in_net() { nsenter --net="$1" "${@:2}"; }
@@ -229,19 +232,20 @@ serve() {
   done
 }
 
-# MTU and offloads of one side, on one line.
+# MTU, congestion control and offloads of one side, on one line.
 describe() {
   local path=$1 side=$2
   shift 2
-  local device=eth0 mtu offloads
+  local device=eth0 mtu congestion offloads
   # slirp4netns' server listens on a loopback.
   "$@" ip link show "$device" >/dev/null 2>&1 || device=lo
   mtu=$("$@" ip -j link show "$device" | jq '.[0].mtu')
+  congestion=$("$@" cat /proc/sys/net/ipv4/tcp_congestion_control)
   offloads=$("$@" ethtool -k "$device" | awk -F': ' '
     /^(tx-checksumming|rx-checksumming|tcp-segmentation-offload|generic-segmentation-offload|generic-receive-offload|tx-udp-segmentation):/ {
       gsub(/^[ \t]+/, "", $1); sub(/ .*/, "", $2); printf "%s%s=%s", separator, $1, $2; separator = " " }')
-  jq -nc --arg path "$path" --arg side "$side" --argjson mtu "$mtu" --arg offloads "$offloads" \
-    '{path: $path, side: $side, mtu: $mtu, offloads: $offloads}' >>"$links"
+  jq -nc --arg path "$path" --arg side "$side" --argjson mtu "$mtu" --arg congestion "$congestion" \
+    --arg offloads "$offloads" '{path: $path, side: $side, mtu: $mtu, congestion_control: $congestion, offloads: $offloads}' >>"$links"
 }
 
 # Prints one figure of one path, measured now.
@@ -315,7 +319,7 @@ if $json; then
   printf '%s\n' "$summary"
 else
   cells='def cell: if . == null then "-" else tostring end;'
-  jq -r '.links[] | "\(.path) \(.side): mtu \(.mtu) \(.offloads)"' <<<"$summary"
+  jq -r '.links[] | "\(.path) \(.side): mtu \(.mtu) \(.congestion_control) \(.offloads)"' <<<"$summary"
   jq -r '"", "Medians of \(.rounds) rounds of \(.seconds) s; kernel \(.kernel), \(.cpus) processors. Gbit/s, µs, 1/s:"' \
     <<<"$summary"
   jq -r --arg figures "$FIGURES" "$cells"'

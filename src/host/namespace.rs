@@ -235,7 +235,17 @@ fn set_network_defaults() -> anyhow::Result<()> {
             Err(error) => return Err(error).with_context(|| format!("writing `{value}` to {path}")),
         }
     }
+    set_congestion_control();
     Ok(())
+}
+
+/// CUBIC is Linux's and Amazon Linux's default. A machine set to BBR would pace every guest: half the throughput and a timer for
+/// each burst. A namespace may only choose what the machine allows (`net.ipv4.tcp_allowed_congestion_control`): Reno always,
+/// which is as fast where nothing is lost.
+fn set_congestion_control() {
+    const PATH: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
+    // Where even that is refused the machine's own default serves, only slower.
+    let _ = ["cubic", "reno"].into_iter().find(|name| std::fs::write(PATH, name).is_ok());
 }
 
 fn holds(path: &str, value: &str) -> bool {
