@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::tables::{LinkIndex, ObjectIndex};
 use super::verdict::DropReason;
-use crate::packet::Packet;
+use crate::packet::{Packet, protocol};
 
 /// The addresses of a packet at one point of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +25,18 @@ pub struct Header {
 }
 
 impl Header {
+    /// Of the first packet of a conversation that `trace` imagines. `protocol` is `tcp`, `udp` or `icmp`; without a port it
+    /// asks for HTTPS or DNS.
+    pub fn first(protocol: &str, source: Ipv4Addr, destination: Ipv4Addr, port: Option<u16>) -> Option<Self> {
+        let (protocol, source_port, destination_port) = match protocol {
+            "tcp" => (protocol::TCP, 40_000, port.unwrap_or(443)),
+            "udp" => (protocol::UDP, 40_000, port.unwrap_or(53)),
+            "icmp" => (protocol::ICMP, 1, 1),
+            _ => return None,
+        };
+        Some(Self { protocol, source, destination, source_port, destination_port })
+    }
+
     /// Of a packet.
     pub fn of(packet: &Packet) -> Self {
         Self {

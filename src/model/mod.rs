@@ -23,6 +23,7 @@ mod internet_gateway;
 mod listener;
 mod load_balancer;
 mod lookup;
+pub mod naming;
 mod network_interface;
 mod origin;
 mod policy;

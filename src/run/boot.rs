@@ -189,8 +189,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::naming::GuestName;
     use crate::model::{self, Meta, TargetGroup};
-    use crate::run::naming::GuestName;
 
     #[test]
     fn listeners_are_found_in_the_kernels_own_table() {

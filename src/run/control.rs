@@ -28,11 +28,12 @@ use super::BadInput;
 use super::capture::{Filter, PcapngBytes};
 use super::lab::{Guest, Lab};
 use super::launch::refused;
-use super::naming::{self, GuestName};
 use super::protocol::{Answer, Request, TraceQuestion};
 use super::report;
-use crate::dataplane::{LinkIndex, TraceQuery};
+use crate::dataplane::{Header, LinkIndex, TraceQuery};
+use crate::dns;
 use crate::host;
+use crate::model::naming::{self, GuestName};
 
 /// Longest request line.
 const LONGEST_REQUEST: u64 = 64 * 1024;
@@ -201,9 +202,12 @@ fn trace(
         protocol: protocol.to_owned(),
         resolved: Vec::new(),
     };
-    let addresses = match report::resolve(&lab.zones.load(), &guest.vpc_id, host) {
-        Ok(addresses) => addresses,
-        Err((code, explanation)) => return Ok(report::unresolved(question, code, explanation)),
+    let addresses = match named_guest(lab, host) {
+        Some(address) => vec![address],
+        None => match dns::addresses(&lab.zones.load(), &guest.vpc_id, host) {
+            Ok(addresses) => addresses,
+            Err(no_address) => return Ok(report::unresolved(question, no_address)),
+        },
     };
     if host.parse::<Ipv4Addr>().is_err() {
         question.resolved.clone_from(&addresses);
@@ -214,10 +218,15 @@ fn trace(
     let (Some(source), Some(destination)) = (guest.addresses.first(), addresses.first()) else {
         bail!("guest `{}` has no address", guest.name.shown);
     };
-    let header = report::question_header(protocol, *source, *destination, port)
+    let header = Header::first(protocol, *source, *destination, port)
         .ok_or_else(|| BadInput(format!("`{protocol}` is no protocol that trace knows: tcp, udp or icmp")))?;
     let path = lab.dataplane.trace(from, &TraceQuery { header });
     Ok(report::trace(&path, question, &tables))
+}
+
+/// The primary private address of the guest that a destination names; a name of no guest, or of several, is a host's.
+fn named_guest(lab: &Lab, host: &str) -> Option<Ipv4Addr> {
+    find_guest(lab, host).ok()?.addresses.first().copied()
 }
 
 async fn drops(lab: &Lab, guest: Option<&str>, mut since: u64, follow: bool, stream: &mut TokioStream) -> Result<()> {

@@ -10,7 +10,6 @@
 //! | [`serve`] | the services' sockets and servers |
 //! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
 //! | [`report`] | what a lab says of itself |
-//! | [`naming`] | which guest a name means |
 //! | [`capture`] | copies of frames as pcapng, and as lines |
 //!
 //! **Who is who.** The command line (`vpclab up`, `exec`, …) is a short-lived process that speaks to the lab process
@@ -27,7 +26,6 @@ pub mod control;
 pub mod forward;
 pub mod lab;
 pub mod launch;
-pub mod naming;
 pub mod protocol;
 pub mod report;
 pub mod serve;

@@ -29,7 +29,7 @@ pub enum Request {
     Trace {
         /// Who would send.
         guest: String,
-        /// Host or address, already taken out of a URL; `s3://BUCKET` for the bucket's host in the guest's Region.
+        /// Guest, host or address, already taken out of a URL; `s3://BUCKET` for the bucket's host in the guest's Region.
         host: String,
         /// Port, where the protocol has ports.
         port: Option<u16>,

@@ -6,14 +6,13 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::naming::GuestName;
 use super::protocol::*;
 use crate::dataplane::flow::{Key, Phase};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, Path, Tables};
-use crate::dns::{self, RecordType, ResponseCode, Zones};
+use crate::dns::NoAddress;
+use crate::model::naming::GuestName;
 use crate::model::{Meta, VpcEndpointType, World, describe};
-use crate::packet::protocol;
 
 /// The names of all links: guests', and services' in their own words.
 #[derive(Clone, Debug)]
@@ -189,43 +188,13 @@ fn key_header(key: &Key) -> Header {
     }
 }
 
-/// A host name's addresses as a VPC's resolver gives them, or the code and the sentence of its "no".
-pub fn resolve(zones: &Zones, vpc_id: &str, host: &str) -> Result<Vec<Ipv4Addr>, (String, String)> {
-    if let Ok(address) = host.parse() {
-        return Ok(vec![address]);
-    }
-    let Some(answer) = dns::answer(zones, vpc_id, host, RecordType::A, 0) else {
-        return Err((
-            "DNS_SUPPORT_DISABLED".into(),
-            "the VPC's enableDnsSupport is false: its resolver is silent".into(),
-        ));
-    };
-    let addresses: Vec<Ipv4Addr> = answer
-        .records
-        .iter()
-        .filter_map(|record| match &record.data {
-            dns::Data::A(address) => Some(*address),
-            _ => None,
-        })
-        .collect();
-    if !addresses.is_empty() {
-        return Ok(addresses);
-    }
-    let code = match answer.response_code {
-        ResponseCode::NxDomain => "NXDOMAIN",
-        ResponseCode::Refused => "REFUSED",
-        _ => "NODATA",
-    };
-    Err((code.into(), format!("the VPC's resolver has no address for {host}")))
-}
-
 /// The report on a name that has no address: no packet is ever sent.
-pub fn unresolved(question: TraceQuestion, code: String, explanation: String) -> TraceReport {
+pub fn unresolved(question: TraceQuestion, no_address: NoAddress) -> TraceReport {
     TraceReport {
         network_path_found: false,
         verdict: "dropped".into(),
-        explanation_code: Some(code),
-        explanation: Some(explanation),
+        explanation_code: Some(no_address.code.to_owned()),
+        explanation: Some(no_address.sentence),
         question,
         hops: Vec::new(),
     }
@@ -263,17 +232,6 @@ fn trace_hop(hop: &crate::dataplane::Hop, tables: &Tables) -> TraceHop {
 fn planned_text(header: &Header) -> String {
     let text = header_text(header);
     if header.source_port == 0 { text.replacen(":0 > ", ":* > ", 1) } else { text }
-}
-
-/// The header of the packet that `trace` asks about.
-pub fn question_header(proto: &str, source: Ipv4Addr, destination: Ipv4Addr, port: Option<u16>) -> Option<Header> {
-    let (protocol, source_port, destination_port) = match proto {
-        "tcp" => (protocol::TCP, 40_000, port.unwrap_or(443)),
-        "udp" => (protocol::UDP, 40_000, port.unwrap_or(53)),
-        "icmp" => (protocol::ICMP, 1, 1),
-        _ => return None,
-    };
-    Some(Header { protocol, source, destination, source_port, destination_port })
 }
 
 /// The interface behind a guest's link.

@@ -4,7 +4,7 @@
 //! nothing is spelled so, letters' case is ignored. A name that fits several guests is refused with the candidates, an
 //! unknown one with the nearest names.
 
-use crate::model::World;
+use super::World;
 
 /// The names of one guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
