@@ -11,14 +11,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("dns", &[]),
     ("compile", &["model", "dataplane", "dns", "packet"]),
+    ("expect", &["template", "model", "dataplane", "compile", "dns"]),
     ("host", &[]),
     ("services", &["policy", "dns", "model"]),
     ("run", &["host", "services", "compile", "model", "dataplane", "dns", "template", "packet"]),
-    ("command", &["run", "template", "compile", "model", "host", "services", "dataplane", "packet"]),
+    ("command", &["expect", "run", "template", "compile", "model", "host", "services", "dataplane", "packet"]),
 ];
 
 /// Rooms without I/O, clock, chance or `unsafe`.
-const PURE: &[&str] = &["packet", "dataplane", "model", "template", "policy", "dns", "compile"];
+const PURE: &[&str] = &["packet", "dataplane", "model", "template", "policy", "dns", "compile", "expect"];
 
 /// What a pure room never names, and why.
 const IMPURE: &[(&str, &str)] = &[

@@ -42,12 +42,13 @@
 //! | [`template`] | CloudFormation as written to as meant |
 //! | [`dns`] | answers, one view per VPC |
 //! | [`compile`] | world to tables, zones and origins; the only room that sees both sides |
+//! | [`expect`] | what must hold of paths: as written, as meant, and whether it does |
 //! | [`host`] | Linux: namespaces, TAPs, addresses; `sys.rs` is the only file with `unsafe` |
 //! | [`services`] | S3, resolver and placeholders behind one door |
 //! | [`run`] | the living process: the pump, control, capture |
 //! | [`command`] | one file per verb |
 //!
-//! The first six are pure: values in, values out; no tokio, sockets, files, clock or `unsafe`, and they compile for any
+//! The first seven are pure: values in, values out; no tokio, sockets, files, clock or `unsafe`, and they compile for any
 //! target. `architecture.rs` tests who may use whom; `clippy.toml` bans the clock.
 //!
 //! # Invariants
@@ -62,6 +63,7 @@
 pub mod compile;
 pub mod dataplane;
 pub mod dns;
+pub mod expect;
 pub mod model;
 pub mod packet;
 pub mod template;

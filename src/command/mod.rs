@@ -5,8 +5,8 @@
 //!
 //! | status | meaning |
 //! |---|---|
-//! | 0 | done; `trace`: delivered |
-//! | 1 | it failed; `trace`: dropped or denied |
+//! | 0 | done; `trace`: delivered; `test`: all hold |
+//! | 1 | it failed; `trace`: dropped or denied; `test`: one does not hold |
 //! | 2 | bad input: what was asked can't be right |
 //! | 3 | this machine can't run a lab |
 //! | 125, 126, 127 | `exec` and `run`: vpclab failed, the command is not executable, there is no such command |
@@ -26,6 +26,7 @@ mod lab;
 mod output;
 mod run;
 mod status;
+mod test;
 mod trace;
 mod up;
 
@@ -46,6 +47,7 @@ Examples:
   vpclab up examples/first.yaml                 start a lab from a CloudFormation template
   vpclab exec app -- curl https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab trace app s3.us-east-1.amazonaws.com:443
+  vpclab test examples/first.yaml --static      does what `expect:` says hold?
   vpclab drops --follow                         which packets were dropped, and what said no
   vpclab capture app -w app.pcapng              what is on the wire, for Wireshark
   vpclab down                                   leave nothing behind
@@ -75,6 +77,7 @@ enum Verb {
     Exec(exec::Arguments),
     Run(run::Arguments),
     Trace(trace::Arguments),
+    Test(test::Arguments),
     Drops(drops::Arguments),
     Flows(flows::Arguments),
     Status(status::Arguments),
@@ -114,6 +117,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
         Verb::Exec(arguments) => exec::run(arguments, name),
         Verb::Run(arguments) => run::run(arguments, name),
         Verb::Trace(arguments) => trace::run(arguments, name),
+        Verb::Test(arguments) => test::run(arguments, name),
         Verb::Drops(arguments) => drops::run(arguments, name),
         Verb::Flows(arguments) => flows::run(arguments, name),
         Verb::Status(arguments) => status::run(arguments, name),

@@ -8,7 +8,7 @@
 //! [`load`] does it all. What a lab can't honour is never silently accepted: it is a [`TemplateError`] that shows the line
 //! and says what to do, or a [`Notice`].
 //!
-//! Pure: files are read by the [`Files`] that the shell passes in. Not here: expectations (`expect:`), macros, nested
+//! Pure: files are read by the [`Files`] that the shell passes in. Not here: what expectations (`expect:`) mean, macros, nested
 //! stacks, and every law of AWS's objects, which is the model's.
 
 mod deploy;
@@ -31,7 +31,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use deploy::{ResourceReport, StackReport};
-pub use error::{Diagnostic, File, Span, TemplateError};
+pub use error::{Diagnostic, File, Span, TemplateError, did_you_mean, nearest};
 pub use notice::{Notice, NoticeKind};
 
 use crate::model::{Source, World};
@@ -41,6 +41,10 @@ use crate::model::{Source, World};
 pub struct Lab {
     /// Name: `lab.yaml`'s, or from the path.
     pub name: String,
+    /// The file that was loaded: of a folder, the one in it.
+    pub file: PathBuf,
+    /// `expect` of a `lab.yaml`, for the room of that name to read.
+    pub expect: Option<document::Value>,
     /// All objects.
     pub world: World,
     /// The stacks in the order of deployment.

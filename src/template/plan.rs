@@ -23,6 +23,8 @@ const DEFAULT_REGION: &str = "us-east-1";
 #[derive(Debug)]
 pub(super) struct Plan {
     pub name: String,
+    pub file: PathBuf,
+    pub expect: Option<Value>,
     pub stacks: Vec<PlannedStack>,
     pub seeds: Vec<PlannedSeed>,
     pub notices: Vec<Notice>,
@@ -64,7 +66,7 @@ pub(super) fn read(files: &dyn Files, path: &Path, options: &LoadOptions) -> Res
     let (account, region) = place(None, None, options)?;
     let stack =
         PlannedStack { name: name.clone(), account, region, document, parameters: Vec::new(), needs: Vec::new(), span };
-    Ok(Plan { name, stacks: vec![stack], seeds: Vec::new(), notices: Vec::new() })
+    Ok(Plan { name, file: path, expect: None, stacks: vec![stack], seeds: Vec::new(), notices: Vec::new() })
 }
 
 /// Files that a folder is known by.

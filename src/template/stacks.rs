@@ -17,7 +17,7 @@ use crate::model::World;
 
 /// Deploys every stack of a plan.
 pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagnostic>> {
-    let Plan { name, stacks: planned, seeds, notices } = plan;
+    let Plan { name, file, expect, stacks: planned, seeds, notices } = plan;
     let mut site = Site { notices, ..Site::default() };
     let given = command_line_parameters(&planned, options)?;
     let mut needs_by_name = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagn
         }
     }
     match site.errors.is_empty() {
-        true => Ok(Lab { name, world: site.world, stacks: reports, notices: site.notices, seeds }),
+        true => Ok(Lab { name, file, expect, world: site.world, stacks: reports, notices: site.notices, seeds }),
         false => Err(site.errors),
     }
 }

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::super::document::{Map, Value};
 use super::super::error::{Diagnostic, did_you_mean};
-use super::super::notice::{Notice, NoticeKind};
 use super::super::{Files, LoadOptions, document};
 use super::{Plan, PlannedSeed, PlannedStack, beside, name_of, place, unreadable};
 
@@ -21,12 +20,8 @@ pub(super) fn read(
     options: &LoadOptions,
 ) -> Result<Plan, Vec<Diagnostic>> {
     let mut errors = Vec::new();
-    let mut notices = Vec::new();
     let map = document.as_map().map(Vec::as_slice).unwrap_or_default();
     unknown_keys(map, &KEYS, "a lab.yaml", &mut errors);
-    if let Some(expect) = document.get("expect") {
-        notices.push(Notice::at(NoticeKind::NotEnforced, &expect.span, "`expect` of the lab"));
-    }
     if document.get("stacks").is_none() && errors.is_empty() {
         let help = "add `stacks`, such as `stacks: {app: {template: app.yaml}}`";
         errors.push(Diagnostic::at(&document.span, "the lab has no `stacks`").help(help));
@@ -58,7 +53,11 @@ pub(super) fn read(
             }
         }
     }
-    if errors.is_empty() { Ok(Plan { name, stacks, seeds, notices }) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let expect = document.get("expect").cloned();
+    Ok(Plan { name, file: path.to_owned(), expect, stacks, seeds, notices: Vec::new() })
 }
 
 fn stack(

@@ -1,0 +1,105 @@
+//! The lab that expectations are about: who and what a name means, and where a packet would go.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::judge::{Failure, judge};
+use super::meaning::{PathClaim, Sender};
+use super::names::Names;
+use super::way::Way;
+use crate::compile::{Compiled, Guest, compile};
+use crate::dataplane::tables::Behind;
+use crate::dataplane::{Dataplane, Header, InterfaceIndex, Tables, TraceQuery};
+use crate::dns::Zones;
+use crate::model::World;
+use crate::model::naming::{self, GuestName};
+use crate::template::{Lab, StackReport};
+
+/// A lab's world, compiled, with the names that people use.
+pub struct Scene {
+    pub(super) world: World,
+    pub(super) stacks: Vec<StackReport>,
+    pub(super) guests: Vec<GuestName>,
+    pub(super) names: Names,
+    pub(super) zones: Zones,
+    compiled_guests: Vec<Guest>,
+    tables: Arc<Tables>,
+    dataplane: Dataplane,
+}
+
+/// Keys of the hashes that balance; nothing comes from outside here, and a test gives the same answer twice.
+const SEED: [u64; 4] = [1, 2, 3, 4];
+
+impl Scene {
+    /// Compiles a lab.
+    pub fn new(lab: &Lab) -> Self {
+        let Compiled { tables, zones, guests: compiled_guests, .. } = compile(&lab.world);
+        let tables = Arc::new(tables);
+        Self {
+            guests: naming::guests(&lab.world),
+            names: Names::new(&tables, &lab.stacks),
+            stacks: lab.stacks.clone(),
+            world: lab.world.clone(),
+            zones,
+            compiled_guests,
+            dataplane: Dataplane::new(Arc::clone(&tables), SEED),
+            tables,
+        }
+    }
+
+    /// The guest as a sender; `None` for one without a network interface.
+    pub(super) fn sender(&self, name: &GuestName) -> Option<Sender> {
+        let guest = self.compiled_guests.iter().find(|guest| guest.instance_id == name.instance_id)?;
+        let interface = |link: usize| match self.tables.links.get(link)?.behind {
+            Behind::Interface(index) => Some((index, self.tables.interfaces.get(index.at())?)),
+            Behind::Service(_) => None,
+        };
+        let links = guest.interfaces.iter().map(|it| it.link.at());
+        let interfaces: Vec<_> = links.filter_map(interface).collect();
+        let vpc = self.tables.vpcs.get(interfaces.first()?.1.vpc.at())?;
+        Some(Sender {
+            name: name.shown.clone(),
+            vpc_id: self.tables.object(vpc.object).id.clone(),
+            region: guest.region.clone(),
+            sources: interfaces
+                .iter()
+                .flat_map(|(index, interface)| interface.addresses.iter().map(|address| (*index, *address)))
+                .collect(),
+            ids: interfaces.iter().map(|(_, interface)| self.tables.object(interface.object).id.clone()).collect(),
+        })
+    }
+
+    /// Where the first packet of each conversation would go: one way for each address that the destination's name has.
+    pub fn ways(&self, from: &Sender, claim: &PathClaim) -> Vec<(Option<Ipv4Addr>, Way)> {
+        let addresses = match &claim.addresses {
+            Ok(addresses) => addresses,
+            Err(no_address) => return vec![(None, Way::unresolved(no_address))],
+        };
+        let Some((interface, source)) = from.sources.first().copied() else { return Vec::new() };
+        let way = |address: &Ipv4Addr| {
+            let header = Header::first(claim.protocol.name(), source, *address, claim.port)?;
+            Some((Some(*address), self.way(interface, header)))
+        };
+        addresses.iter().filter_map(way).collect()
+    }
+
+    /// Whether the ways of all addresses are as wanted.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self, from: &Sender, claim: &PathClaim) -> Result<(), Failure> {
+        let ways = self.ways(from, claim);
+        let several = ways.len() > 1;
+        ways.iter().try_for_each(|(address, way)| {
+            judge(&claim.want, way).map_err(|failure| match address {
+                Some(address) if several => failure.of(&address.to_string()),
+                _ => failure,
+            })
+        })
+    }
+
+    /// Where a packet would go.
+    pub(super) fn way(&self, from: InterfaceIndex, header: Header) -> Way {
+        Way::of(&self.dataplane.trace(from, &TraceQuery { header }), &self.tables)
+    }
+}

@@ -1,0 +1,243 @@
+//! Expectations on the examples' own templates: each test is data through [`holds`], [`fails`] or [`refused`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::template::{self, Files, LoadOptions, ReadError, TemplateError};
+
+struct Memory(BTreeMap<PathBuf, String>);
+
+impl Files for Memory {
+    fn read(&self, path: &Path) -> Result<String, ReadError> {
+        self.0.get(path).cloned().ok_or(ReadError::NotFound)
+    }
+}
+
+/// The example's template with a test file beside it.
+fn first(test: &str) -> Memory {
+    let files = [("first.yaml", include_str!("../../examples/first.yaml")), ("first.test.yaml", test)];
+    Memory(files.into_iter().map(|(path, text)| (path.into(), text.to_owned())).collect())
+}
+
+/// Two accounts; the lab.yaml with this list.
+fn private(list: &str) -> Memory {
+    let lab = include_str!("../../examples/private-service/lab.yaml");
+    let lab = lab.split("\nexpect:").next().unwrap_or_default();
+    let files = [
+        ("lab.yaml", format!("{lab}\nexpect:\n{list}")),
+        ("provider.yaml", include_str!("../../examples/private-service/provider.yaml").to_owned()),
+        ("consumer.yaml", include_str!("../../examples/private-service/consumer.yaml").to_owned()),
+    ];
+    Memory(files.into_iter().map(|(path, text)| (path.into(), text)).collect())
+}
+
+fn meant(files: &Memory, path: &str) -> Result<(Scene, Vec<Expectation>), String> {
+    let lab = template::load(files, Path::new(path), &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let scene = Scene::new(&lab);
+    let list = source(files, &lab).and_then(|list| read(&list)).and_then(|written| scene.mean(&written));
+    match list {
+        Ok(expectations) => Ok((scene, expectations)),
+        Err(diagnostics) => Err(TemplateError { diagnostics }.to_string()),
+    }
+}
+
+/// The failures of a list, by title.
+fn failures(files: &Memory, path: &str) -> Vec<(String, Failure)> {
+    let (scene, expectations) = meant(files, path).unwrap_or_else(|error| panic!("{error}"));
+    let check = |expectation: &Expectation| match &expectation.claim {
+        Claim::Path(claim) => scene.check(&expectation.from, claim).err(),
+        other => panic!("{other:?}"),
+    };
+    expectations.iter().filter_map(|it| Some((it.title.clone(), check(it)?))).collect()
+}
+
+fn holds(files: &Memory, path: &str) {
+    let failures = failures(files, path);
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// The one entry fails for this reason, decided at this place.
+fn fails(entry: &str, reason: &str, source: &str) {
+    let list = format!("expect:\n  - {entry}\n");
+    let failures = failures(&first(&list), "first.yaml");
+    let [(_, failure)] = failures.as_slice() else { panic!("{failures:#?}") };
+    assert!(failure.reason.contains(reason), "{failure:#?}");
+    assert_eq!(failure.decider.as_ref().and_then(|decider| decider.source.as_deref()), Some(source), "{failure:#?}");
+}
+
+/// The one entry is bad input, drawn so.
+fn refused(entry: &str, expect: &str) {
+    let list = format!("expect:\n  - {entry}\n");
+    let error = meant(&first(&list), "first.yaml").err().unwrap_or_else(|| panic!("`{entry}` was taken"));
+    assert_eq!(error, expect.trim_matches('\n'));
+}
+
+#[test]
+fn what_the_template_says_holds() {
+    let list = "
+expect:
+  - {from: app, to: s3.us-east-1.amazonaws.com:443, via: S3}
+  - {from: first/app, to: https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt, via: first/S3}
+  - {from: app, to: s3://first-123456789012/hello.txt, via: vpce-4ed6d39895d235031}
+  - {from: app, to: s3.us-east-1.amazonaws.com, proto: icmp}
+  - {from: app, to: s3.us-east-1.amazonaws.com, proto: udp, drop: VPCE_GATEWAY_PROTOCOL_RESTRICTION}
+  - {from: app, to: internet, drop: NO_ROUTE_TO_DESTINATION}
+  - {from: app, to: 10.0.9.9, drop: NO_SUCH_ADDRESS}
+  - {from: app, to: 10.0.0.2:53, proto: udp, via: resolver}
+  - {from: app, to: nobody.example.com, drop: NXDOMAIN}
+";
+    holds(&first(list), "first.yaml");
+}
+
+#[test]
+fn a_lab_of_several_stacks_has_its_list_in_lab_yaml() {
+    let list = "
+  - {from: client, to: '${consumer.Url}', via: Endpoint}
+  - {from: client, to: '${consumer.Url}', via: Balancer}
+  - {from: client, to: '${consumer.Url}', via: server}
+  - {from: client, to: '10.0.1.20:80', drop: NO_SUCH_ADDRESS}
+  - {from: server, to: '10.0.1.10:80', drop: NO_SUCH_ADDRESS}
+";
+    holds(&private(list), "lab.yaml");
+}
+
+#[test]
+fn a_failure_names_what_decided_and_where_it_is_written() {
+    fails("{from: app, to: internet, via: S3}", "NO_ROUTE_TO_DESTINATION", "first.yaml:5");
+    fails(
+        "{from: app, to: s3.us-east-1.amazonaws.com, drop: NO_ROUTE_TO_DESTINATION}",
+        "it is delivered",
+        "first.yaml:7",
+    );
+    fails("{from: app, to: s3.us-east-1.amazonaws.com, via: app}", "not by way of app", "first.yaml:7");
+    fails("{from: app, to: 10.0.1.77, drop: RESERVED_ADDRESS}", "NO_SUCH_ADDRESS", "first.yaml:4");
+}
+
+#[test]
+fn a_name_without_an_address_is_a_failure_not_bad_input() {
+    let failures = failures(&first("expect: [{from: app, to: 'no.example.com:443'}]"), "first.yaml");
+    assert!(failures[0].1.reason.contains("NXDOMAIN"), "{failures:#?}");
+}
+
+#[test]
+fn what_does_not_exist_is_bad_input() {
+    refused(
+        "{from: ap, to: internet}",
+        "
+error: there is no guest `ap`; did you mean app?
+ --> first.test.yaml:2:12
+  |
+2 |   - {from: ap, to: internet}
+  |            ^^",
+    );
+    refused(
+        "{from: app, to: internet, via: S4}",
+        "
+error: there is no object `S4` in the lab
+ --> first.test.yaml:2:36
+  |
+2 |   - {from: app, to: internet, via: S4}
+  |                                    ^^
+  = help: name an object by its logical id, STACK/LOGICAL_ID or AWS id",
+    );
+    refused(
+        "{from: app, to: internet, via: Ruotes}",
+        "
+error: there is no object `Ruotes` in the lab
+ --> first.test.yaml:2:36
+  |
+2 |   - {from: app, to: internet, via: Ruotes}
+  |                                    ^^^^^^
+  = help: did you mean `Routes`?",
+    );
+    refused(
+        "{from: app, to: internet, drop: NO_ROUTE_TO_DESTINATOIN}",
+        "
+error: `NO_ROUTE_TO_DESTINATOIN` is no explanation code that a packet is dropped with
+ --> first.test.yaml:2:37
+  |
+2 |   - {from: app, to: internet, drop: NO_ROUTE_TO_DESTINATOIN}
+  |                                     ^^^^^^^^^^^^^^^^^^^^^^^
+  = help: did you mean `NO_ROUTE_TO_DESTINATION`?",
+    );
+    refused(
+        "{from: app, to: s3://first-123456789013/x}",
+        "
+error: there is no bucket `first-123456789013` in the lab
+ --> first.test.yaml:2:21
+  |
+2 |   - {from: app, to: s3://first-123456789013/x}
+  |                     ^^^^^^^^^^^^^^^^^^^^^^^^^
+  = help: did you mean `first-123456789012`?",
+    );
+    refused(
+        "{from: app, only: [S3, Routes]}",
+        "
+error: `Routes` is a route table, which no packet ends at
+ --> first.test.yaml:2:28
+  |
+2 |   - {from: app, only: [S3, Routes]}
+  |                            ^^^^^^
+  = help: list endpoints, gateways, balancers, guests, `resolver` or `metadata`",
+    );
+}
+
+#[test]
+fn entries_are_read_strictly() {
+    for (entry, message) in [
+        ("{from: app, to: internet, dorp: X}", "did you mean `drop`?"),
+        ("{from: app, to: internet, only: [S3]}", "`to` does not go with the entry's other keys"),
+        ("{from: app, to: internet, via: S3, drop: NO_ROUTE_TO_DESTINATION}", "keep one of the two"),
+        ("{from: app}", "the expectation has no `to`"),
+        ("{to: internet}", "the expectation has no `from`"),
+        ("{from: app, run: ./smoke.sh}", "the entry has a `run` and no `only`"),
+        ("{from: app, only: S3}", "`only` is a list of objects, not text"),
+        ("{from: app, only: [{}]}", "text is expected here, not a map"),
+        ("{from: app, to: internet, proto: sctp}", "tcp, udp or icmp"),
+        ("{from: app, to: '10.0.0.1:80', proto: icmp}", "ICMP has no ports"),
+        ("{from: app, to: 'x:y'}", "`x:y` is no destination"),
+        ("{from: app, to: app}", "never leaves it"),
+        ("{from: app, to: ap}", "there is no guest `ap`"),
+        ("{from: app, to: '${first.Url}'}", "stack `first` has no output `Url`"),
+        ("{from: app, to: '${other.Url}'}", "there is no stack `other`"),
+        ("{from: app, call: s3:PutObject, on: arn, deny: S3/NoWrites}", "`call` is not checked yet"),
+        ("just text", "an expectation is a map, not text"),
+    ] {
+        let error = meant(&first(&format!("expect:\n  - {entry}\n")), "first.yaml").err();
+        assert!(error.as_ref().is_some_and(|error| error.contains(message)), "{entry}: {error:?}");
+    }
+    for (file, message) in [
+        ("expect: []", "the list expects nothing"),
+        ("expect:\n", "`expect` is a list of expectations, not nothing (null)"),
+        ("[]", "a test file is a map with the key `expect`, not a list"),
+        ("expectations: []", "`expectations` is not a key of a test file"),
+        ("{}", "the test file has no `expect`"),
+    ] {
+        let error = meant(&first(file), "first.yaml").err();
+        assert!(error.as_ref().is_some_and(|error| error.contains(message)), "{file}: {error:?}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let error = meant(&first("expect:\n  - {from: ap, to: internet}\n  - {from: app, to: x, via: Y}\n"), "first.yaml");
+    assert_eq!(error.err().map(|error| error.matches("error: ").count()), Some(3));
+}
+
+#[test]
+fn a_lab_that_expects_nothing_says_where_it_would() {
+    let mut files = first("");
+    files.0.remove(Path::new("first.test.yaml"));
+    let error = meant(&files, "first.yaml").err().unwrap_or_default();
+    assert!(error.starts_with("error: nothing is expected: there is no first.test.yaml"), "{error}");
+}
+
+#[test]
+fn one_name_of_several_stacks_must_be_told_apart() {
+    let error = meant(&private("  - {from: client, to: internet, via: SubnetA}\n"), "lab.yaml").err();
+    assert!(
+        error.as_ref().is_some_and(|it| it.contains("could be any of consumer/SubnetA, provider/SubnetA")),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,85 @@
+//! A packet's way in the names that people use: from the walk here, or as a running lab tells it.
+
+use crate::dataplane::{Hop, ObjectIndex, Path, Tables};
+use crate::dns::NoAddress;
+
+/// The objects that a packet met, and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// In order; the first is the sender's network interface.
+    pub stops: Vec<Stop>,
+    /// How it ended.
+    pub end: End,
+}
+
+/// An object on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// What kind, in AWS's nouns.
+    pub kind: String,
+    /// AWS id or ARN.
+    pub id: String,
+    /// The name that people gave it.
+    pub name: String,
+    /// What it decided, for people.
+    pub decision: String,
+    /// Id of the rule or route that decided.
+    pub rule: Option<String>,
+    /// `file:line` of what decided.
+    pub source: Option<String>,
+}
+
+/// How a way ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Well.
+    Delivered,
+    /// Not.
+    Dropped {
+        /// The explanation code.
+        code: String,
+        /// The same as a sentence.
+        sentence: String,
+    },
+}
+
+impl Way {
+    /// A walk in people's names.
+    pub fn of(path: &Path, tables: &Tables) -> Self {
+        let end = match path.dropped {
+            None => End::Delivered,
+            Some(reason) => End::Dropped { code: reason.code().to_owned(), sentence: reason.sentence().to_owned() },
+        };
+        Self { stops: path.hops.iter().map(|hop| Stop::of(hop, tables)).collect(), end }
+    }
+
+    /// No packet is ever sent to a name without an address.
+    pub fn unresolved(no_address: &NoAddress) -> Self {
+        let NoAddress { code, sentence } = no_address;
+        Self { stops: Vec::new(), end: End::Dropped { code: (*code).to_owned(), sentence: sentence.clone() } }
+    }
+}
+
+impl Stop {
+    fn of(hop: &Hop, tables: &Tables) -> Self {
+        let of = |index: Option<ObjectIndex>| index.map(|index| tables.object(index));
+        let (object, rule) = (of(hop.object), of(hop.rule));
+        Self {
+            kind: hop.kind.to_owned(),
+            id: object.map(|object| object.id.clone()).unwrap_or_default(),
+            name: object.map(|object| object.name.clone()).unwrap_or_default(),
+            decision: hop.decision.clone(),
+            rule: rule.map(|rule| rule.id.clone()),
+            source: rule.or(object).and_then(|object| object.source.clone()),
+        }
+    }
+
+    /// `route table first/Routes (rtb-…)`.
+    pub fn shown(&self) -> String {
+        match (self.name.is_empty(), self.id.is_empty()) {
+            (true, _) => format!("{} {}", self.kind, self.id),
+            (false, true) => format!("{} {}", self.kind, self.name),
+            (false, false) => format!("{} {} ({})", self.kind, self.name, self.id),
+        }
+    }
+}

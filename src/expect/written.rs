@@ -1,0 +1,223 @@
+//! The language as written: entries of `expect:` and their keys, each with its place.
+//!
+//! An entry says who sends (`from`) and one of three things: what becomes of a packet (`to`, with `proto`, and `via` or
+//! `drop`), what may be reached at all (`only`), or what a command may use (`run` with `only`).
+
+use crate::template::document::{Map, Value};
+use crate::template::{Diagnostic, Span, did_you_mean};
+
+/// Text and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The text.
+    pub text: String,
+    /// Its place.
+    pub span: Span,
+}
+
+/// An entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where it begins.
+    pub span: Span,
+    /// Who sends.
+    pub from: Word,
+    /// What must hold.
+    pub claim: WrittenClaim,
+}
+
+/// What an entry claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrittenClaim {
+    /// What becomes of a packet.
+    Path {
+        /// Destination.
+        to: Word,
+        /// Protocol.
+        protocol: Protocol,
+        /// How it ends.
+        end: WrittenEnd,
+    },
+    /// What may be reached: by anything at all, or by a command.
+    Only {
+        /// The list.
+        only: Vec<Word>,
+        /// The command.
+        run: Option<Word>,
+    },
+}
+
+/// How a packet is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrittenEnd {
+    /// It arrives.
+    Delivered,
+    /// It arrives, by way of this object.
+    Via(Word),
+    /// It is dropped with this code.
+    Dropped(Word),
+}
+
+/// A packet's protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP: a SYN.
+    #[default]
+    Tcp,
+    /// UDP: a datagram.
+    Udp,
+    /// ICMP: an echo request.
+    Icmp,
+}
+
+impl Protocol {
+    /// As written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+        }
+    }
+
+    fn named(text: &str) -> Option<Self> {
+        [Self::Tcp, Self::Udp, Self::Icmp].into_iter().find(|protocol| protocol.name() == text)
+    }
+}
+
+/// Keys of entries about a packet.
+const PATH_KEYS: [&str; 5] = ["from", "to", "proto", "via", "drop"];
+/// Keys of entries about everything.
+const ONLY_KEYS: [&str; 3] = ["from", "run", "only"];
+/// Keys of entries about API calls.
+const CALL_KEYS: [&str; 3] = ["call", "on", "deny"];
+
+/// Reads the list.
+///
+/// # Errors
+/// Everything that is wrong with it, at its place; an empty list is wrong, too.
+pub fn read(list: &Value) -> Result<Vec<Written>, Vec<Diagnostic>> {
+    let entries = list.as_list().ok_or_else(|| {
+        let message = format!("`expect` is a list of expectations, not {}", list.describe());
+        vec![Diagnostic::at(&list.span, message).help("begin each entry with `- {from: GUEST, …}`")]
+    })?;
+    if entries.is_empty() {
+        return Err(vec![
+            Diagnostic::at(&list.span, "the list expects nothing")
+                .help("a test without an expectation proves nothing: add one"),
+        ]);
+    }
+    let mut written = Vec::new();
+    let mut errors = Vec::new();
+    for value in entries {
+        match entry(value) {
+            Ok(entry) => written.push(entry),
+            Err(new) => errors.extend(new),
+        }
+    }
+    if errors.is_empty() { Ok(written) } else { Err(errors) }
+}
+
+fn entry(value: &Value) -> Result<Written, Vec<Diagnostic>> {
+    let Some(map) = value.as_map() else {
+        let message = format!("an expectation is a map, not {}", value.describe());
+        return Err(vec![
+            Diagnostic::at(&value.span, message).help("write `{from: GUEST, to: HOST:PORT, via: OBJECT}`"),
+        ]);
+    };
+    if let Some((key, _)) = map.iter().find(|(key, _)| ["call", "deny"].contains(&key.text.as_str())) {
+        let message = format!("`{}` is not checked yet: no policy is enforced, so there is nothing to prove", key.text);
+        return Err(vec![Diagnostic::at(&key.span, message).help("take the entry out until vpclab enforces policies")]);
+    }
+    let about_all = value.get("only").is_some() || value.get("run").is_some();
+    let mut errors = unknown_keys(map, if about_all { &ONLY_KEYS } else { &PATH_KEYS });
+    let mut keep = |result: Result<Word, Diagnostic>| result.map_err(|error| errors.push(error)).ok();
+    let span = map.first().map_or(&value.span, |(key, _)| &key.span);
+    let from = keep(required(value, span, "from", "who sends, such as `from: app`"));
+    let claim = match about_all {
+        true => only_claim(value, span),
+        false => path_claim(value, span),
+    };
+    match (from, claim) {
+        (Some(from), Ok(claim)) if errors.is_empty() => Ok(Written { span: span.clone(), from, claim }),
+        (_, claim) => {
+            errors.extend(claim.err().into_iter().flatten());
+            Err(errors)
+        }
+    }
+}
+
+fn path_claim(value: &Value, span: &Span) -> Result<WrittenClaim, Vec<Diagnostic>> {
+    let help = "where to, such as `to: s3.us-east-1.amazonaws.com:443`; or say `only` what may be reached";
+    let to = required(value, span, "to", help).map_err(|error| vec![error])?;
+    let one = |name: &str| optional(value, name).map_err(|error| vec![error]);
+    let protocol = match one("proto")? {
+        None => Protocol::default(),
+        Some(word) => Protocol::named(&word.text).ok_or_else(|| {
+            let message = format!("`{}` is no protocol that is known here", word.text);
+            vec![Diagnostic::at(&word.span, message).help("tcp, udp or icmp")]
+        })?,
+    };
+    let end = match (one("via")?, one("drop")?) {
+        (None, None) => WrittenEnd::Delivered,
+        (Some(object), None) => WrittenEnd::Via(object),
+        (None, Some(code)) => WrittenEnd::Dropped(code),
+        (Some(_), Some(code)) => {
+            return Err(vec![
+                Diagnostic::at(&code.span, "a packet is either delivered `via` an object or a `drop`")
+                    .help("keep one of the two"),
+            ]);
+        }
+    };
+    Ok(WrittenClaim::Path { to, protocol, end })
+}
+
+fn only_claim(value: &Value, span: &Span) -> Result<WrittenClaim, Vec<Diagnostic>> {
+    let run = optional(value, "run").map_err(|error| vec![error])?;
+    let Some(list) = value.get("only") else {
+        let help = "say what it may use, such as `only: [S3, resolver]`";
+        return Err(vec![Diagnostic::at(span, "the entry has a `run` and no `only`").help(help)]);
+    };
+    let words = list.as_list().ok_or_else(|| {
+        let message = format!("`only` is a list of objects, not {}", list.describe());
+        vec![Diagnostic::at(&list.span, message).help("write `only: [S3, resolver]`")]
+    })?;
+    let (only, errors): (Vec<_>, Vec<_>) = words.iter().map(word).partition(Result::is_ok);
+    let errors: Vec<Diagnostic> = errors.into_iter().filter_map(Result::err).collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(WrittenClaim::Only { only: only.into_iter().flatten().collect(), run })
+}
+
+fn word(value: &Value) -> Result<Word, Diagnostic> {
+    match value.as_text() {
+        Some(text) if !text.is_empty() => Ok(Word { text: text.to_owned(), span: value.span.clone() }),
+        _ => Err(Diagnostic::at(&value.span, format!("text is expected here, not {}", value.describe()))),
+    }
+}
+
+fn optional(value: &Value, name: &str) -> Result<Option<Word>, Diagnostic> {
+    value.get(name).map(word).transpose()
+}
+
+fn required(value: &Value, span: &Span, name: &str, help: &str) -> Result<Word, Diagnostic> {
+    let missing = || Diagnostic::at(span, format!("the expectation has no `{name}`")).help(format!("say {help}"));
+    optional(value, name)?.ok_or_else(missing)
+}
+
+fn unknown_keys(map: &Map, known: &[&str]) -> Vec<Diagnostic> {
+    let all = || PATH_KEYS.iter().chain(&ONLY_KEYS).chain(&CALL_KEYS).copied();
+    let unknown = map.iter().filter(|(key, _)| !known.contains(&key.text.as_str()));
+    unknown
+        .map(|(key, _)| {
+            if all().any(|other| other == key.text) {
+                let message = format!("`{}` does not go with the entry's other keys", key.text);
+                return Diagnostic::at(&key.span, message).help(format!("here are known {}", known.join(", ")));
+            }
+            let help = did_you_mean(&key.text, known.iter().copied())
+                .unwrap_or_else(|| format!("known are {}", known.join(", ")));
+            Diagnostic::at(&key.span, format!("`{}` is not a key of an expectation", key.text)).help(help)
+        })
+        .collect()
+}
