@@ -26,7 +26,7 @@ struct Sample {
     ports: (u16, u16),
     /// Of an ICMP message.
     icmp_type: u8,
-    /// Whole words, at most ten of them.
+    /// Whole words, at most ten of them; with any, the sample is good for a quote only.
     ip_options: Vec<u8>,
     tcp_flags: u8,
     sequence: u32,
@@ -145,35 +145,39 @@ prop_compose! {
     }
 }
 
+/// What an ICMP error may quote: with IP options or without.
+fn any_quotable() -> impl Strategy<Value = Sample> {
+    (any_sample(), options()).prop_map(|(sample, ip_options)| Sample { ip_options, ..sample })
+}
+
+/// IP or TCP options: whole words of anything.
+fn options() -> impl Strategy<Value = Vec<u8>> {
+    (0..=10usize).prop_flat_map(|words| proptest::collection::vec(any::<u8>(), words * 4))
+}
+
 fn sample_of(protocols: &'static [u8]) -> impl Strategy<Value = Sample> {
-    let options = || (0..=10usize).prop_flat_map(|words| proptest::collection::vec(any::<u8>(), words * 4));
     (
         (any_ends(), proptest::sample::select(protocols), (any_port(), any_port()), any::<bool>()),
-        (options(), any::<u8>(), any::<u32>(), any::<u32>(), options()),
+        (any::<u8>(), any::<u32>(), any::<u32>(), options()),
         proptest::collection::vec(prop_oneof![Just(0), any::<u8>()], 0..200),
     )
         .prop_map(
-            |(
-                (ends, protocol, ports, reply),
-                (ip_options, tcp_flags, sequence, acknowledgment, tcp_options),
+            |((ends, protocol, ports, reply), (tcp_flags, sequence, acknowledgment, tcp_options), payload)| Sample {
+                ends,
+                protocol,
+                ports: if protocol == protocol::ICMP { (ports.0, ports.0) } else { ports },
+                icmp_type: if reply { 0 } else { 8 },
+                ip_options: Vec::new(),
+                tcp_flags,
+                sequence,
+                acknowledgment,
+                tcp_options,
                 payload,
-            )| {
-                Sample {
-                    ends,
-                    protocol,
-                    ports: if protocol == protocol::ICMP { (ports.0, ports.0) } else { ports },
-                    icmp_type: if reply { 0 } else { 8 },
-                    ip_options,
-                    tcp_flags,
-                    sequence,
-                    acknowledgment,
-                    tcp_options,
-                    payload,
-                }
             },
         )
 }
 
+/// A packet that a frame may be.
 fn any_sample() -> impl Strategy<Value = Sample> {
     sample_of(&[protocol::TCP, protocol::UDP, protocol::ICMP])
 }

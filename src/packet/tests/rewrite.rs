@@ -3,9 +3,9 @@ use super::*;
 
 /// An ICMP checksum has no pseudo-header, so 0 and 0xffff are both right: compare them as one.
 fn canonical(mut frame: Vec<u8>) -> Vec<u8> {
-    let packet = ipv4(&frame);
-    if packet.protocol == protocol::ICMP && packet.fragment != Fragment::Later {
-        let at = packet.l4_offset + 2;
+    // By hand: a packet with IP options, as quotes may hold, does not parse as a frame.
+    if frame[23] == protocol::ICMP {
+        let at = 14 + usize::from(frame[14] & 0xf) * 4 + 2;
         if frame[at..at + 2] == [0, 0] {
             frame[at..at + 2].fill(0xff);
         }
@@ -110,10 +110,10 @@ proptest! {
 
     /// The quote becomes what the rewritten packet would have been quoted as, and etherparse agrees with the outer checksum.
     #[test]
-    fn quotes_are_rewritten_as_packets_are(sample in any_sample(), change in any_rewrite(), keep in 0..300_usize) {
+    fn quotes_are_rewritten_as_packets_are(sample in any_quotable(), change in any_rewrite(), keep in 0..300_usize) {
         let inner = sample.frame();
-        let shortest = ipv4(&inner).l4_offset + 8;
-        let end = (shortest + keep).min(inner.len());
+        let l4_offset = 34 + sample.ip_options.len();
+        let end = (l4_offset + 8 + keep).min(inner.len());
         let mut frame = build::icmp(&ends(), 3, 4, [0, 0, 5, 220], &inner[14..end]);
         let packet = ipv4(&frame);
         prop_assert!(packet.is_icmp_error());
@@ -122,11 +122,9 @@ proptest! {
         prop_assert_eq!((quote.source_port, quote.destination_port), sample.ports);
         rewrite_quoted(&mut frame, &packet, &quote, &change, L4Checksum::Complete);
 
-        let mut expected = inner.clone();
-        let inner_packet = ipv4(&inner);
-        rewrite(&mut expected, &inner_packet, &change, L4Checksum::Complete);
+        let mut expected = canonical(sample.rewritten(&change).frame());
         // Half a checksum can't be updated by difference, so a quote that ends in the middle of one keeps that byte.
-        let checksum_at = inner_packet.l4_offset + match sample.protocol { protocol::TCP => 16, protocol::UDP => 6, _ => 2 };
+        let checksum_at = l4_offset + match sample.protocol { protocol::TCP => 16, protocol::UDP => 6, _ => 2 };
         if end == checksum_at + 1 {
             expected[checksum_at] = inner[checksum_at];
         }
