@@ -7,7 +7,7 @@
 //! | file | does |
 //! |---|---|
 //! | [`parse`](mod@parse) | frame → [`Packet`]: what the dataplane needs, with the offsets to rewrite it |
-//! | [`rewrite`](mod@rewrite) | changes addresses, ports and MSS in place, with incremental checksums |
+//! | [`rewrite`](mod@rewrite) | changes addresses, ports, TTL and MSS in place, with incremental checksums |
 //! | [`offload`] | the virtio header of a TAP: distrusts the guest's, emits our own |
 //! | [`build`] | whole frames: ARP, resets, ICMP errors, and the ones that tests need |
 //! | [`notation`] | one text form of a packet for logs, tests and `trace` |

@@ -18,7 +18,7 @@ proptest! {
             sample.ends
         );
         prop_assert_eq!((packet.source_port, packet.destination_port), sample.ports);
-        prop_assert_eq!((packet.protocol, packet.fragment, packet.ttl), (sample.protocol, Fragment::None, 64));
+        prop_assert_eq!((packet.protocol, packet.fragment, packet.ttl), (sample.protocol, Fragment::None, sample.ttl));
         prop_assert_eq!(packet.end(), frame_len);
         prop_assert_eq!((packet.l4_offset, usize::from(packet.ip_payload_len())), (34, frame_len - 34));
         prop_assert_eq!((packet.fragment_offset, packet.more_fragments), (0, false));
