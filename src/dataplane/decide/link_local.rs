@@ -7,7 +7,8 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
 /// Serves a packet to base+2 or to a link-local service.
 pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
-    let vpc = walk.vpc(walk.interface(walk.client)?.vpc)?;
+    let client = walk.sending_interface().ok_or(Refused::BAD_TABLES)?.vpc;
+    let vpc = walk.vpc(client)?;
     let (object, dns_support, service) = (vpc.object, vpc.dns_support, vpc.resolver_service);
     let destination = walk.header.destination;
     if destination != RESOLVER && destination != vpc.resolver {
@@ -20,9 +21,11 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
     let Some(service) = service.filter(|_| dns_support) else {
         return walk.refuse("resolver", object, DropReason::DnsSupportOff);
     };
+    let source = walk.fabric_source(object, Way::LinkLocal)?;
     let before = walk.header;
-    walk.take_fabric_source(object, Way::LinkLocal)?;
-    walk.header.destination = RESOLVER;
     walk.record("resolver", object, None, before, || "asks the VPC's resolver".to_owned());
-    Ok(Step::Service { service })
+    let step = walk.deliver_to_service(service, source)?;
+    let Step::Arrived(mut arrival) = step else { return Err(Refused::BAD_TABLES) };
+    arrival.header.destination = RESOLVER;
+    Ok(Step::Arrived(arrival))
 }
