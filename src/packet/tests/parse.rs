@@ -111,6 +111,7 @@ proptest! {
             super::super::rewrite(&mut frame, &packet, &rewrite, checksum);
             super::super::complete_checksum(&mut frame, &packet);
             build::tcp_reset(&packet);
+            build::tcp_reset_onward(&packet);
             build::fragmentation_needed(&frame, &packet, checksum, Ipv4Addr::LOCALHOST, 1500);
         }
     }
