@@ -79,7 +79,7 @@ impl<'w> Compiler<'w> {
                 addresses: interface.private_ip_addresses.clone(),
                 mac: interface.mac_address,
                 source_dest_check: interface.source_dest_check,
-                has_public_address: interface.public_ip.is_some(),
+                has_public_address: !self.world.public_addresses_of(interface).is_empty(),
                 role: link.map_or(Role::Detached, Role::Guest),
             });
         }
@@ -149,7 +149,7 @@ impl<'w> Compiler<'w> {
                 let gateway = self.world.internet_gateways.get(id);
                 gateway.map(|gateway| Target::InternetGateway(self.object(id, &gateway.meta)))
             }
-            RouteTarget::NatGateway(id) | RouteTarget::VpcPeeringConnection(id) => {
+            RouteTarget::NatGateway(id) | RouteTarget::VpcPeeringConnection(id) | RouteTarget::VpnGateway(id) => {
                 Some(Target::NotEmulated(self.named(id.clone(), String::new(), None)))
             }
         };
@@ -185,7 +185,8 @@ fn target_name(target: &RouteTarget) -> &str {
         | RouteTarget::NatGateway(id)
         | RouteTarget::NetworkInterface(id)
         | RouteTarget::VpcEndpoint(id)
-        | RouteTarget::VpcPeeringConnection(id) => id,
+        | RouteTarget::VpcPeeringConnection(id)
+        | RouteTarget::VpnGateway(id) => id,
     }
 }
 

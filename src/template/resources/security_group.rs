@@ -115,8 +115,7 @@ fn permission(rule: &mut Properties, direction: Direction) -> Option<IpPermissio
             None
         }
     };
-    // The owner of a peered VPC's group; groups are found by id here.
-    rule.text("SourceSecurityGroupOwnerId");
+    let group_owner_id = rule.text("SourceSecurityGroupOwnerId");
     let description = rule.text("Description");
     let source = Some(rule.span_of("").source());
     Some(IpPermission {
@@ -124,6 +123,7 @@ fn permission(rule: &mut Properties, direction: Direction) -> Option<IpPermissio
         from_port: from_port.unwrap_or(-1),
         to_port: to_port.unwrap_or(-1),
         peer: peer?,
+        group_owner_id,
         description,
         source,
     })
