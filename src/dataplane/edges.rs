@@ -98,6 +98,8 @@ pub struct Internet {
     pub public: HashMap<Ipv4Addr, PublicAddress>,
     /// The guest `internet`.
     pub guest: Option<InternetGuest>,
+    /// Who answers DNS outside of VPCs, as any public resolver would.
+    pub resolver: Option<ServiceIndex>,
 }
 
 /// Whom a public address stands for.

@@ -21,6 +21,8 @@ pub enum Client {
     Interface(InterfaceIndex),
     /// A guest's on premises.
     OnPremises(CustomerIndex),
+    /// The internet guest's.
+    Internet,
 }
 
 /// Who hides behind a fabric address.

@@ -121,7 +121,14 @@ pub struct Flow {
 
 impl Flow {
     /// A flow that was decided at `now`, after the `epoch`-th swap of tables.
-    pub fn new(keys: [Key; 2], plans: [Plan; 2], stamps: Stamps, timeouts: Timeouts, epoch: u32, now: Duration) -> Self {
+    pub fn new(
+        keys: [Key; 2],
+        plans: [Plan; 2],
+        stamps: Stamps,
+        timeouts: Timeouts,
+        epoch: u32,
+        now: Duration,
+    ) -> Self {
         let started = now.as_millis() as u64;
         Self {
             keys,

@@ -131,8 +131,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const POOL: Pool =
-        Pool { node: InterfaceIndex(1), source: Ipv4Addr::new(10, 0, 0, 1), protocol: 6, target: Ipv4Addr::new(10, 0, 0, 9), target_port: 80 };
+    const POOL: Pool = Pool {
+        node: InterfaceIndex(1),
+        source: Ipv4Addr::new(10, 0, 0, 1),
+        protocol: 6,
+        target: Ipv4Addr::new(10, 0, 0, 9),
+        target_port: 80,
+    };
 
     #[test]
     fn lends_55_000_and_no_more() {

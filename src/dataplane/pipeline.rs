@@ -228,9 +228,7 @@ impl Dataplane {
     fn admit(&self, arrival: &Arrival) -> Result<(Place, Addressed), Refused> {
         let packet = &arrival.packet;
         match arrival.behind {
-            Behind::Interface(index) => {
-                Ok((Place::Interface(index), admit::packet(arrival.tables, index, packet)?))
-            }
+            Behind::Interface(index) => Ok((Place::Interface(index), admit::packet(arrival.tables, index, packet)?)),
             Behind::Service(index) => {
                 let object = arrival.tables.services.get(index.at()).map(|service| service.object);
                 let reason = if is_syn(packet) { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
@@ -345,7 +343,11 @@ impl Dataplane {
             }
             Outcome::Reset(_) | Outcome::TimeExceeded(..) => return Err(gone),
         };
-        let first = Packet { source_mac: flow.plans[0].source_mac, destination_mac: flow.plans[0].destination_mac, ..arrival.packet };
+        let first = Packet {
+            source_mac: flow.plans[0].source_mac,
+            destination_mac: flow.plans[0].destination_mac,
+            ..arrival.packet
+        };
         let mut renewed = self.flow(arrival, link, &first, &header, flow.keys[0], *decision, leases);
         renewed.tcp_sequence = flow.tcp_sequence;
         renewed.continue_from(flow);
@@ -593,8 +595,7 @@ impl Dataplane {
             return path;
         };
         let addressed = addressed_by_arp(&tables, client, query.header.destination);
-        let question =
-            Question { client, addressed, header: query.header, traits: Traits::first(), memory: &Imagined };
+        let question = Question { client, addressed, header: query.header, traits: Traits::first(), memory: &Imagined };
         let outcome = decide::decide(&tables, &self.hasher, &question, Some(&mut path));
         match outcome {
             Outcome::Refuse(refused) => path.dropped = Some(refused.reason),

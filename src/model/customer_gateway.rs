@@ -56,6 +56,14 @@ impl World {
         Ok(customer_gateway_id)
     }
 
+    /// Whether its tunnel ends at a VPC, so that a guest stands behind it.
+    pub fn is_connected(&self, gateway: &CustomerGateway) -> bool {
+        let mut connections = self.vpn_connections.values();
+        let first = connections.find(|each| each.customer_gateway_id == gateway.customer_gateway_id);
+        let attached = first.and_then(|each| self.vpn_gateways.get(&each.vpn_gateway_id));
+        attached.is_some_and(|gateway| gateway.vpc_id.is_some()) && self.on_premises_address(gateway).is_some()
+    }
+
     /// The address of the on-premises guest behind a customer gateway: its tag's, else the tenth of the first static route
     /// of its first VPN connection. `None` while neither is there.
     pub fn on_premises_address(&self, gateway: &CustomerGateway) -> Option<Ipv4Addr> {

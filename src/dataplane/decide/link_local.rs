@@ -7,13 +7,19 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
 /// Serves a packet to base+2 or to a link-local service.
 pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
-    let client = walk.sending_interface().ok_or(Refused::BAD_TABLES)?.vpc;
-    let vpc = walk.vpc(client)?;
-    let (object, dns_support, service) = (vpc.object, vpc.dns_support, vpc.resolver_service);
     let destination = walk.header.destination;
-    if destination != RESOLVER && destination != vpc.resolver {
-        return walk.refuse("link-local service", object, DropReason::LinkLocalService);
-    }
+    let (object, dns_support, service) = match walk.sending_interface().map(|sender| sender.vpc) {
+        Some(index) => {
+            let vpc = walk.vpc(index)?;
+            let (object, own) = (vpc.object, vpc.resolver);
+            if destination != RESOLVER && destination != own {
+                return walk.refuse("link-local service", object, DropReason::LinkLocalService);
+            }
+            (object, vpc.dns_support, vpc.resolver_service)
+        }
+        // Outside of VPCs it stands for any resolver of the internet.
+        None => (walk.tables.internet.object.ok_or(Refused::BAD_TABLES)?, true, walk.tables.internet.resolver),
+    };
     let dns = matches!(walk.header.protocol, protocol::TCP | protocol::UDP) && walk.header.destination_port == 53;
     if !dns {
         return walk.refuse("resolver", object, DropReason::ResolverPort);

@@ -186,8 +186,15 @@ enum Step {
     Enter(InterfaceIndex),
     LinkLocal,
     GatewayEndpoint(EndpointIndex),
-    InterfaceEndpoint { interface: InterfaceIndex, endpoint: EndpointIndex, backend: EndpointBackend },
-    Balance { balancer: BalancerIndex, node: u32 },
+    InterfaceEndpoint {
+        interface: InterfaceIndex,
+        endpoint: EndpointIndex,
+        backend: EndpointBackend,
+    },
+    Balance {
+        balancer: BalancerIndex,
+        node: u32,
+    },
     NatGateway(NatGatewayIndex),
     InternetGateway(InternetGatewayIndex),
     Internet,
@@ -274,6 +281,8 @@ pub fn decide(
         Place::OnPremises(index) => Step::FromPremises(index),
         _ => Step::Internet,
     };
+    let outside = !matches!(question.client, Place::Interface(_));
+    let first = if outside && question.header.destination == RESOLVER { Step::LinkLocal } else { first };
     let forward = match walk.run(first) {
         Ok(Step::Arrived(arrival)) => arrival,
         Ok(Step::Reset(object)) => return Outcome::Reset(object),
@@ -392,6 +401,8 @@ impl Walk<'_> {
     fn fabric_source(&mut self, object: ObjectIndex, way: Way) -> Result<Ipv4Addr, Refused> {
         let client = match self.sender {
             Place::Interface(index) => Client::Interface(index),
+            Place::OnPremises(index) => Client::OnPremises(index),
+            Place::Internet => Client::Internet,
             Place::VpnGateway(_) => match self.legs.first() {
                 Some(Leg { from: Place::OnPremises(index), .. }) => Client::OnPremises(*index),
                 _ => return self.refuse("endpoint", object, DropReason::UnknownToService),
