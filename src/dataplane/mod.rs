@@ -27,6 +27,7 @@ pub mod decide;
 pub mod drops;
 mod fabric;
 pub mod flow;
+pub mod fragments;
 pub mod lpm;
 pub mod nat;
 pub mod path;
