@@ -70,8 +70,8 @@ impl Timeouts {
     pub const UDP: Self = Self { opening: Duration::from_secs(30), established: Duration::from_secs(180) };
     /// UDP through a balancer (B9).
     pub const BALANCED_UDP: Self = Self { opening: Duration::from_secs(120), established: Duration::from_secs(120) };
-    /// ICMP echo, fragments and other protocols; short, since they are cheap to decide again.
-    pub const OTHER: Self = Self { opening: Duration::from_secs(30), established: Duration::from_secs(30) };
+    /// ICMP and other protocols (B1.6).
+    pub const OTHER: Self = Self { opening: Duration::from_secs(600), established: Duration::from_secs(600) };
 }
 
 /// Where a flow stands in its life.

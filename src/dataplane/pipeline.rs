@@ -12,6 +12,7 @@ use super::admit::{self, Addressed};
 use super::decide::{self, Decision, Imagined, Memory, Outcome, Place, Question, Refused, Traits};
 use super::drops::{DropRecord, Drops};
 use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, is_syn};
+use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Path, TraceQuery};
 use super::plan::{Key, Limits, Plan, plans};
@@ -34,6 +35,7 @@ pub struct Dataplane {
     /// How many times the tables were swapped.
     epoch: AtomicU32,
     flows: FlowTable,
+    fragments: Fragments,
     ports: PortPools,
     drops: Drops,
     hasher: ahash::RandomState,
@@ -88,6 +90,7 @@ impl Dataplane {
             tables: ArcSwap::new(tables),
             epoch: AtomicU32::new(0),
             flows: FlowTable::new(seed),
+            fragments: Fragments::new(seed),
             ports: PortPools::default(),
             drops: Drops::new(),
             hasher: ahash::RandomState::with_seeds(seed[3], seed[2], seed[1], seed[0]),
@@ -166,10 +169,29 @@ impl Dataplane {
             None => Ok(Offload::NONE),
         };
         match offload {
-            Ok(offload) => Ok(Arrival { tables, epoch, ingress, behind: link.behind, packet, offload, frame_len, now }),
+            Ok(offload) => {
+                let arrival = Arrival { tables, epoch, ingress, behind: link.behind, packet, offload, frame_len, now };
+                self.place_fragment(arrival)
+            }
             Err(packet::BadOffload::OverMtu) => refuse(DropReason::PacketTooBig, None),
             Err(bad) => refuse(DropReason::ForgedOffload, Some(bad.label())),
         }
+    }
+
+    /// Gives a later fragment the ports of its datagram's first one; refuses what overlaps.
+    #[inline]
+    fn place_fragment<'a>(&self, mut arrival: Arrival<'a>) -> Result<Arrival<'a>, Verdict> {
+        let reason = match self.fragments.note(arrival.ingress, &arrival.packet, arrival.now) {
+            fragments::Verdict::NotFragment => return Ok(arrival),
+            fragments::Verdict::Ports { source_port, destination_port } => {
+                (arrival.packet.source_port, arrival.packet.destination_port) = (source_port, destination_port);
+                return Ok(arrival);
+            }
+            fragments::Verdict::Overlap => DropReason::FragmentOverlap,
+            fragments::Verdict::FirstMissing => DropReason::FragmentFirstMissing,
+            fragments::Verdict::Full => DropReason::FragmentLimit,
+        };
+        Err(self.refuse(&arrival, Refused { reason, object: None }))
     }
 
     fn answer_arp(
@@ -559,6 +581,7 @@ impl Dataplane {
         for flow in self.flows.expire(now, 1) {
             self.give_back(&flow.leases);
         }
+        self.fragments.expire(now, 1);
         now + Self::EXPIRY_ROUND / FlowTable::SHARDS as u32
     }
 
