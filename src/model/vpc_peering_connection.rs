@@ -91,7 +91,7 @@ impl World {
         };
         self.check_sides(request, &requester, &accepter)?;
         let id = id::for_request(request, "pcx", |id| self.vpc_peering_connections.contains_key(id));
-        let failed = self.is_impossible(&requester, &accepter);
+        let failed = self.peering_obstacle(&requester, &accepter).is_some();
         let connection = VpcPeeringConnection {
             vpc_peering_connection_id: id.clone(),
             meta: request.meta(),
@@ -141,14 +141,19 @@ impl World {
         }
     }
 
-    /// Whether no acceptance could ever make it active: the VPC is not there, or addresses would mean two things.
-    fn is_impossible(&self, requester: &PeeringSide, accepter: &PeeringSide) -> bool {
-        let Some(peer) = self.vpcs.get(&accepter.vpc_id) else { return true };
-        if (&peer.meta.account, &peer.meta.region) != (&accepter.account, &accepter.region) {
-            return true;
+    /// Why no acceptance could ever make it active: the VPC is not there, or addresses would mean two things.
+    pub fn peering_obstacle(&self, requester: &PeeringSide, accepter: &PeeringSide) -> Option<String> {
+        let Some(peer) = self.vpcs.get(&accepter.vpc_id) else {
+            return Some(format!("there is no VPC '{}' in this lab", accepter.vpc_id));
+        };
+        let Meta { account, region, .. } = &peer.meta;
+        if (account, region) != (&accepter.account, &accepter.region) {
+            return Some(format!("{} belongs to account {account} in {region}", accepter.vpc_id));
         }
-        let own = &self.vpcs[&requester.vpc_id].cidr_blocks;
-        own.iter().any(|one| peer.cidr_blocks.iter().any(|other| address::overlap(one, other)))
+        let own = &self.vpcs.get(&requester.vpc_id)?.cidr_blocks;
+        let mut pairs = own.iter().flat_map(|one| peer.cidr_blocks.iter().map(move |other| (one, other)));
+        let (one, other) = pairs.find(|(one, other)| address::overlap(one, other))?;
+        Some(format!("the blocks {one} and {other} overlap: peered VPCs can't share an address"))
     }
 
     /// Asked by the accepter, in its account and Region.
@@ -164,10 +169,12 @@ impl World {
         }
         let (requester, accepter) = (connection.requester.clone(), connection.accepter.clone());
         match connection.status {
-            PeeringStatus::PendingAcceptance if self.is_impossible(&requester, &accepter) => Err(Refusal::new(
-                "InvalidStateTransition",
-                format!("Invalid state transition for {id}, attempted to transition from failed to provisioning"),
-            )),
+            PeeringStatus::PendingAcceptance if self.peering_obstacle(&requester, &accepter).is_some() => {
+                Err(Refusal::new(
+                    "InvalidStateTransition",
+                    format!("Invalid state transition for {id}, attempted to transition from failed to provisioning"),
+                ))
+            }
             PeeringStatus::PendingAcceptance => {
                 let connection = self.vpc_peering_connections.get_mut(id).expect("visible_peering found it");
                 connection.status = PeeringStatus::Active;
