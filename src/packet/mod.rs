@@ -9,6 +9,7 @@
 //! | [`parse`](mod@parse) | frame → [`Packet`]: what the dataplane needs, with the offsets to rewrite it |
 //! | [`rewrite`](mod@rewrite) | changes addresses, ports, TTL and MSS in place, with incremental checksums |
 //! | [`offload`] | the virtio header of a TAP: distrusts the guest's, emits our own |
+//! | [`fragment`] | cuts a packet for a smaller MTU |
 //! | [`build`] | whole frames: ARP, resets, ICMP errors, and the ones that tests need |
 //! | [`notation`] | one text form of a packet for logs, tests and `trace` |
 //!
@@ -20,6 +21,7 @@
 
 pub mod build;
 mod checksum;
+pub mod fragment;
 mod malformed;
 pub mod notation;
 pub mod offload;
