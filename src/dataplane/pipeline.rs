@@ -472,7 +472,10 @@ impl Dataplane {
     fn too_big(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
         let (packet, Limits { mtu, reporter, .. }) = (&arrival.packet, plan.limits);
         if reporter.is_some() && !packet.dont_fragment && arrival.offload.segmentation.is_none() {
-            return fragment(frame, arrival, plan, outbox);
+            packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
+            let pieces = packet::fragment::split(frame, &arrival.offload, mtu).unwrap_or_default();
+            outbox.frames.extend(pieces.into_iter().map(|piece| (plan.egress, piece)));
+            return Verdict::Answer;
         }
         if let Some(reporter) = reporter {
             let checksum = arrival.offload.checksum;
@@ -491,9 +494,7 @@ impl Dataplane {
         frame: &[u8],
         outbox: &mut Outbox,
     ) -> Verdict {
-        let kind = (packet::icmp::TIME_EXCEEDED, 0);
-        let checksum = arrival.offload.checksum;
-        let error = packet::build::icmp_error(frame, &arrival.packet, checksum, reporter, kind, [0; 4]);
+        let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
         outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
         self.refuse(arrival, Refused { reason: DropReason::TtlExceeded, object })
     }
@@ -687,20 +688,6 @@ impl Dataplane {
         self.drops.note(DropRecord { number: 0, at: now, ingress, reason, detail, object, header, count: 1 });
         Verdict::Drop(reason)
     }
-}
-
-/// Sends a packet without DF in pieces that an object on the way carries.
-fn fragment(frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
-    let packet = &arrival.packet;
-    packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
-    if arrival.offload.checksum == packet::L4Checksum::Partial
-        && let Ok(Parsed::Ipv4(rewritten)) = packet::parse(frame)
-    {
-        packet::complete_checksum(frame, &rewritten);
-    }
-    let pieces = packet::fragments(frame, packet, plan.limits.mtu);
-    outbox.frames.extend(pieces.into_iter().map(|piece| (plan.egress, piece)));
-    Verdict::Answer
 }
 
 /// A packet's header as people may see it: a service answers fabric addresses, which stand for private ones.
