@@ -19,6 +19,13 @@ use crate::run::state::{self, Folder};
 
 /// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab demo
+  vpclab demo --name second     beside another demo
+
+It starts three labs from templates of its own, one after the other, and ends
+each: nothing is left. Every line below a `$` is what that command printed.")]
 pub struct Arguments {}
 
 /// The templates, as they stand in `examples/`.

@@ -12,6 +12,11 @@ use crate::run::state::{self, Folder};
 
 /// End a lab and leave nothing behind.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab down                   the only lab that runs
+  vpclab down --name private
+  vpclab down --all             every lab, and what a killed one left")]
 pub struct Arguments {
     /// End all labs, and sweep the folders of dead ones.
     #[arg(long)]
