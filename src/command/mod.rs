@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_each_verb_teaches_by_example() {
+        for verb in CommandLine::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example = format!("  vpclab {}", verb.get_name());
+            assert!(help.starts_with("Example") && help.contains(&example), "{}: {help}", verb.get_name());
+        }
+    }
+
+    #[test]
     fn the_name_may_stand_before_or_after_the_verb() {
         for line in [["vpclab", "--name", "a", "flows"], ["vpclab", "flows", "--name", "a"]] {
             assert_eq!(CommandLine::try_parse_from(line).unwrap().name.as_deref(), Some("a"));
