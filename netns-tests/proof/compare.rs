@@ -40,7 +40,15 @@ struct Tally {
     pairs: usize,
     outcomes: BTreeMap<String, usize>,
     sent_again: usize,
-    mismatches: Vec<String>,
+    mismatches: Vec<Mismatch>,
+}
+
+/// A pair on which the three do not agree.
+struct Mismatch {
+    /// The first difference without addresses, so that mismatches of one cause are counted together.
+    kind: String,
+    /// All that somebody needs to look into it.
+    text: String,
 }
 
 fn setting(name: &str, default: u64) -> Result<u64> {
@@ -73,8 +81,16 @@ pub fn all_agree() -> Result<()> {
     });
     let tally = tally.into_inner().expect("no panic while it is held");
     report(seed, labs, &tally, begin);
-    for mismatch in tally.mismatches.iter().take(SHOWN) {
-        println!("{mismatch}");
+    let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+    for Mismatch { kind, text } in &tally.mismatches {
+        let count = shown.entry(kind).or_default();
+        *count += 1;
+        if *count <= SHOWN {
+            println!("{text}");
+        }
+    }
+    for (kind, count) in shown {
+        println!("{count:5}  {kind}");
     }
     let failures = failures.into_inner().expect("no panic while it is held");
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
@@ -82,8 +98,8 @@ pub fn all_agree() -> Result<()> {
     Ok(())
 }
 
-/// Mismatches that are printed in full.
-const SHOWN: usize = 20;
+/// Mismatches of one kind that are printed in full.
+const SHOWN: usize = 3;
 
 fn report(seed: u64, labs: u64, tally: &Tally, begin: Instant) {
     println!("seed {seed}, {labs} labs, {} pairs, {:.1} s", tally.pairs, begin.elapsed().as_secs_f64());
@@ -160,7 +176,6 @@ fn one_lab(stage: &harness::Stage, seed: u64, number: u64) -> Result<Tally> {
     Ok(tally)
 }
 
-/// All that somebody needs to look into it.
 fn mismatch(
     lab: &Lab,
     number: u64,
@@ -169,7 +184,7 @@ fn mismatch(
     trace: &Trace,
     saw: &Saw,
     differences: &[String],
-) -> String {
+) -> Mismatch {
     let mut text =
         format!("\n== {}\n   VPCLAB_PROOF_SEED={} VPCLAB_PROOF_LAB={number}\n", lab.show(&pair.packet), lab.seed);
     for difference in differences {
@@ -183,7 +198,10 @@ fn mismatch(
             let _ = writeln!(text, "-- {file}\n{content}");
         }
     }
-    text
+    let words = differences[0].split_whitespace();
+    let kind: Vec<&str> =
+        words.filter(|word| !word.contains(|letter: char| letter.is_ascii_digit())).take(12).collect();
+    Mismatch { kind: kind.join(" "), text }
 }
 
 /// The guest in which a packet arrives, where sockets can look.

@@ -387,6 +387,7 @@ impl Helper {
             let Some(ip) = Ip::of(&bytes[..len]) else { continue };
             let Some(id) = ip.payload.get(8..).and_then(number_in) else { continue };
             match ip.payload[0] {
+                8 if self.pings.iter().any(|shot| shot.id == id) => {} // a broadcast, handed back by the kernel
                 8 => self.see(Key::Number(id), "icmp", ip.source, ip.destination, true),
                 0 if self.pings.iter().any(|shot| shot.id == id && shot.to == ip.source) => self.answer(id, "yes"),
                 0 if self.pings.iter().any(|shot| shot.id == id) => {

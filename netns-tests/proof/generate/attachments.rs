@@ -57,7 +57,7 @@ impl Maker {
         if !self.features.vpn || !self.random.chance(50) {
             return;
         }
-        let site = block(*self.random.pick(&ON_PREMISES));
+        let site = block(self.random.pick::<&str>(&ON_PREMISES));
         self.lab.vpn = Some(Vpn {
             gateway: "VpnGateway".into(),
             vpc: 0,
@@ -190,7 +190,7 @@ impl Maker {
                 continue;
             }
             if self.random.chance(65) {
-                let service = EndpointService::Aws(*self.random.pick(&AWS_SERVICES));
+                let service = EndpointService::Aws(self.random.pick::<&str>(&AWS_SERVICES));
                 self.interface_endpoint(vpc, "Aws", service, &[1, 2]);
             }
             if let Some(balancer) = offered

@@ -113,7 +113,7 @@ impl Maker {
         let internet_gateway = self.features.internet && self.random.chance(85);
         self.lab.vpcs.push(Vpc { name: "VpcA".into(), stack: Stack::Home, blocks, internet_gateway });
         if self.random.chance(70) {
-            let blocks = vec![block(*self.random.pick(&NEIGHBOUR))];
+            let blocks = vec![block(self.random.pick::<&str>(&NEIGHBOUR))];
             let internet_gateway = self.features.internet && self.random.chance(40);
             self.lab.vpcs.push(Vpc { name: "VpcB".into(), stack: Stack::Home, blocks, internet_gateway });
         }

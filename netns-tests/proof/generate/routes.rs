@@ -11,7 +11,7 @@ impl Maker {
                 continue;
             }
             self.default_route(table, vpc);
-            self.to_peer(table, vpc);
+            self.peers_routes(table, vpc);
             self.on_premises(table, vpc);
             self.more_specific_than_local(table, vpc);
             self.shadows(table, vpc);
@@ -84,7 +84,7 @@ impl Maker {
         (!targets.is_empty()).then(|| *self.random.pick(&targets))
     }
 
-    fn to_peer(&mut self, table: usize, vpc: usize) {
+    fn peers_routes(&mut self, table: usize, vpc: usize) {
         for peering in 0..self.lab.peerings.len() {
             let Peering { requester, accepter, .. } = self.lab.peerings[peering];
             let other = match vpc {

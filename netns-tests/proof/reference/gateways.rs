@@ -128,7 +128,7 @@ impl Walker<'_> {
     }
 
     /// B1.8, B2: from a VPN into the VPC itself; no edge-to-edge routing, no gateway endpoint.
-    pub(super) fn from_vpn(&mut self, header: Header, trail: Vec<Translation>) -> Walk<Vec<Arrival>> {
+    pub(super) fn in_by_vpn(&mut self, header: Header, trail: Vec<Translation>) -> Walk<Vec<Arrival>> {
         let vpn = self.lab.vpn.as_ref().expect("the guest is behind it");
         match self.lab.vpcs[vpn.vpc].blocks.iter().any(|block| block.contains(header.destination)) {
             true => self.deliver(vpn.vpc, header, None, trail),

@@ -170,7 +170,7 @@ pub fn judge(lab: &Lab, packet: &Packet) -> Option<Judgement> {
     let forward = match packet.from {
         Party::Instance(instance) => walker.leave(Interface::Instance(instance), header),
         Party::Internet => walker.internet(header, Vec::new()),
-        Party::OnPremises => walker.from_vpn(header, Vec::new()),
+        Party::OnPremises => walker.in_by_vpn(header, Vec::new()),
     };
     let arrivals = match forward {
         Ok(arrivals) => arrivals,
@@ -208,7 +208,7 @@ fn reply(lab: &Lab, packet: &Packet, arrival: &Arrival) -> Option<(Option<bool>,
             _ => walker.travel(lab.instances[instance].subnet, header, trail),
         },
         Place::Internet | Place::OverInternet(_) => walker.internet(header, trail),
-        Place::OnPremises => walker.from_vpn(header, trail),
+        Place::OnPremises => walker.in_by_vpn(header, trail),
         // The service's answer enters the VPC at the endpoint, which is in no subnet (B2).
         Place::ThroughEndpoint(_, endpoint) => walker.deliver(lab.gateway_endpoints[endpoint].vpc, header, None, trail),
         Place::Behind(endpoint, node) => {
@@ -253,7 +253,13 @@ impl Walker<'_> {
         }
         let lab = self.lab;
         let vpc = lab.vpc_of(subnet);
-        if lab.subnets[subnet].block.contains(header.destination) {
+        let block = lab.subnets[subnet].block;
+        // Its router is asked by ARP as a neighbour is, but what it does with a packet for itself is not said (B12-6):
+        // nothing, as far as anybody knows, unless another route holds the whole subnet.
+        if header.destination == block.nth(1) && self.route(subnet, header.destination)? != Way::Local {
+            return Err(Stop::Unknown);
+        }
+        if block.contains(header.destination) {
             return self.deliver(vpc, header, Some(subnet), trail);
         }
         self.acl_lets_out(subnet, &header)?;

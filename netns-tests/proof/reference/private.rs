@@ -83,20 +83,24 @@ impl Walker<'_> {
         }
         // B9: instance targets and everything that may be UDP keep the client's address, targets by address don't
         // for TCP; through PrivateLink never.
-        let preserved = !private_link && !(listener.by_address && listener.protocol == ListenerProtocol::Tcp);
+        let preserved = match (private_link, listener.protocol) {
+            (true, _) => false,
+            (false, ListenerProtocol::Tcp) => !listener.by_address,
+            (false, ListenerProtocol::Udp | ListenerProtocol::TcpUdp) => true,
+        };
         let legs: Vec<Walk<Vec<Arrival>>> = targets
             .into_iter()
             .map(|target| {
                 let by = Interface::Balancer(balancer, node);
                 let mut trail = trail.clone();
                 trail.push(Translation { by, before: header, preserved });
-                self.to_target(by, target, listener.target_port, header, trail)
+                self.towards_target(by, target, listener.target_port, header, trail)
             })
             .collect();
         one_outcome(legs)
     }
 
-    fn to_target(
+    fn towards_target(
         &mut self,
         by: Interface,
         target: usize,
