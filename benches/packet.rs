@@ -74,6 +74,7 @@ fn rewriting(criterion: &mut Criterion) {
         destination: Some(Ipv4Addr::new(10, 0, 3, 30)),
         source_port: Some(1024),
         destination_port: Some(8443),
+        decrement_ttl: false,
     };
     for (size, payload_len) in SIZES {
         for (state, checksum) in [("complete", L4Checksum::Complete), ("partial", L4Checksum::Partial)] {

@@ -49,7 +49,8 @@
 //! | [`command`] | one file per verb |
 //!
 //! The first seven are pure: values in, values out; no tokio, sockets, files, clock or `unsafe`, and they compile for any
-//! target. `architecture.rs` tests who may use whom; `clippy.toml` bans the clock.
+//! target. `architecture.rs` tests who may use whom; `clippy.toml` bans the clock; `fidelity.rs` tests that what
+//! docs/FIDELITY.md says works has tests.
 //!
 //! # Invariants
 //!
@@ -84,3 +85,7 @@ pub mod services;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "reads the source itself")]
 mod architecture;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "reads the list and the source itself")]
+mod fidelity;

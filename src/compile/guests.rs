@@ -1,6 +1,7 @@
 //! What `host` needs to make the guests.
 
 use super::*;
+use crate::dataplane::decide::RESOLVER;
 use crate::dns::View;
 use crate::model::{self, Instance};
 use crate::packet::Mac;
@@ -20,11 +21,13 @@ pub struct Guest {
     pub account: String,
     /// Region.
     pub region: String,
+    /// Its VPC, or `internet` outside of all.
+    pub vpc_id: String,
     /// `ip-10-0-1-10`.
     pub hostname: String,
     /// Resolver of its VPC.
     pub resolver: Ipv4Addr,
-    /// Domain to complete short names with.
+    /// Domain to complete short names with; empty: none.
     pub search: String,
     /// Interfaces in order of device index.
     pub interfaces: Vec<GuestInterface>,
@@ -50,12 +53,35 @@ pub struct GuestInterface {
 }
 
 /// Jumbo frames, as instances have them (B1.5).
-const GUEST_MTU: u16 = 9001;
+pub(super) const GUEST_MTU: u16 = 9001;
 
 impl Guest {
     /// The name people use: logical id, else Name tag, else instance id.
     pub fn name(&self) -> &str {
         self.logical_id.as_deref().or(self.name_tag.as_deref()).unwrap_or(&self.instance_id)
+    }
+}
+
+/// A guest outside of all VPCs: in a network of its own, whose router answers at its first address, and with the internet's
+/// names.
+pub(super) fn outside(id: &str, meta: Option<&model::Meta>, link: LinkIndex, mac: Mac, address: Ipv4Addr) -> Guest {
+    let gateway = Ipv4Addr::from(u32::from(address) & 0xffff_ff00 | 1);
+    let interface =
+        GuestInterface { link, name: "eth0".to_owned(), mac, addresses: vec![address], prefix_length: 24, gateway };
+    let logical_id = meta.map_or(Some(id.to_owned()), |meta| meta.logical_id.clone());
+    Guest {
+        instance_id: id.to_owned(),
+        stack: meta.and_then(|meta| meta.stack.clone()),
+        hostname: logical_id.as_deref().unwrap_or(id).to_ascii_lowercase(),
+        logical_id,
+        name_tag: meta.and_then(|meta| meta.tags.get("Name").cloned()),
+        account: meta.map(|meta| meta.account.clone()).unwrap_or_default(),
+        region: meta.map(|meta| meta.region.clone()).unwrap_or_default(),
+        vpc_id: INTERNET.to_owned(),
+        resolver: RESOLVER,
+        search: String::new(),
+        interfaces: vec![interface],
+        user_data: None,
     }
 }
 
@@ -82,6 +108,7 @@ impl<'w> Compiler<'w> {
             name_tag: tags.get("Name").cloned(),
             account: account.clone(),
             region: region.clone(),
+            vpc_id: vpc.vpc_id.clone(),
             hostname: instance.private_dns_name.split('.').next().unwrap_or_default().to_owned(),
             resolver: network::vpc_resolver(vpc),
             search: View::instance_domain(region),

@@ -1,16 +1,20 @@
 //! World to tables, zones and origins: the only room that sees both the model and the dataplane.
 //!
 //! [`compile`] is a function of the world. A valid world always compiles: what AWS allows but this version does not carry
-//! (a NAT gateway as route target, say) becomes a named drop, never an error.
+//! becomes a named drop, never an error.
 //!
 //! | file | makes |
 //! |---|---|
+//! | `filters.rs` | security groups and network ACLs |
+//! | `edges.rs` | internet, NAT, peering and VPN gateways, and the guests outside of VPCs |
 //! | `network.rs` | VPCs, subnets, route tables, network interfaces, links to guests |
 //! | `privatelink.rs` | endpoints, balancers, and which of them serves which interface |
 //! | `services.rs` | the service namespaces and what they own |
 //! | `zones.rs` | DNS: public names, one view per VPC |
 //! | `guests.rs` | what `host` needs to make the guests |
 
+mod edges;
+mod filters;
 mod guests;
 mod network;
 mod privatelink;
@@ -23,11 +27,13 @@ mod tests;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+pub use edges::INTERNET_GUEST;
 pub use guests::{Guest, GuestInterface};
 pub use services::{AWS_SERVICES_ADDRESS, ServiceKind, ServicePlan};
 
 use crate::dataplane::tables::*;
 use crate::dns::Zones;
+use crate::model::naming::INTERNET;
 use crate::model::{Meta, Origin, World};
 
 /// A compiled world.
@@ -49,12 +55,20 @@ pub struct Compiled {
 pub fn compile(world: &World) -> Compiled {
     let mut compiler = Compiler::new(world);
     let services = compiler.add_services();
+    compiler.add_security_groups();
+    compiler.add_network_acls();
     compiler.add_vpcs();
-    let guests = compiler.add_guest_links();
+    let mut guests = compiler.add_guest_links();
     compiler.add_interfaces();
     compiler.add_endpoints();
     compiler.add_balancers();
     compiler.give_roles();
+    compiler.add_nat_gateways();
+    compiler.add_peerings();
+    compiler.add_vpn_gateways();
+    guests.extend(compiler.add_customers());
+    guests.extend(compiler.add_internet_guest());
+    compiler.add_internet(&services);
     compiler.add_route_tables();
     compiler.add_fabric();
     debug_assert_eq!(compiler.tables.validate(), Ok(()), "a valid world compiles to valid tables");
@@ -75,6 +89,12 @@ struct Compiler<'w> {
     /// Interface id → link, for interfaces of instances.
     links: HashMap<&'w str, LinkIndex>,
     services: HashMap<ServiceKind, ServiceIndex>,
+    security_groups: HashMap<&'w str, SecurityGroupIndex>,
+    network_acls: HashMap<&'w str, NetworkAclIndex>,
+    internet_gateways: HashMap<&'w str, InternetGatewayIndex>,
+    nat_gateways: HashMap<&'w str, NatGatewayIndex>,
+    peerings: HashMap<&'w str, PeeringIndex>,
+    vpn_gateways: HashMap<&'w str, VpnGatewayIndex>,
     zones: HashMap<&'w str, u32>,
 }
 
@@ -90,6 +110,12 @@ impl<'w> Compiler<'w> {
             balancers: HashMap::new(),
             links: HashMap::new(),
             services: HashMap::new(),
+            security_groups: HashMap::new(),
+            network_acls: HashMap::new(),
+            internet_gateways: HashMap::new(),
+            nat_gateways: HashMap::new(),
+            peerings: HashMap::new(),
+            vpn_gateways: HashMap::new(),
             zones: HashMap::new(),
         }
     }
@@ -115,8 +141,30 @@ impl<'w> Compiler<'w> {
         let by_index: HashMap<InterfaceIndex, &str> = self.interfaces.iter().map(|(id, index)| (*index, *id)).collect();
         let endpoint_ids: HashMap<EndpointIndex, &str> =
             self.endpoints.iter().map(|(id, index)| (*index, *id)).collect();
+        let vpc_endpoint_id = |way: Way| match way {
+            Way::LinkLocal => None,
+            Way::Endpoint(index) => endpoint_ids.get(&index).map(|id| (*id).to_owned()),
+        };
+        let outside = |entry: &FabricEntry, name: String| Origin {
+            account: String::new(),
+            region: String::new(),
+            vpc_id: INTERNET.to_owned(),
+            network_interface_id: String::new(),
+            name,
+            instance_id: None,
+            private_ip: entry.address,
+            vpc_endpoint_id: vpc_endpoint_id(entry.way),
+        };
         let origin = |entry: &FabricEntry| {
-            let interface = self.world.network_interfaces.get(*by_index.get(&entry.interface)?)?;
+            let interface = match entry.client {
+                Client::Interface(index) => index,
+                Client::Internet => return Some(outside(entry, INTERNET.to_owned())),
+                Client::OnPremises(index) => {
+                    let customer = self.tables.object(self.tables.customers.get(index.at())?.object);
+                    return Some(outside(entry, customer.name.clone()));
+                }
+            };
+            let interface = self.world.network_interfaces.get(*by_index.get(&interface)?)?;
             let instance_id = interface.attachment.as_ref().and_then(|attachment| attachment.instance_id.clone());
             let instance = instance_id.as_ref().and_then(|id| self.world.instances.get(id));
             Some(Origin {
@@ -127,10 +175,7 @@ impl<'w> Compiler<'w> {
                 name: people_name(instance.map_or(&interface.meta, |instance| &instance.meta)),
                 instance_id,
                 private_ip: entry.address,
-                vpc_endpoint_id: match entry.way {
-                    Way::LinkLocal => None,
-                    Way::Endpoint(index) => endpoint_ids.get(&index).map(|id| (*id).to_owned()),
-                },
+                vpc_endpoint_id: vpc_endpoint_id(entry.way),
             })
         };
         self.tables.fabric.iter().filter_map(|(address, entry)| Some((address, origin(entry)?))).collect()

@@ -37,6 +37,8 @@ impl<'w> Compiler<'w> {
             let Some(route_table) = self.effective_route_table(subnet).and_then(|id| table_indexes.get(id)) else {
                 continue;
             };
+            let acl = self.world.network_acl_of(&subnet.subnet_id).map(|acl| acl.network_acl_id.as_str());
+            let Some(network_acl) = acl.and_then(|id| self.network_acls.get(id)).copied() else { continue };
             let object = self.object(&subnet.subnet_id, &subnet.meta);
             self.subnets.insert(&subnet.subnet_id, SubnetIndex(self.tables.subnets.len() as u32));
             self.tables.subnets.push(Subnet {
@@ -45,6 +47,7 @@ impl<'w> Compiler<'w> {
                 cidr: subnet.cidr_block,
                 router_mac: router_mac(subnet.cidr_block),
                 route_table: *route_table,
+                network_acl,
             });
         }
     }
@@ -79,7 +82,11 @@ impl<'w> Compiler<'w> {
                 addresses: interface.private_ip_addresses.clone(),
                 mac: interface.mac_address,
                 source_dest_check: interface.source_dest_check,
-                has_public_address: interface.public_ip.is_some(),
+                groups: interface
+                    .groups
+                    .iter()
+                    .filter_map(|id| self.security_groups.get(id.as_str()).copied())
+                    .collect(),
                 role: link.map_or(Role::Detached, Role::Guest),
             });
         }
@@ -146,35 +153,56 @@ impl<'w> Compiler<'w> {
                 self.endpoints.get(id.as_str()).map(|index| Target::GatewayEndpoint(*index))
             }
             RouteTarget::InternetGateway(id) => {
-                let gateway = self.world.internet_gateways.get(id);
-                gateway.map(|gateway| Target::InternetGateway(self.object(id, &gateway.meta)))
+                self.internet_gateways.get(id.as_str()).map(|index| Target::InternetGateway(*index))
             }
-            RouteTarget::NatGateway(id) | RouteTarget::VpcPeeringConnection(id) => {
-                Some(Target::NotEmulated(self.named(id.clone(), String::new(), None)))
+            RouteTarget::NatGateway(id) => self.nat_gateways.get(id.as_str()).map(|index| Target::NatGateway(*index)),
+            RouteTarget::VpcPeeringConnection(id) => {
+                self.peerings.get(id.as_str()).map(|index| Target::Peering(*index))
             }
+            RouteTarget::VpnGateway(id) => self.vpn_gateways.get(id.as_str()).map(|index| Target::VpnGateway(*index)),
         };
         found.unwrap_or(Target::Blackhole)
     }
 
-    /// One address for each (private address, way in) of whoever can be a service's client: a guest, or a balancer whose
-    /// target is an endpoint (DESIGN decision 6).
+    /// One address for each (private address, way in) of whoever can be a service's client (DESIGN decision 6): a guest, a
+    /// balancer whose target is an endpoint, a NAT gateway whose subnet has an endpoint's route; and, through interface
+    /// endpoints, guests of peered VPCs and on premises.
     pub(super) fn add_fabric(&mut self) {
         let mut entries = Vec::new();
         for (number, interface) in self.tables.interfaces.iter().enumerate() {
-            if !matches!(interface.role, Role::Guest(_) | Role::BalancerNode { .. }) {
+            if !matches!(interface.role, Role::Guest(_) | Role::BalancerNode { .. } | Role::NatGateway(_)) {
                 continue;
             }
-            let of_vpc = |(_, endpoint): &(usize, &Endpoint)| endpoint.vpc == interface.vpc;
-            let endpoints = self.tables.endpoints.iter().enumerate().filter(of_vpc);
-            let ways: Vec<Way> = std::iter::once(Way::LinkLocal)
-                .chain(endpoints.map(|(number, _)| Way::Endpoint(EndpointIndex(number as u32))))
-                .collect();
+            let client = Client::Interface(InterfaceIndex(number as u32));
+            let peers = self.peers(interface.vpc);
+            let ways = self.ways(|endpoint| {
+                endpoint.vpc == interface.vpc || endpoint.gateway_service.is_none() && peers.contains(&endpoint.vpc)
+            });
             for address in &interface.addresses {
-                let interface = InterfaceIndex(number as u32);
-                entries.extend(ways.iter().map(|way| FabricEntry { interface, address: *address, way: *way }));
+                entries.extend(ways.iter().map(|way| FabricEntry { client, address: *address, way: *way }));
             }
         }
+        for (number, customer) in self.tables.customers.iter().enumerate() {
+            let Some(gateway) = self.tables.vpn_gateways.get(customer.gateway.at()) else { continue };
+            let client = Client::OnPremises(CustomerIndex(number as u32));
+            let ways = self.ways(|endpoint| endpoint.vpc == gateway.vpc && endpoint.gateway_service.is_none());
+            entries.extend(ways.iter().map(|way| FabricEntry { client, address: customer.address, way: *way }));
+        }
+        let guest = self.tables.internet.guest.map(|guest| guest.address);
+        entries.extend(guest.map(|address| FabricEntry { client: Client::Internet, address, way: Way::LinkLocal }));
         self.tables.fabric = Fabric::new(entries);
+    }
+
+    fn ways(&self, leads_to: impl Fn(&Endpoint) -> bool) -> Vec<Way> {
+        let endpoints = self.tables.endpoints.iter().enumerate().filter(|(_, endpoint)| leads_to(endpoint));
+        let endpoints = endpoints.map(|(number, _)| Way::Endpoint(EndpointIndex(number as u32)));
+        std::iter::once(Way::LinkLocal).chain(endpoints).collect()
+    }
+
+    /// The VPCs at the other ends of a VPC's peering connections.
+    fn peers(&self, vpc: VpcIndex) -> Vec<VpcIndex> {
+        let of_vpc = self.tables.peerings.iter().filter(|peering| peering.sides.contains(&vpc));
+        of_vpc.flat_map(|peering| peering.sides).filter(|side| *side != vpc).collect()
     }
 }
 
@@ -185,7 +213,8 @@ fn target_name(target: &RouteTarget) -> &str {
         | RouteTarget::NatGateway(id)
         | RouteTarget::NetworkInterface(id)
         | RouteTarget::VpcEndpoint(id)
-        | RouteTarget::VpcPeeringConnection(id) => id,
+        | RouteTarget::VpcPeeringConnection(id)
+        | RouteTarget::VpnGateway(id) => id,
     }
 }
 

@@ -28,7 +28,10 @@ impl<'w> Compiler<'w> {
             self.balancers.insert(&balancer.load_balancer_arn, BalancerIndex(self.tables.balancers.len() as u32));
             let cross_zone = balancer.attributes.get("load_balancing.cross_zone.enabled");
             let cross_zone = cross_zone.is_some_and(|value| value == "true");
-            self.tables.balancers.push(Balancer { object, vpc, nodes, cross_zone, listeners });
+            let judge = balancer.attributes.get(GROUPS_JUDGE_PRIVATE_LINK);
+            let groups_judge_private_link = judge.is_none_or(|value| value != "off");
+            let made = Balancer { object, vpc, nodes, cross_zone, groups_judge_private_link, listeners };
+            self.tables.balancers.push(made);
         }
     }
 
@@ -122,6 +125,9 @@ impl<'w> Compiler<'w> {
         serving.unwrap_or(EndpointBackend::NotInZone)
     }
 }
+
+/// The balancer's attribute that spares traffic of endpoints its inbound rules; on unless said otherwise (B4).
+const GROUPS_JUDGE_PRIVATE_LINK: &str = "enforce_security_group_inbound_rules_on_private_link_traffic";
 
 /// Instance targets see the client, ip targets do not, unless said otherwise; UDP always (B9).
 fn preserves_client_ip(group: &model::TargetGroup) -> bool {

@@ -7,6 +7,7 @@ use crate::model::{
 };
 
 use super::services::{AWS_SERVICES_ADDRESS, regions};
+use crate::model::naming::INTERNET;
 
 /// Why a name that the model made is always good.
 const MODEL_NAMES: &str = "the model makes only well-formed names";
@@ -20,6 +21,8 @@ pub(super) fn zones(world: &World) -> Zones {
     for balancer in world.load_balancers.values() {
         add_balancer(&mut zones, balancer);
     }
+    // Outside of VPCs: the public names alone.
+    zones.add_view(INTERNET, View::new(true, true));
     for vpc in world.vpcs.values() {
         zones.add_view(&vpc.vpc_id, View::new(vpc.enable_dns_support, vpc.enable_dns_hostnames));
     }

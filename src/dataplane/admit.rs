@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 use super::decide::Refused;
-use super::tables::{Interface, InterfaceIndex, Subnet, Tables};
+use super::tables::{Interface, InterfaceIndex, Link, OUTSIDE_ROUTER_MAC, Subnet, Tables};
 use super::verdict::DropReason;
 use crate::packet::{Arp, Mac, Packet};
 
@@ -90,6 +90,41 @@ fn neighbour(tables: &Tables, sender: &Interface, packet: &Packet) -> Option<Int
 /// 169.254.169.254 (metadata), .253 (resolver), .123 (time): reachable from any interface, without a route (B1.2).
 pub fn is_link_local_service(address: Ipv4Addr) -> bool {
     matches!(address.octets(), [169, 254, 169, 123 | 253 | 254])
+}
+
+/// The MAC address that answers an ARP request on a link outside of all VPCs: the router's, for the first address of the
+/// guest's own /24, and nobody else's.
+///
+/// # Errors
+/// Why nobody answers.
+pub fn arp_outside(link: &Link, own: Ipv4Addr, request: &Arp) -> Result<Mac, Refused> {
+    let refuse = |reason| Err(Refused { reason, object: None });
+    if request.sender_mac != link.mac {
+        return refuse(DropReason::SpoofedMac);
+    }
+    let router = Ipv4Addr::from(u32::from(own) & 0xffff_ff00 | 1);
+    if request.operation != Arp::REQUEST || request.target_ip != router {
+        return refuse(DropReason::ArpNoAnswer);
+    }
+    Ok(OUTSIDE_ROUTER_MAC)
+}
+
+/// Whether a packet of a guest outside of all VPCs may enter.
+///
+/// # Errors
+/// Why not.
+pub fn packet_outside(link: &Link, own: Ipv4Addr, packet: &Packet) -> Result<(), Refused> {
+    let refuse = |reason| Err(Refused { reason, object: None });
+    if packet.source_mac != link.mac {
+        return refuse(DropReason::SpoofedMac);
+    }
+    if packet.destination_mac[0] & 1 != 0 || packet.destination.is_multicast() || packet.destination.is_broadcast() {
+        return refuse(DropReason::Multicast);
+    }
+    if packet.source != own {
+        return refuse(DropReason::SourceDestCheck);
+    }
+    Ok(())
 }
 
 fn place(tables: &Tables, index: InterfaceIndex) -> Result<(&Interface, &Subnet), Refused> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use super::tables::{EndpointIndex, InterfaceIndex};
+use super::tables::{CustomerIndex, EndpointIndex, InterfaceIndex};
 
 /// How a packet came to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,18 +14,29 @@ pub enum Way {
     Endpoint(EndpointIndex),
 }
 
+/// Whose address it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    /// A network interface's.
+    Interface(InterfaceIndex),
+    /// A guest's on premises.
+    OnPremises(CustomerIndex),
+    /// The internet guest's.
+    Internet,
+}
+
 /// Who hides behind a fabric address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FabricEntry {
-    /// The interface.
-    pub interface: InterfaceIndex,
+    /// Who sends.
+    pub client: Client,
     /// Its private address.
     pub address: Ipv4Addr,
     /// The way in.
     pub way: Way,
 }
 
-/// The one-to-one map of (interface, private address, way in) to the address that services see (DESIGN decision 6).
+/// The one-to-one map of (client, private address, way in) to the address that services see (DESIGN decision 6).
 ///
 /// A routing domain of its own in 100.64.0.0/10 (RFC 6598): VPCs may use the same block, the two never meet. Static and
 /// stateless, so a service can ask it for the origin at any time.

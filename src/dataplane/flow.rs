@@ -11,19 +11,22 @@
 //! appliance). A flow stands in the table twice, under the key of each direction, in shards of their own; an entry holds an
 //! `Arc` of the shared [`Flow`].
 //!
-//! **Life.** `establish` inserts both entries. A flow whose plan was made from older tables ends, and the packet that finds it
-//! so is decided as the first of a new one. TCP flags move [`Phase`]: Opening → Established → Closing, and back from Closing
+//! **Life.** `establish` inserts both entries. A flow that was decided by older tables is decided again at its next packet,
+//! with the ports it borrowed and, where it is tracked, without asking security groups; when nothing of what it
+//! rests on has changed, that is a look at its stamps. TCP flags move [`Phase`]: Opening → Established → Closing, and back from Closing
 //! when data goes on after a RST that nobody took.
 //!
 //! **Time.** Idle limits ([`Timeouts`]) from the last packet of either direction; Closing flows go after
 //! [`Timeouts::CLOSING`]. `expire` walks a few shards at a time, so that no worker pauses for it.
 //!
-//! **Limits.** [`FlowTable::TOTAL`] flows, [`FlowTable::PER_OWNER`] for each interface that opened them, so that one guest
+//! **Limits.** [`FlowTable::TOTAL`] flows, [`FlowTable::PER_OWNER`] for each link that opened them, so that one guest
 //! can't take the table from the others. When full, packets that need no translation go on without a flow; others are
 //! dropped as `FLOW_LIMIT`.
 //!
-//! **Not done.** Connection tracking for security groups (the rules come later); keeping balanced flows through a change of
-//! tables (nothing changes a running lab yet); both directions in one shard, which translation would have to arrange for.
+//! **Tracking.** The flow table is the connection tracking of security groups, too: an answer is a hit, or it comes by another
+//! way and finds the key of what its receiver sent ([`FlowTable::contains`]).
+//!
+//! **Not done.** Both directions in one shard, which translation would have to arrange for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -32,8 +35,10 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-pub use super::plan::{Key, Plan, Stamp};
-use super::tables::{InterfaceIndex, LinkIndex, Tables};
+use super::decide::{AclCheck, Refused};
+use super::nat::Leases;
+pub use super::plan::{Key, Limits, Plan, Stamp, Stamps};
+use super::tables::{LinkIndex, Tables};
 use crate::packet::{Packet, protocol, tcp_flags};
 
 /// Which way along a flow.
@@ -65,8 +70,8 @@ impl Timeouts {
     pub const UDP: Self = Self { opening: Duration::from_secs(30), established: Duration::from_secs(180) };
     /// UDP through a balancer (B9).
     pub const BALANCED_UDP: Self = Self { opening: Duration::from_secs(120), established: Duration::from_secs(120) };
-    /// ICMP echo, fragments and other protocols; short, since they are cheap to decide again.
-    pub const OTHER: Self = Self { opening: Duration::from_secs(30), established: Duration::from_secs(30) };
+    /// ICMP and other protocols (B1.6).
+    pub const OTHER: Self = Self { opening: Duration::from_secs(600), established: Duration::from_secs(600) };
 }
 
 /// Where a flow stands in its life.
@@ -88,16 +93,24 @@ pub struct Flow {
     pub keys: [Key; 2],
     /// Forward and back.
     pub plans: [Plan; 2],
-    /// The interface that opened it; the limit counts there.
-    pub owner: InterfaceIndex,
+    /// What its plans rest on.
+    pub stamps: Stamps,
     /// Idle limits.
     pub timeouts: Timeouts,
-    /// A source port borrowed from a balancer node's pool, to give back.
-    pub lease: Option<super::nat::Lease>,
-    /// Which objects it met, for `flows`: the last endpoint or balancer.
+    /// Source ports borrowed from balancers and NAT gateways, to give back.
+    pub leases: Leases,
+    /// Which objects it met, for `flows`: the last endpoint, gateway or balancer.
     pub via: Option<super::tables::ObjectIndex>,
+    /// Network ACLs on its way that ICMP errors about it must pass, too.
+    pub acls: Vec<AclCheck>,
+    /// Security groups track it: a change of their rules does not cut it (B1.6).
+    pub tracked: bool,
+    /// The sequence number of its first packet (TCP): the balancer's hash takes it.
+    pub tcp_sequence: u32,
     /// Start, in milliseconds of the lab's time.
     pub started: u64,
+    /// The swap of tables after which its stamps were seen to be current.
+    checked: AtomicU32,
     last: AtomicU64,
     phase: AtomicU8,
     fins: AtomicU8,
@@ -107,17 +120,28 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// A flow that was decided at `now`.
-    pub fn new(keys: [Key; 2], plans: [Plan; 2], owner: InterfaceIndex, timeouts: Timeouts, now: Duration) -> Self {
+    /// A flow that was decided at `now`, after the `epoch`-th swap of tables.
+    pub fn new(
+        keys: [Key; 2],
+        plans: [Plan; 2],
+        stamps: Stamps,
+        timeouts: Timeouts,
+        epoch: u32,
+        now: Duration,
+    ) -> Self {
         let started = now.as_millis() as u64;
         Self {
             keys,
             plans,
-            owner,
+            stamps,
             timeouts,
-            lease: None,
+            leases: Leases::default(),
             via: None,
+            acls: Vec::new(),
+            tracked: true,
+            tcp_sequence: 0,
             started,
+            checked: AtomicU32::new(epoch),
             last: AtomicU64::new(started),
             phase: AtomicU8::new(Phase::Opening as u8),
             fins: AtomicU8::new(0),
@@ -125,6 +149,36 @@ impl Flow {
             frames: Default::default(),
             bytes: Default::default(),
         }
+    }
+
+    /// Whose flows are counted: the link that it was opened from.
+    #[inline]
+    pub fn owner(&self) -> LinkIndex {
+        self.keys[0].link
+    }
+
+    /// Decided by the tables in force, or by older ones of which nothing that it rests on has changed.
+    #[inline]
+    pub fn is_current(&self, tables: &Tables, epoch: u32) -> bool {
+        if self.checked.load(Ordering::Relaxed) == epoch {
+            return true;
+        }
+        let current = self.stamps.are_current(tables);
+        if current {
+            self.checked.store(epoch, Ordering::Relaxed);
+        }
+        current
+    }
+
+    /// Takes over what an older decision about the same conversation has counted.
+    pub fn continue_from(&mut self, older: &Self) {
+        let copy = |from: &AtomicU64| AtomicU64::new(from.load(Ordering::Relaxed));
+        self.started = older.started;
+        self.last = copy(&older.last);
+        self.phase = AtomicU8::new(older.phase.load(Ordering::Relaxed));
+        self.fins = AtomicU8::new(older.fins.load(Ordering::Relaxed));
+        self.frames = [copy(&older.frames[0]), copy(&older.frames[1])];
+        self.bytes = [copy(&older.bytes[0]), copy(&older.bytes[1])];
     }
 
     /// Notes a packet.
@@ -193,9 +247,7 @@ pub struct FlowRecord {
     pub ingress: LinkIndex,
     /// Where it goes.
     pub egress: LinkIndex,
-    /// The interface that opened it.
-    pub owner: InterfaceIndex,
-    /// Endpoint or balancer on the way.
+    /// Endpoint, gateway or balancer on the way.
     pub via: Option<super::tables::ObjectIndex>,
     /// Where it stands.
     pub phase: Phase,
@@ -226,6 +278,8 @@ pub fn is_syn(packet: &Packet) -> bool {
 pub enum Found {
     /// A plan to repeat; the packet is noted.
     Plan(Plan),
+    /// Packets of this direction are refused.
+    Refused(Refused),
     /// The flow's key, but other MAC addresses than its packets have: to be admitted first. Nothing is noted, or a forged
     /// frame could end a flow.
     Stranger(Arc<Flow>, Direction),
@@ -240,14 +294,14 @@ pub struct FlowTable {
     hasher: ahash::RandomState,
     shards: Vec<Shard>,
     total: AtomicU32,
-    owners: Mutex<HashMap<InterfaceIndex, u32>>,
+    owners: Mutex<HashMap<LinkIndex, u32>>,
     cursor: AtomicU32,
 }
 
 impl FlowTable {
     /// Flows of a lab.
     pub const TOTAL: u32 = 1 << 20;
-    /// Flows that one interface may have open.
+    /// Flows that one link may have open.
     pub const PER_OWNER: u32 = 1 << 18;
     /// Parts of the table, each with its own lock.
     pub const SHARDS: usize = 64;
@@ -268,15 +322,26 @@ impl FlowTable {
 
     /// Looks a packet up; a hit is noted and its plan copied, under one shard lock and nothing else.
     #[inline]
-    pub fn find(&self, key: &Key, packet: &Packet, frame_len: usize, tables: &Tables, now: Duration) -> Found {
+    pub fn find(
+        &self,
+        key: &Key,
+        packet: &Packet,
+        frame_len: usize,
+        tables: &Tables,
+        epoch: u32,
+        now: Duration,
+    ) -> Found {
         let shard = self.shard(key).lock();
         let Some(Entry { flow, direction }) = shard.get(key) else { return Found::Nothing };
         let plan = &flow.plans[*direction as usize];
         if !plan.fits(packet) {
             return Found::Stranger(Arc::clone(flow), *direction);
         }
-        if !plan.is_current(tables) || (flow.is_closing() && is_syn(packet)) {
+        if !flow.is_current(tables, epoch) || (flow.is_closing() && is_syn(packet)) {
             return Found::Stale(Arc::clone(flow), *direction);
+        }
+        if let Some(refused) = plan.refused {
+            return Found::Refused(refused);
         }
         flow.note(*direction, packet, frame_len, now);
         Found::Plan(*plan)
@@ -297,7 +362,7 @@ impl FlowTable {
     /// A standing flow under either key is replaced, since the newest decision counts; the replaced ones are returned so
     /// that their leases can be given back.
     pub fn establish(&self, flow: Flow) -> Result<Vec<Arc<Flow>>, Box<Flow>> {
-        if !self.admit(flow.owner) {
+        if !self.admit(flow.owner()) {
             return Err(Box::new(flow));
         }
         let flow = Arc::new(flow);
@@ -317,7 +382,7 @@ impl FlowTable {
         Ok(replaced)
     }
 
-    fn admit(&self, owner: InterfaceIndex) -> bool {
+    fn admit(&self, owner: LinkIndex) -> bool {
         if self.total.load(Ordering::Relaxed) >= Self::TOTAL {
             return false;
         }
@@ -352,10 +417,10 @@ impl FlowTable {
 
     fn forget(&self, flow: &Flow) {
         let mut owners = self.owners.lock();
-        if let Some(count) = owners.get_mut(&flow.owner) {
+        if let Some(count) = owners.get_mut(&flow.owner()) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                owners.remove(&flow.owner);
+                owners.remove(&flow.owner());
             }
         }
         self.total.fetch_sub(1, Ordering::Relaxed);
@@ -407,7 +472,6 @@ fn record(flow: &Flow) -> FlowRecord {
         back: flow.keys[1],
         ingress: flow.plans[0].ingress,
         egress: flow.plans[0].egress,
-        owner: flow.owner,
         via: flow.via,
         phase: flow.phase(),
         frames: load(&flow.frames),
@@ -419,7 +483,6 @@ fn record(flow: &Flow) -> FlowRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataplane::tables::VpcIndex;
     use crate::packet::Rewrite;
 
     fn flow(from: u32, to: u32) -> Flow {
@@ -437,11 +500,12 @@ mod tests {
             destination_mac: [0; 6],
             rewrite: Rewrite::default(),
             egress: LinkIndex(egress),
-            stamps: [Stamp { vpc: VpcIndex(0), generation: 1 }; 2],
+            limits: Limits::NONE,
+            refused: None,
         };
         let keys = [key(from, from as u8, to as u8), key(to, to as u8, from as u8)];
         let plans = [plan(from, to), plan(to, from)];
-        Flow::new(keys, plans, InterfaceIndex(from), Timeouts::UDP, Duration::ZERO)
+        Flow::new(keys, plans, Stamps::default(), Timeouts::UDP, 0, Duration::ZERO)
     }
 
     /// Two workers establish the two directions of one conversation at once; whoever wins, nothing stays behind that

@@ -1,19 +1,21 @@
-//! Source ports that balancer nodes lend.
+//! Source ports that balancer nodes and NAT gateways lend.
 //!
 //! # Theory of operation
 //!
-//! **Purpose.** A balancer's node talks to a target from its own address; the source port tells the flows apart (B4, B9).
+//! **Purpose.** A balancer's node talks to a target from its own address, and so does a NAT gateway to a destination; the
+//! source port tells the flows apart (B4, B7, B9).
 //!
-//! **Identity.** One pool for each (node, protocol, target address, target port): the same source port may serve different
-//! targets at once, as it can in any TCP stack.
+//! **Identity.** One pool for each (own address, protocol, target address, target port): the same source port may serve
+//! different targets at once, as it can in any TCP stack.
 //!
 //! **Life.** `borrow` takes a port, the flow holds the [`Lease`], and the pipeline gives it back when the flow ends.
 //!
 //! **Order.** Never-used ports first, then the least recently given back, so that a port returns to a target as late as
 //! possible and does not meet its TIME_WAIT.
 //!
-//! **Limits.** 55,000 leases for each pool (B9); beyond, `ERROR_PORT_ALLOCATION`. Pools stay for the lab's life, to remember
-//! the order; there are as many as (node, target) pairs in the tables, each at most 130 kB.
+//! **Limits.** 55,000 leases for each pool (B7, B9); beyond, `ERROR_PORT_ALLOCATION`. Pools stay to remember the order, at
+//! most 130 kB each. Balancers have as many as (node, target) pairs; what a NAT gateway's guests send to is theirs to choose,
+//! so beyond [`PortPools::POOLS`] an idle pool makes room for a new one, and its order of return is forgotten.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -25,13 +27,15 @@ use super::tables::InterfaceIndex;
 /// Which pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
-    /// The node's interface.
+    /// The interface of the balancer's node or the NAT gateway.
     pub node: InterfaceIndex,
+    /// The address that it lends ports of: a NAT gateway has up to eight.
+    pub source: Ipv4Addr,
     /// IP protocol.
     pub protocol: u8,
-    /// Target address.
+    /// Target address; a NAT gateway's destination.
     pub target: Ipv4Addr,
-    /// Target port.
+    /// Target port; 0 for ICMP, whose identifiers are lent as ports are.
     pub target_port: u16,
 }
 
@@ -42,6 +46,28 @@ pub struct Lease {
     pub pool: Pool,
     /// The port.
     pub port: u16,
+}
+
+/// The leases of one flow: at most one for each object that translates its source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leases([Option<Lease>; 3]);
+
+impl Leases {
+    /// One more; false when there is no place.
+    pub fn add(&mut self, lease: Lease) -> bool {
+        let place = self.0.iter_mut().find(|place| place.is_none());
+        place.map(|place| *place = Some(lease)).is_some()
+    }
+
+    /// Takes the lease of a pool out.
+    pub fn take(&mut self, pool: &Pool) -> Option<Lease> {
+        self.0.iter_mut().find(|place| place.is_some_and(|lease| lease.pool == *pool))?.take()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Lease> {
+        self.0.into_iter().flatten()
+    }
 }
 
 #[derive(Debug)]
@@ -62,12 +88,20 @@ pub struct PortPools {
 impl PortPools {
     /// First port that is lent (B7).
     pub const FIRST: u16 = 1024;
-    /// Simultaneous leases of one pool (B9).
+    /// Simultaneous leases of one pool (B7, B9).
     pub const CAPACITY: u32 = 55_000;
+    /// Pools that are remembered.
+    pub const POOLS: usize = 1 << 16;
 
     /// Lends a port.
     pub fn borrow(&self, pool: Pool) -> Option<Lease> {
         let mut pools = self.pools.lock();
+        if pools.len() >= Self::POOLS && !pools.contains_key(&pool) {
+            pools.retain(|_, ports| ports.lent > 0);
+            if pools.len() >= Self::POOLS {
+                return None;
+            }
+        }
         let ports = pools.entry(pool).or_insert_with(|| Ports { fresh: Self::FIRST, used: VecDeque::new(), lent: 0 });
         if ports.lent >= Self::CAPACITY {
             return None;
@@ -97,8 +131,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const POOL: Pool =
-        Pool { node: InterfaceIndex(1), protocol: 6, target: Ipv4Addr::new(10, 0, 0, 9), target_port: 80 };
+    const POOL: Pool = Pool {
+        node: InterfaceIndex(1),
+        source: Ipv4Addr::new(10, 0, 0, 1),
+        protocol: 6,
+        target: Ipv4Addr::new(10, 0, 0, 9),
+        target_port: 80,
+    };
 
     #[test]
     fn lends_55_000_and_no_more() {

@@ -37,6 +37,17 @@ impl Header {
         Some(Self { protocol, source, destination, source_port, destination_port })
     }
 
+    /// Of the answer to a packet of this header.
+    pub fn answer(self) -> Self {
+        Self {
+            protocol: self.protocol,
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+        }
+    }
+
     /// Of a packet.
     pub fn of(packet: &Packet) -> Self {
         Self {
@@ -87,8 +98,14 @@ pub struct Path {
     pub delivered: Option<LinkIndex>,
     /// Why it did not.
     pub dropped: Option<DropReason>,
-    /// The header that an answer has when it comes back to the sender.
+    /// The header that an answer has when it comes back.
     pub back: Option<Header>,
+    /// What the answer meets, in order.
+    pub back_hops: Vec<Hop>,
+    /// Where the answer arrives: the sender's own link, unless routes lead it elsewhere (to an appliance).
+    pub back_delivered: Option<LinkIndex>,
+    /// Why the answer does not come back.
+    pub back_dropped: Option<DropReason>,
 }
 
 /// A question to `trace`: a packet that a network interface would send.

@@ -1,23 +1,26 @@
 //! A frame's way, on one screen: [`Dataplane::handle`].
 
+use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::admit::{self, Addressed};
-use super::decide::{self, Decision, Outcome, Refused, Traits};
+use super::decide::{self, Decision, Imagined, Memory, Outcome, Place, Question, Refused, Traits};
 use super::drops::{DropRecord, Drops};
 use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, is_syn};
-use super::nat::PortPools;
+use super::fragments::{self, Fragments};
+use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Path, TraceQuery};
-use super::plan::{Key, Plan, back_key, plans};
-use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
+use super::plan::{Key, Limits, Plan, plans};
+use super::tables::{Behind, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
-use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN};
+use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, tcp_flags};
 
-/// Frames that the dataplane itself sends: answers to ARP, resets.
+/// Frames that the dataplane itself sends: answers to ARP, resets, ICMP errors, fragments.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// Where to, and the frame from its Ethernet header, checksums complete.
@@ -29,7 +32,10 @@ pub struct Outbox {
 /// Shared by all workers; every method takes `&self`.
 pub struct Dataplane {
     tables: ArcSwap<Tables>,
+    /// How many times the tables were swapped.
+    epoch: AtomicU32,
     flows: FlowTable,
+    fragments: Fragments,
     ports: PortPools,
     drops: Drops,
     hasher: ahash::RandomState,
@@ -38,6 +44,7 @@ pub struct Dataplane {
 /// A frame that was parsed and whose offload header was believed.
 struct Arrival<'a> {
     tables: &'a Tables,
+    epoch: u32,
     ingress: LinkIndex,
     behind: Behind,
     packet: Packet,
@@ -46,21 +53,55 @@ struct Arrival<'a> {
     now: Duration,
 }
 
+/// What went before, for the packet that is being decided.
+struct Living<'a> {
+    dataplane: &'a Dataplane,
+    /// Ports that the flow has already.
+    kept: RefCell<Leases>,
+    /// Ports that the decision uses.
+    leases: RefCell<Leases>,
+    is_tracked: bool,
+}
+
+impl Memory for Living<'_> {
+    fn borrow(&self, pool: Pool) -> Option<u16> {
+        let kept = self.kept.borrow_mut().take(&pool);
+        let lease = kept.or_else(|| self.dataplane.ports.borrow(pool))?;
+        if self.leases.borrow_mut().add(lease) {
+            return Some(lease.port);
+        }
+        self.dataplane.ports.give_back(lease);
+        None
+    }
+
+    fn tracks(&self, key: &Key) -> bool {
+        self.dataplane.flows.contains(key)
+    }
+
+    fn is_tracked(&self) -> bool {
+        self.is_tracked
+    }
+}
+
 impl Dataplane {
     /// A dataplane without flows. `seed` keys the hashes of what comes from outside; take it from the system's randomness.
     pub fn new(tables: Arc<Tables>, seed: [u64; 4]) -> Self {
         Self {
             tables: ArcSwap::new(tables),
+            epoch: AtomicU32::new(0),
             flows: FlowTable::new(seed),
+            fragments: Fragments::new(seed),
             ports: PortPools::default(),
             drops: Drops::new(),
             hasher: ahash::RandomState::with_seeds(seed[3], seed[2], seed[1], seed[0]),
         }
     }
 
-    /// Puts new tables in place. Flows of VPCs whose generation changed are decided again at their next packet.
+    /// Puts new tables in place. Flows that rest on a VPC whose generation changed are decided again at their next packet.
     pub fn swap(&self, tables: Arc<Tables>) {
         self.tables.store(tables);
+        // After the tables: who sees the new number sees them, too.
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     /// The tables in force.
@@ -71,7 +112,7 @@ impl Dataplane {
     /// Decides a frame and rewrites it in place.
     ///
     /// `vnet` is the offload header as read from a link that has one; `frame` starts at its Ethernet header; `now` is
-    /// monotonic since the lab's start. Answers go into `outbox`.
+    /// monotonic since the lab's start. What the dataplane itself sends goes into `outbox`, whatever the verdict.
     pub fn handle(
         &self,
         ingress: LinkIndex,
@@ -80,6 +121,7 @@ impl Dataplane {
         now: Duration,
         outbox: &mut Outbox,
     ) -> Verdict {
+        let epoch = self.epoch.load(Ordering::Acquire);
         let tables = self.tables.load();
         let packet = match packet::parse(frame) {
             Ok(Parsed::Ipv4(packet)) => packet,
@@ -89,16 +131,17 @@ impl Dataplane {
                 return self.drop_frame(ingress, DropReason::MalformedFrame, Some(malformed.label()), now);
             }
         };
-        let arrival = match self.arrive(&tables, ingress, vnet, packet, frame.len(), now) {
+        let arrival = match self.arrive(&tables, epoch, ingress, vnet, packet, frame.len(), now) {
             Ok(arrival) => arrival,
             Err(verdict) => return verdict,
         };
         if packet.is_icmp_error() {
-            return self.translate_icmp_error(&arrival, frame);
+            return self.translate_icmp_error(&arrival, frame, outbox);
         }
-        let key = Key::of(ingress, &packet);
-        match self.flows.find(&key, &packet, arrival.frame_len, &tables, now) {
-            Found::Plan(plan) => forward(frame, &arrival, &plan),
+        let key = Key::of(ingress, &arrival.packet);
+        match self.flows.find(&key, &arrival.packet, arrival.frame_len, &tables, epoch, now) {
+            Found::Plan(plan) => self.carry(frame, &arrival, &plan, outbox),
+            Found::Refused(refused) => self.refuse(&arrival, refused),
             Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame, outbox),
             Found::Stale(flow, direction) => self.decide_again(&arrival, &flow, direction, frame, outbox),
             Found::Nothing => self.decide_new(&arrival, key, frame, outbox),
@@ -106,9 +149,11 @@ impl Dataplane {
     }
 
     /// Looks at link and offload header.
+    #[expect(clippy::too_many_arguments, reason = "what a frame comes with")]
     fn arrive<'a>(
         &self,
         tables: &'a Tables,
+        epoch: u32,
         ingress: LinkIndex,
         vnet: Option<&[u8; VNET_HEADER_LEN]>,
         packet: Packet,
@@ -124,10 +169,29 @@ impl Dataplane {
             None => Ok(Offload::NONE),
         };
         match offload {
-            Ok(offload) => Ok(Arrival { tables, ingress, behind: link.behind, packet, offload, frame_len, now }),
+            Ok(offload) => {
+                let arrival = Arrival { tables, epoch, ingress, behind: link.behind, packet, offload, frame_len, now };
+                self.place_fragment(arrival)
+            }
             Err(packet::BadOffload::OverMtu) => refuse(DropReason::PacketTooBig, None),
             Err(bad) => refuse(DropReason::ForgedOffload, Some(bad.label())),
         }
+    }
+
+    /// Gives a later fragment the ports of its datagram's first one; refuses what overlaps.
+    #[inline]
+    fn place_fragment<'a>(&self, mut arrival: Arrival<'a>) -> Result<Arrival<'a>, Verdict> {
+        let reason = match self.fragments.note(arrival.ingress, &arrival.packet, arrival.now) {
+            fragments::Verdict::NotFragment => return Ok(arrival),
+            fragments::Verdict::Ports { source_port, destination_port } => {
+                (arrival.packet.source_port, arrival.packet.destination_port) = (source_port, destination_port);
+                return Ok(arrival);
+            }
+            fragments::Verdict::Overlap => DropReason::FragmentOverlap,
+            fragments::Verdict::FirstMissing => DropReason::FragmentFirstMissing,
+            fragments::Verdict::Full => DropReason::FragmentLimit,
+        };
+        Err(self.refuse(&arrival, Refused { reason, object: None }))
     }
 
     fn answer_arp(
@@ -138,11 +202,13 @@ impl Dataplane {
         now: Duration,
         outbox: &mut Outbox,
     ) -> Verdict {
-        let answer = match tables.links.get(ingress.at()).map(|link| link.behind) {
-            Some(Behind::Interface(interface)) => admit::arp(tables, interface, request),
-            // A service's only neighbour is the fabric's router, which it knows by heart.
-            _ => Err(Refused { reason: DropReason::ArpNoAnswer, object: None }),
-        };
+        // A service's only neighbour is the fabric's router, which it knows by heart.
+        let nobody = Refused { reason: DropReason::ArpNoAnswer, object: None };
+        let answer = tables.links.get(ingress.at()).ok_or(nobody).and_then(|link| match link.behind {
+            Behind::Interface(interface) => admit::arp(tables, interface, request),
+            Behind::Service(_) => Err(nobody),
+            outside => admit::arp_outside(link, address_outside(tables, outside).ok_or(nobody)?, request),
+        });
         match answer {
             Ok(mac) => {
                 outbox.frames.push((ingress, packet::build::arp_reply(request, mac).to_vec()));
@@ -168,52 +234,79 @@ impl Dataplane {
     ) -> Verdict {
         let plan = &flow.plans[direction as usize];
         match self.admit(arrival) {
-            Ok(_) if plan.is_current(arrival.tables) => {
+            Ok(_) if flow.is_current(arrival.tables, arrival.epoch) => {
+                if let Some(refused) = plan.refused {
+                    return self.refuse(arrival, refused);
+                }
                 flow.note(direction, &arrival.packet, arrival.frame_len, arrival.now);
-                forward(frame, arrival, plan)
+                self.carry(frame, arrival, plan, outbox)
             }
             Ok(_) => self.decide_again(arrival, flow, direction, frame, outbox),
             Err(refused) => self.refuse(arrival, refused),
         }
     }
 
-    /// Whom a guest's packet is addressed to, if it may enter at all. Services may only answer.
-    fn admit(&self, arrival: &Arrival) -> Result<(InterfaceIndex, Addressed), Refused> {
+    /// Who sends, and to whom on layer 2, if the packet may enter at all. Services may only answer.
+    fn admit(&self, arrival: &Arrival) -> Result<(Place, Addressed), Refused> {
+        let packet = &arrival.packet;
         match arrival.behind {
-            Behind::Interface(index) => Ok((index, admit::packet(arrival.tables, index, &arrival.packet)?)),
+            Behind::Interface(index) => Ok((Place::Interface(index), admit::packet(arrival.tables, index, packet)?)),
             Behind::Service(index) => {
                 let object = arrival.tables.services.get(index.at()).map(|service| service.object);
-                let reason =
-                    if is_syn(&arrival.packet) { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
+                let reason = if is_syn(packet) { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
                 Err(Refused { reason, object })
+            }
+            outside => {
+                let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
+                let own = address_outside(arrival.tables, outside).ok_or(Refused::BAD_TABLES)?;
+                admit::packet_outside(link, own, packet)?;
+                Ok((place(outside).ok_or(Refused::BAD_TABLES)?, Addressed::Router))
             }
         }
     }
 
     /// The first packet of a conversation.
     fn decide_new(&self, arrival: &Arrival, key: Key, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let (client, outcome) = match self.walk(arrival) {
-            Ok(walked) => walked,
+        let living = self.living(Leases::default(), false);
+        let outcome = match self.walk(arrival, &living) {
+            Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),
         };
+        let leases = living.leases.into_inner();
         match outcome {
-            Outcome::Refuse(refused) => self.refuse(arrival, refused),
-            Outcome::Reset(object) => self.reset(arrival, object, outbox),
-            Outcome::Deliver(decision) => match self.establish(arrival, client, key, &decision) {
-                Ok(plan) => forward(frame, arrival, &plan),
+            Outcome::Deliver(decision) => match self.establish(arrival, key, *decision, leases) {
+                Ok(plan) => self.carry(frame, arrival, &plan, outbox),
                 Err(refused) => self.refuse(arrival, refused),
             },
+            other => {
+                self.give_back(&leases);
+                self.end_badly(arrival, other, frame, outbox)
+            }
         }
     }
 
-    fn walk(&self, arrival: &Arrival) -> Result<(InterfaceIndex, Outcome), Refused> {
-        let (client, addressed) = self.admit(arrival)?;
-        let (header, traits) = (Header::of(&arrival.packet), traits(&arrival.packet));
-        Ok((client, decide::decide(arrival.tables, &self.hasher, client, addressed, header, traits, None)))
+    fn living(&self, kept: Leases, is_tracked: bool) -> Living<'_> {
+        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), is_tracked }
     }
 
-    /// The tables changed under a flow, or a SYN meets one that ended: the flow goes, and this packet is decided as the
-    /// first of a new one. The answering side of a translated flow can't open it: it does not know the addresses.
+    fn walk(&self, arrival: &Arrival, memory: &dyn Memory) -> Result<Outcome, Refused> {
+        let (client, addressed) = self.admit(arrival)?;
+        let (header, traits) = (Header::of(&arrival.packet), traits(&arrival.packet));
+        let question = Question { client, addressed, header, traits, memory };
+        Ok(decide::decide(arrival.tables, &self.hasher, &question, None))
+    }
+
+    /// What is told to the sender of a packet that is not delivered.
+    fn end_badly(&self, arrival: &Arrival, outcome: Outcome, frame: &[u8], outbox: &mut Outbox) -> Verdict {
+        match outcome {
+            Outcome::Reset(object) => self.reset(arrival, object, outbox),
+            Outcome::TimeExceeded(object, reporter) => self.report_ttl(arrival, Some(object), reporter, frame, outbox),
+            Outcome::Refuse(refused) => self.refuse(arrival, refused),
+            Outcome::Deliver(_) => self.refuse(arrival, Refused::BAD_TABLES),
+        }
+    }
+
+    /// The tables changed under a flow, or a SYN meets one that ended.
     fn decide_again(
         &self,
         arrival: &Arrival,
@@ -222,99 +315,254 @@ impl Dataplane {
         frame: &mut [u8],
         outbox: &mut Outbox,
     ) -> Verdict {
-        self.end(flow);
-        if direction == Direction::Back && flow.plans[0].translates() {
-            return self.refuse(arrival, Refused { reason: DropReason::UnknownFlow, object: flow.via });
+        let key = flow.keys[direction as usize];
+        if flow.is_closing() && is_syn(&arrival.packet) {
+            self.end(flow);
+            if direction == Direction::Back && flow.plans[0].translates() {
+                return self.refuse(arrival, Refused { reason: DropReason::UnknownFlow, object: flow.via });
+            }
+            return self.decide_new(arrival, key, frame, outbox);
         }
-        self.decide_new(arrival, flow.keys[direction as usize], frame, outbox)
+        let renewed = match self.renew(arrival, flow) {
+            Ok(renewed) => renewed,
+            Err(refused) => {
+                self.end(flow);
+                return self.refuse(arrival, refused);
+            }
+        };
+        let plan = renewed.plans[direction as usize];
+        renewed.note(direction, &arrival.packet, arrival.frame_len, arrival.now);
+        if self.replace(flow, renewed).is_err() {
+            return self.refuse(arrival, Refused { reason: DropReason::FlowLimit, object: None });
+        }
+        match plan.refused {
+            Some(refused) => self.refuse(arrival, refused),
+            None => self.carry(frame, arrival, &plan, outbox),
+        }
+    }
+
+    /// Decides a flow again from its first packet: with the ports it has, and tracked where it is (B1.6).
+    ///
+    /// # Errors
+    /// Why the conversation can't go on.
+    fn renew(&self, arrival: &Arrival, flow: &Flow) -> Result<Flow, Refused> {
+        let [Key { link, protocol, source, destination, source_port, destination_port }, _] = flow.keys;
+        let header = Header { protocol, source, destination, source_port, destination_port };
+        let gone = Refused { reason: DropReason::UnknownFlow, object: flow.via };
+        let behind = arrival.tables.links.get(link.at()).ok_or(gone)?.behind;
+        let client = place(behind).ok_or(gone)?;
+        let addressed = addressed_by_arp(arrival.tables, client, destination);
+        let traits = Traits { tcp_sequence: flow.tcp_sequence, ..Traits::first() };
+        let living = self.living(flow.leases, flow.tracked);
+        let question = Question { client, addressed, header, traits, memory: &living };
+        let outcome = decide::decide(arrival.tables, &self.hasher, &question, None);
+        let leases = living.leases.into_inner();
+        let decision = match outcome {
+            Outcome::Deliver(decision) => decision,
+            Outcome::Refuse(refused) => {
+                self.give_back_new(&leases, &flow.leases);
+                return Err(refused);
+            }
+            Outcome::Reset(_) | Outcome::TimeExceeded(..) => return Err(gone),
+        };
+        let first = Packet {
+            source_mac: flow.plans[0].source_mac,
+            destination_mac: flow.plans[0].destination_mac,
+            ..arrival.packet
+        };
+        let mut renewed = self.flow(arrival, link, &first, &header, flow.keys[0], *decision, leases);
+        renewed.tcp_sequence = flow.tcp_sequence;
+        renewed.continue_from(flow);
+        if renewed.keys != flow.keys {
+            self.give_back_new(&leases, &flow.leases);
+            return Err(gone);
+        }
+        Ok(renewed)
+    }
+
+    /// Puts a renewed flow in the place of the old one, whose ports it has.
+    fn replace(&self, old: &Arc<Flow>, renewed: Flow) -> Result<(), Refused> {
+        self.flows.remove(old);
+        match self.flows.establish(renewed) {
+            Ok(replaced) => {
+                for flow in replaced {
+                    self.give_back(&flow.leases);
+                }
+                Ok(())
+            }
+            Err(flow) => {
+                self.give_back(&flow.leases);
+                Err(Refused { reason: DropReason::FlowLimit, object: None })
+            }
+        }
+    }
+
+    /// A flow of a decision about `packet`, whose header was `came`.
+    #[expect(clippy::too_many_arguments, reason = "a flow is made of these")]
+    fn flow(
+        &self,
+        arrival: &Arrival,
+        ingress: LinkIndex,
+        packet: &Packet,
+        came: &Header,
+        key: Key,
+        decision: Decision,
+        leases: Leases,
+    ) -> Flow {
+        let plans = plans(ingress, packet, came, &decision);
+        let back = Key::of_header(decision.forward.link, &decision.forward.header.answer());
+        let Decision { stamps, timeouts, via, acls, tracked, .. } = decision;
+        let mut flow = Flow::new([key, back], plans, stamps, timeouts, arrival.epoch, arrival.now);
+        flow.leases = leases;
+        flow.via = via;
+        flow.acls = acls;
+        flow.tracked = tracked;
+        flow
     }
 
     /// Makes a flow of a decision and returns its forward plan.
-    fn establish(
-        &self,
-        arrival: &Arrival,
-        client: InterfaceIndex,
-        key: Key,
-        decision: &Decision,
-    ) -> Result<Plan, Refused> {
+    fn establish(&self, arrival: &Arrival, key: Key, decision: Decision, leases: Leases) -> Result<Plan, Refused> {
         let packet = &arrival.packet;
-        let mut header = decision.header;
-        let lease = match decision.borrow {
-            None => None,
-            Some(pool) => {
-                let refused = Refused { reason: DropReason::PortAllocation, object: decision.via };
-                let lease = self.ports.borrow(pool).ok_or(refused)?;
-                header.source_port = lease.port;
-                Some(lease)
-            }
-        };
-        let plans = plans(arrival.ingress, packet, decision, &header);
-        let back = back_key(&key, decision.egress, &header);
-        let mut flow = Flow::new([key, back], plans, client, decision.timeouts, arrival.now);
-        flow.lease = lease;
-        flow.via = decision.via;
+        let mut flow = self.flow(arrival, arrival.ingress, packet, &Header::of(packet), key, decision, leases);
+        flow.tcp_sequence = packet.tcp_sequence;
         flow.note(Direction::Forward, packet, arrival.frame_len, arrival.now);
+        let plan = flow.plans[0];
         match self.flows.establish(flow) {
             Ok(replaced) => {
                 for flow in replaced {
-                    self.give_back(&flow);
+                    self.give_back(&flow.leases);
                 }
             }
             Err(flow) => {
-                self.give_back(&flow);
+                self.give_back(&flow.leases);
                 // Unchanged addresses need no memory: the answer finds its way by itself.
-                if flow.plans[0].translates() {
+                if plan.translates() {
                     return Err(Refused { reason: DropReason::FlowLimit, object: None });
                 }
             }
         }
-        Ok(plans[0])
+        Ok(plan)
+    }
+
+    /// Rewrites and sends: the end of every good way.
+    #[inline]
+    fn carry(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
+        let (packet, limits) = (&arrival.packet, &plan.limits);
+        if arrival.offload.wire_len(packet) > usize::from(limits.mtu) {
+            return self.too_big(frame, arrival, plan, outbox);
+        }
+        if let Some(reporter) = limits.hop
+            && packet.ttl <= 1
+        {
+            return self.report_ttl(arrival, None, reporter, frame, outbox);
+        }
+        if limits.whole_only && packet.fragment != packet::Fragment::None {
+            return self.refuse(arrival, Refused { reason: DropReason::BalancerProtocol, object: None });
+        }
+        if let Some(mss) = limits.mss
+            && packet.tcp_flags & tcp_flags::SYN != 0
+        {
+            packet::clamp_mss(frame, packet, mss, arrival.offload.checksum);
+        }
+        packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
+        Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(&arrival.offload, packet) }
+    }
+
+    /// A packet that an object on the way does not carry: its sender hears of it, unless nobody tells.
+    fn too_big(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
+        let (packet, Limits { mtu, reporter, .. }) = (&arrival.packet, plan.limits);
+        if reporter.is_some() && !packet.dont_fragment && arrival.offload.segmentation.is_none() {
+            packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
+            let pieces = packet::fragment::split(frame, &arrival.offload, mtu).unwrap_or_default();
+            outbox.frames.extend(pieces.into_iter().map(|piece| (plan.egress, piece)));
+            return Verdict::Answer;
+        }
+        if let Some(reporter) = reporter {
+            let checksum = arrival.offload.checksum;
+            let error = packet::build::fragmentation_needed(frame, packet, checksum, reporter, mtu);
+            outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
+        }
+        self.refuse(arrival, Refused { reason: DropReason::PathMtu, object: None })
+    }
+
+    /// A packet whose time to live ends at an object that counts as a hop.
+    fn report_ttl(
+        &self,
+        arrival: &Arrival,
+        object: Option<ObjectIndex>,
+        reporter: Ipv4Addr,
+        frame: &[u8],
+        outbox: &mut Outbox,
+    ) -> Verdict {
+        let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
+        outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
+        self.refuse(arrival, Refused { reason: DropReason::TtlExceeded, object })
     }
 
     /// An ICMP error goes back along the flow that it quotes, or by the route table when no flow was translated.
-    fn translate_icmp_error(&self, arrival: &Arrival, frame: &mut [u8]) -> Verdict {
+    fn translate_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
         let Ok(quoted) = packet::quoted(frame, &arrival.packet) else {
             return self.refuse(arrival, Refused { reason: DropReason::MalformedFrame, object: None });
         };
-        let fragment = quoted.fragment != packet::Fragment::None;
         // The quoted packet went out to this link, so its answers' key is its own turned round.
         let key = Key {
             link: arrival.ingress,
             source: quoted.destination,
             destination: quoted.source,
-            source_port: if fragment { 0 } else { quoted.destination_port },
-            destination_port: if fragment { 0 } else { quoted.source_port },
-            protocol: u16::from(quoted.protocol) | if fragment { Key::FRAGMENT } else { 0 },
+            source_port: quoted.destination_port,
+            destination_port: quoted.source_port,
+            protocol: quoted.protocol,
         };
-        let plan = self.flows.peek(&key).map(|(flow, direction)| flow.plans[direction as usize]);
         // The flow vouches for the addresses only when the error speaks of them: it answers whom it quotes, and its sender
         // may say what it says.
-        let vouched =
-            plan.filter(|plan| plan.is_current(arrival.tables) && arrival.packet.destination == quoted.source);
-        if let (Some(_), Behind::Interface(index)) = (vouched, arrival.behind)
+        let vouched = self.flows.peek(&key).filter(|(flow, _)| {
+            flow.is_current(arrival.tables, arrival.epoch) && arrival.packet.destination == quoted.source
+        });
+        let Some((flow, direction)) = vouched else { return self.route_icmp_error(arrival, frame, outbox) };
+        if let Behind::Interface(index) = arrival.behind
             && let Err(refused) = admit::packet(arrival.tables, index, &arrival.packet)
         {
             return self.refuse(arrival, refused);
         }
-        let Some(plan) = vouched else {
-            return match self.walk(arrival) {
-                Ok((_, Outcome::Deliver(decision))) if decision.borrow.is_none() => {
-                    forward(frame, arrival, &plans(arrival.ingress, &arrival.packet, &decision, &decision.header)[0])
-                }
-                Ok((_, Outcome::Refuse(refused))) | Err(refused) => self.refuse(arrival, refused),
-                Ok(_) => self.refuse(arrival, Refused { reason: DropReason::TranslatedIcmpError, object: None }),
-            };
-        };
+        let plan = flow.plans[direction as usize];
+        if let Some(refused) = plan.refused {
+            return self.refuse(arrival, refused);
+        }
+        let icmp = (arrival.packet.icmp_type, arrival.packet.icmp_code);
+        let mut acls = flow.acls.iter().filter(|check| check.back == (direction == Direction::Back));
+        if let Some(refused) = acls.find_map(|check| check.judge_icmp(arrival.tables, icmp).err()) {
+            return self.refuse(arrival, refused);
+        }
         let inner = Rewrite {
             source: plan.rewrite.destination,
             destination: plan.rewrite.source,
             source_port: plan.rewrite.destination_port,
             destination_port: plan.rewrite.source_port,
+            decrement_ttl: false,
             ..plan.rewrite
         };
         packet::rewrite_quoted(frame, &arrival.packet, &quoted, &inner, packet::L4Checksum::Complete);
         let outer = Rewrite { source_port: None, destination_port: None, ..plan.rewrite };
-        forward(frame, arrival, &Plan { rewrite: outer, ..plan })
+        self.carry(frame, arrival, &Plan { rewrite: outer, ..plan }, outbox)
+    }
+
+    /// An ICMP error about no flow that is known: it is carried as any packet, where nobody translates.
+    fn route_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
+        let living = self.living(Leases::default(), false);
+        let outcome = match self.walk(arrival, &living) {
+            Ok(outcome) => outcome,
+            Err(refused) => return self.refuse(arrival, refused),
+        };
+        self.give_back(&living.leases.into_inner());
+        let header = Header::of(&arrival.packet);
+        match outcome {
+            Outcome::Deliver(decision) if decision.forward.header == header => {
+                let plan = plans(arrival.ingress, &arrival.packet, &header, &decision)[0];
+                self.carry(frame, arrival, &plan, outbox)
+            }
+            Outcome::Refuse(refused) => self.refuse(arrival, refused),
+            _ => self.refuse(arrival, Refused { reason: DropReason::TranslatedIcmpError, object: None }),
+        }
     }
 
     fn reset(&self, arrival: &Arrival, object: ObjectIndex, outbox: &mut Outbox) -> Verdict {
@@ -332,8 +580,9 @@ impl Dataplane {
     /// [`Self::EXPIRY_ROUND`], so that no call holds its worker up for long.
     pub fn tick(&self, now: Duration, _outbox: &mut Outbox) -> Duration {
         for flow in self.flows.expire(now, 1) {
-            self.give_back(&flow);
+            self.give_back(&flow.leases);
         }
+        self.fragments.expire(now, 1);
         now + Self::EXPIRY_ROUND / FlowTable::SHARDS as u32
     }
 
@@ -342,38 +591,46 @@ impl Dataplane {
 
     fn end(&self, flow: &Arc<Flow>) {
         if self.flows.remove(flow) {
-            self.give_back(flow);
+            self.give_back(&flow.leases);
         }
     }
 
-    fn give_back(&self, flow: &Flow) {
-        if let Some(lease) = flow.lease {
+    fn give_back(&self, leases: &Leases) {
+        for lease in leases.iter() {
             self.ports.give_back(lease);
         }
     }
 
-    /// The way of a packet that an interface would send as the first of a conversation, without sending it.
+    /// Gives back what a decision borrowed beyond what its flow had.
+    fn give_back_new(&self, leases: &Leases, kept: &Leases) {
+        for lease in leases.iter().filter(|lease| !kept.iter().any(|other| other == *lease)) {
+            self.ports.give_back(lease);
+        }
+    }
+
+    /// The way of a packet that a guest would send as the first of a conversation, and of its answer, without sending them.
     ///
     /// The same walk that decides packets; it borrows no port and leaves no trace in flows or drops.
-    pub fn trace(&self, from: InterfaceIndex, query: &TraceQuery) -> Path {
+    pub fn trace(&self, from: LinkIndex, query: &TraceQuery) -> Path {
         let tables = self.tables.load();
         let mut path = Path::default();
-        let addressed = addressed_by_arp(&tables, from, query.header.destination);
-        let traits = Traits::first();
-        let outcome = decide::decide(&tables, &self.hasher, from, addressed, query.header, traits, Some(&mut path));
+        let Some(client) = tables.links.get(from.at()).and_then(|link| place(link.behind)) else {
+            path.dropped = Some(DropReason::BadTables);
+            return path;
+        };
+        let addressed = addressed_by_arp(&tables, client, query.header.destination);
+        let question = Question { client, addressed, header: query.header, traits: Traits::first(), memory: &Imagined };
+        let outcome = decide::decide(&tables, &self.hasher, &question, Some(&mut path));
         match outcome {
             Outcome::Refuse(refused) => path.dropped = Some(refused.reason),
             Outcome::Reset(_) => path.dropped = Some(DropReason::UnknownFlow),
+            Outcome::TimeExceeded(..) => path.dropped = Some(DropReason::TtlExceeded),
             Outcome::Deliver(decision) => {
-                path.delivered = Some(decision.egress);
-                let Header { protocol, source, destination, source_port, destination_port } = query.header;
-                path.back = Some(Header {
-                    protocol,
-                    source: destination,
-                    destination: source,
-                    source_port: destination_port,
-                    destination_port: source_port,
-                });
+                path.delivered = Some(decision.forward.link);
+                match decision.back {
+                    Ok(arrival) => (path.back, path.back_delivered) = (Some(arrival.header), Some(arrival.link)),
+                    Err(refused) => path.back_dropped = Some(refused.reason),
+                }
             }
         }
         path
@@ -433,13 +690,6 @@ impl Dataplane {
     }
 }
 
-/// Rewrites and sends: the end of every good way.
-#[inline]
-fn forward(frame: &mut [u8], arrival: &Arrival, plan: &Plan) -> Verdict {
-    packet::rewrite(frame, &arrival.packet, &plan.rewrite, arrival.offload.checksum);
-    Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(&arrival.offload, &arrival.packet) }
-}
-
 /// A packet's header as people may see it: a service answers fabric addresses, which stand for private ones.
 fn shown(tables: &Tables, ingress: LinkIndex, packet: &Packet) -> Header {
     let header = Header::of(packet);
@@ -453,14 +703,35 @@ fn traits(packet: &Packet) -> Traits {
     Traits {
         opens: is_syn(packet),
         fragment: packet.fragment != packet::Fragment::None,
-        echo: packet.is_icmp_echo(),
+        icmp: (packet.icmp_type, packet.icmp_code),
         tcp_sequence: packet.tcp_sequence,
+        ttl: packet.ttl,
+    }
+}
+
+/// Who sends from behind a link; services never open a conversation.
+fn place(behind: Behind) -> Option<Place> {
+    match behind {
+        Behind::Interface(index) => Some(Place::Interface(index)),
+        Behind::Internet => Some(Place::Internet),
+        Behind::OnPremises(index) => Some(Place::OnPremises(index)),
+        Behind::Service(_) => None,
+    }
+}
+
+/// The address of a guest outside of all VPCs.
+fn address_outside(tables: &Tables, behind: Behind) -> Option<Ipv4Addr> {
+    match behind {
+        Behind::Internet => tables.internet.guest.map(|guest| guest.address),
+        Behind::OnPremises(index) => tables.customers.get(index.at()).map(|customer| customer.address),
+        Behind::Interface(_) | Behind::Service(_) => None,
     }
 }
 
 /// Whom a kernel would send to: a neighbour in its own subnet, else the router.
-fn addressed_by_arp(tables: &Tables, from: InterfaceIndex, destination: Ipv4Addr) -> Addressed {
+fn addressed_by_arp(tables: &Tables, from: Place, destination: Ipv4Addr) -> Addressed {
     let neighbour = || {
+        let Place::Interface(from) = from else { return None };
         let sender = tables.interfaces.get(from.at())?;
         let owner = *tables.vpcs.get(sender.vpc.at())?.addresses.get(&destination)?;
         let same = tables.interfaces.get(owner.at())?.subnet == sender.subnet;

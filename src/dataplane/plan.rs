@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::decide::Decision;
+use super::decide::{Arrival, Decision, Refused};
 use super::path::Header;
 use super::tables::{LinkIndex, Tables, VpcIndex};
-use crate::packet::{Fragment, Mac, Packet, Rewrite};
+use crate::packet::{Mac, Packet, Rewrite};
 
 /// One direction of a conversation as seen where its frames enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,40 +16,108 @@ pub struct Key {
     pub source: Ipv4Addr,
     /// Destination address.
     pub destination: Ipv4Addr,
-    /// Source port, ICMP identifier, or 0 for what has neither (fragments among them).
+    /// Source port, ICMP identifier, or 0 for what has neither.
     pub source_port: u16,
     /// Destination port, ICMP identifier, or 0.
     pub destination_port: u16,
-    /// IP protocol; bit 8 set for fragments, which have no ports of their own.
-    pub protocol: u16,
+    /// IP protocol.
+    pub protocol: u8,
 }
 
 impl Key {
-    /// Marks the keys of fragments.
-    pub const FRAGMENT: u16 = 0x100;
+    /// The key of packets of a header that enter by a link.
+    #[inline]
+    pub fn of_header(link: LinkIndex, header: &Header) -> Self {
+        let Header { protocol, source, destination, source_port, destination_port } = *header;
+        Self { link, source, destination, source_port, destination_port, protocol }
+    }
 
-    /// The key of a packet that enters by a link.
+    /// The key of a packet that enters by a link. A later fragment has got its ports from the first by now.
     #[inline]
     pub fn of(link: LinkIndex, packet: &Packet) -> Self {
-        let fragment = packet.fragment != Fragment::None;
-        Self {
-            link,
-            source: packet.source,
-            destination: packet.destination,
-            source_port: if fragment { 0 } else { packet.source_port },
-            destination_port: if fragment { 0 } else { packet.destination_port },
-            protocol: u16::from(packet.protocol) | if fragment { Self::FRAGMENT } else { 0 },
-        }
+        Self::of_header(link, &Header::of(packet))
     }
 }
 
-/// A VPC and the generation of it that a plan was made from.
+/// A VPC and the generation of it that a decision was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The VPC.
     pub vpc: VpcIndex,
     /// Its generation then.
     pub generation: u32,
+}
+
+/// The VPCs that a decision rests on, in the order they were met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamps(Vec<Stamp>);
+
+impl Stamps {
+    /// One more, if it is new.
+    pub fn add(&mut self, vpc: VpcIndex, generation: u32) {
+        if !self.0.iter().any(|stamp| stamp.vpc == vpc) {
+            self.0.push(Stamp { vpc, generation });
+        }
+    }
+
+    /// Nothing that the decision rests on has changed.
+    pub fn are_current(&self, tables: &Tables) -> bool {
+        let current = |stamp: &Stamp| tables.vpcs.get(stamp.vpc.at()).map(|vpc| vpc.generation);
+        self.0.iter().all(|stamp| current(stamp) == Some(stamp.generation))
+    }
+}
+
+/// What the objects on a way ask of each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest packet, IP header included.
+    pub mtu: u16,
+    /// Who says so to the sender of a larger one; `None`: nobody, it vanishes.
+    pub reporter: Option<Ipv4Addr>,
+    /// Largest MSS that a SYN may ask for.
+    pub mss: Option<u16>,
+    /// An object that counts as a hop, by the address that it reports from.
+    pub hop: Option<Ipv4Addr>,
+    /// Fragments are not carried.
+    pub whole_only: bool,
+}
+
+/// IP and TCP headers without options: what an MSS leaves out (RFC 9293 3.7.1).
+const TCP_HEADERS: u16 = 40;
+
+impl Limits {
+    /// No limits.
+    pub const NONE: Self = Self { mtu: u16::MAX, reporter: None, mss: None, hop: None, whole_only: false };
+
+    /// At most `mtu`; `reporter` tells whoever sends more.
+    pub fn narrow(&mut self, mtu: u16, reporter: Ipv4Addr) {
+        if mtu < self.mtu {
+            (self.mtu, self.reporter) = (mtu, Some(reporter));
+        }
+    }
+
+    /// At most `mtu`, without a word.
+    pub fn narrow_silently(&mut self, mtu: u16) {
+        if mtu < self.mtu {
+            (self.mtu, self.reporter) = (mtu, None);
+        }
+    }
+
+    /// Connections agree on segments that fit `mtu`.
+    pub fn clamp_mss(&mut self, mtu: u16) {
+        let fits = mtu.saturating_sub(TCP_HEADERS);
+        self.mss = Some(self.mss.map_or(fits, |mss| mss.min(fits)));
+    }
+
+    /// One hop more for the time to live.
+    pub fn hop(&mut self, reporter: Ipv4Addr) {
+        self.hop = Some(reporter);
+    }
+
+    /// The same for the answers, whose sender hears of them from the address it talks to.
+    fn for_answers(self, talks_to: Ipv4Addr) -> Self {
+        Self { reporter: self.reporter.map(|_| talks_to), hop: self.hop.map(|_| talks_to), ..self }
+    }
 }
 
 /// What to do with every frame of one direction of a flow.
@@ -65,8 +133,10 @@ pub struct Plan {
     pub rewrite: Rewrite,
     /// Where they leave.
     pub egress: LinkIndex,
-    /// The client's VPC and the last one on the way; equal when there is one only.
-    pub stamps: [Stamp; 2],
+    /// What they must keep to.
+    pub limits: Limits,
+    /// They don't leave: why not.
+    pub refused: Option<Refused>,
 }
 
 impl Plan {
@@ -81,63 +151,50 @@ impl Plan {
         let Rewrite { source, destination, source_port, destination_port, .. } = self.rewrite;
         source.is_some() || destination.is_some() || source_port.is_some() || destination_port.is_some()
     }
+}
 
-    /// Made from the tables as they are.
-    #[inline]
-    pub fn is_current(&self, tables: &Tables) -> bool {
-        self.stamps
-            .iter()
-            .all(|stamp| tables.vpcs.get(stamp.vpc.at()).is_some_and(|vpc| vpc.generation == stamp.generation))
+/// What changes `came` into `goes`.
+fn rewrite(came: &Header, goes: &Header, source_mac: Mac, destination_mac: Mac, limits: &Limits) -> Rewrite {
+    let changed = |new: Ipv4Addr, old: Ipv4Addr| (new != old).then_some(new);
+    let moved = |new: u16, old: u16| (new != old).then_some(new);
+    Rewrite {
+        source_mac,
+        destination_mac,
+        source: changed(goes.source, came.source),
+        destination: changed(goes.destination, came.destination),
+        source_port: moved(goes.source_port, came.source_port),
+        destination_port: moved(goes.destination_port, came.destination_port),
+        decrement_ttl: limits.hop.is_some(),
     }
 }
 
-/// Both directions' plans of a decision; `header` is the packet as it leaves.
-pub(super) fn plans(ingress: LinkIndex, packet: &Packet, decision: &Decision, header: &Header) -> [Plan; 2] {
-    let came = Header::of(packet);
-    let changed = |new: Ipv4Addr, old: Ipv4Addr| (new != old).then_some(new);
-    let moved = |new: u16, old: u16| (new != old).then_some(new);
+/// Both directions' plans of a decision about a packet of header `came`.
+pub(super) fn plans(ingress: LinkIndex, packet: &Packet, came: &Header, decision: &Decision) -> [Plan; 2] {
+    let arrival = &decision.forward;
     let forward = Plan {
         ingress,
         source_mac: packet.source_mac,
         destination_mac: packet.destination_mac,
-        rewrite: Rewrite {
-            source_mac: decision.source_mac,
-            destination_mac: decision.destination_mac,
-            source: changed(header.source, came.source),
-            destination: changed(header.destination, came.destination),
-            source_port: moved(header.source_port, came.source_port),
-            destination_port: moved(header.destination_port, came.destination_port),
-        },
-        egress: decision.egress,
-        stamps: decision.stamps,
+        rewrite: rewrite(came, &arrival.header, arrival.source_mac, arrival.destination_mac, &decision.limits),
+        egress: arrival.link,
+        limits: decision.limits,
+        refused: None,
+    };
+    let answer = arrival.header.answer();
+    let limits = decision.limits.for_answers(answer.destination);
+    let home = Arrival { link: ingress, header: answer, source_mac: [0; 6], destination_mac: [0; 6] };
+    let (home, refused) = match decision.back {
+        Ok(home) => (home, None),
+        Err(refused) => (home, Some(refused)),
     };
     let back = Plan {
-        ingress: decision.egress,
-        source_mac: decision.destination_mac,
-        destination_mac: decision.source_mac,
-        rewrite: Rewrite {
-            source_mac: packet.destination_mac,
-            destination_mac: packet.source_mac,
-            source: changed(came.destination, header.destination),
-            destination: changed(came.source, header.source),
-            source_port: moved(came.destination_port, header.destination_port),
-            destination_port: moved(came.source_port, header.source_port),
-        },
-        egress: ingress,
-        stamps: decision.stamps,
+        ingress: arrival.link,
+        source_mac: arrival.destination_mac,
+        destination_mac: arrival.source_mac,
+        rewrite: rewrite(&answer, &home.header, home.source_mac, home.destination_mac, &limits),
+        egress: home.link,
+        limits,
+        refused,
     };
     [forward, back]
-}
-
-/// The key of the answers to a packet that left as `header`.
-pub(super) fn back_key(key: &Key, link: LinkIndex, header: &Header) -> Key {
-    let ported = key.protocol & Key::FRAGMENT == 0;
-    Key {
-        link,
-        source: header.destination,
-        destination: header.source,
-        source_port: if ported { header.destination_port } else { 0 },
-        destination_port: if ported { header.source_port } else { 0 },
-        protocol: key.protocol,
-    }
 }

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::lpm::FlatTable;
-use super::tables::{EndpointIndex, InterfaceIndex, ObjectIndex};
+use super::tables::{
+    EndpointIndex, InterfaceIndex, InternetGatewayIndex, NatGatewayIndex, ObjectIndex, PeeringIndex, VpnGatewayIndex,
+};
 
 /// A route table: the routes as written and the look-up made of them.
 #[derive(Clone, Debug)]
@@ -53,8 +55,14 @@ pub enum Target {
     Interface(InterfaceIndex),
     /// Through a gateway endpoint.
     GatewayEndpoint(EndpointIndex),
-    /// To the internet gateway, which object names.
-    InternetGateway(ObjectIndex),
+    /// To the internet gateway.
+    InternetGateway(InternetGatewayIndex),
+    /// To a NAT gateway.
+    NatGateway(NatGatewayIndex),
+    /// To the other VPC of a peering connection.
+    Peering(PeeringIndex),
+    /// To a virtual private gateway.
+    VpnGateway(VpnGatewayIndex),
     /// The target is gone (`State=blackhole`).
     Blackhole,
     /// A target that this version does not emulate.

@@ -9,7 +9,9 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-pub use super::fabric::{Fabric, FabricEntry, Way};
+pub use super::edges::*;
+pub use super::fabric::{Client, Fabric, FabricEntry, Way};
+pub use super::filter::{AddressSet, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector};
 pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
 
@@ -47,6 +49,18 @@ indexes! {
     ServiceIndex,
     /// Into [`Tables::balancers`].
     BalancerIndex,
+    /// Into [`Tables::security_groups`].
+    SecurityGroupIndex,
+    /// Into [`Tables::network_acls`].
+    NetworkAclIndex,
+    /// Into [`Tables::internet_gateways`].
+    InternetGatewayIndex,
+    /// Into [`Tables::nat_gateways`].
+    NatGatewayIndex,
+    /// Into [`Tables::peerings`].
+    PeeringIndex,
+    /// Into [`Tables::vpn_gateways`].
+    VpnGatewayIndex,
 }
 
 /// Everything the dataplane knows of a lab.
@@ -70,6 +84,22 @@ pub struct Tables {
     pub services: Vec<Service>,
     /// Network Load Balancers.
     pub balancers: Vec<Balancer>,
+    /// Security groups.
+    pub security_groups: Vec<SecurityGroup>,
+    /// Network ACLs.
+    pub network_acls: Vec<NetworkAcl>,
+    /// Internet gateways that are attached to a VPC.
+    pub internet_gateways: Vec<InternetGateway>,
+    /// NAT gateways.
+    pub nat_gateways: Vec<NatGateway>,
+    /// Peering connections.
+    pub peerings: Vec<Peering>,
+    /// Virtual private gateways that are attached to a VPC.
+    pub vpn_gateways: Vec<VpnGateway>,
+    /// Guests on premises.
+    pub customers: Vec<Customer>,
+    /// What is behind internet gateways.
+    pub internet: Internet,
     /// One-to-one addresses that services see.
     pub fabric: Fabric,
 }
@@ -103,6 +133,10 @@ pub enum Behind {
     Interface(InterfaceIndex),
     /// A service namespace; speaks the fabric.
     Service(ServiceIndex),
+    /// The guest `internet`.
+    Internet,
+    /// A guest on premises.
+    OnPremises(CustomerIndex),
 }
 
 /// A VPC.
@@ -140,8 +174,8 @@ pub struct Interface {
     pub mac: Mac,
     /// Source/destination check (B1.4).
     pub source_dest_check: bool,
-    /// An internet gateway knows a public address for it.
-    pub has_public_address: bool,
+    /// Security groups; none for a NAT gateway's interface, and for a balancer's that was born without.
+    pub groups: Vec<SecurityGroupIndex>,
     /// What it does.
     pub role: Role,
 }
@@ -165,6 +199,8 @@ pub enum Role {
         /// Which of its nodes.
         node: u32,
     },
+    /// A NAT gateway's.
+    NatGateway(NatGatewayIndex),
     /// Attached to nothing: it exists, ARP answers, nobody listens.
     Detached,
 }
@@ -205,6 +241,8 @@ pub struct Subnet {
     pub router_mac: Mac,
     /// The route table in force, explicit or main.
     pub route_table: RouteTableIndex,
+    /// The network ACL in force.
+    pub network_acl: NetworkAclIndex,
 }
 
 impl Subnet {
@@ -249,6 +287,8 @@ pub struct Balancer {
     pub nodes: Vec<Node>,
     /// `load_balancing.cross_zone.enabled`.
     pub cross_zone: bool,
+    /// `enforce_security_group_inbound_rules_on_private_link_traffic`: its groups judge what comes from endpoints (B4).
+    pub groups_judge_private_link: bool,
     /// Listeners.
     pub listeners: Vec<Listener>,
 }
@@ -297,6 +337,11 @@ impl Tables {
         self.objects.get(index.at()).unwrap_or(&UNKNOWN)
     }
 
+    /// The groups of an interface.
+    pub fn groups<'t>(&'t self, interface: &'t Interface) -> impl Iterator<Item = &'t SecurityGroup> + Clone {
+        interface.groups.iter().filter_map(|index| self.security_groups.get(index.at()))
+    }
+
     /// The private address behind a source that a service sees: the inverse of the fabric.
     pub fn private_source(&self, source: Ipv4Addr) -> Ipv4Addr {
         self.fabric.entry(source).map_or(source, |entry| entry.address)
@@ -316,6 +361,11 @@ impl Tables {
                     within(&format!("link {number}: interface"), index.0, self.interfaces.len())?
                 }
                 Behind::Service(index) => within(&format!("link {number}: service"), index.0, self.services.len())?,
+                Behind::Internet if self.internet.guest.is_some() => {}
+                Behind::Internet => return Err(format!("link {number}: no guest is on the internet")),
+                Behind::OnPremises(index) => {
+                    within(&format!("link {number}: customer"), index.0, self.customers.len())?;
+                }
             }
         }
         for (number, interface) in self.interfaces.iter().enumerate() {
@@ -325,11 +375,15 @@ impl Tables {
             if interface.addresses.is_empty() {
                 return Err(format!("interface {number} has no address"));
             }
+            for group in &interface.groups {
+                within(&format!("interface {number}: security group"), group.0, self.security_groups.len())?;
+            }
             self.validate_role(number, interface.role)?;
         }
         for (number, subnet) in self.subnets.iter().enumerate() {
             within(&format!("subnet {number}: vpc"), subnet.vpc.0, self.vpcs.len())?;
             within(&format!("subnet {number}: route table"), subnet.route_table.0, self.route_tables.len())?;
+            within(&format!("subnet {number}: network ACL"), subnet.network_acl.0, self.network_acls.len())?;
         }
         for (number, service) in self.services.iter().enumerate() {
             within(&format!("service {number}: link"), service.link.0, self.links.len())?;
@@ -339,6 +393,24 @@ impl Tables {
                 within("balancer node: interface", node.interface.0, self.interfaces.len())?;
             }
         }
+        for gateway in &self.internet_gateways {
+            within("internet gateway: vpc", gateway.vpc.0, self.vpcs.len())?;
+        }
+        for gateway in &self.nat_gateways {
+            within("NAT gateway: interface", gateway.interface.0, self.interfaces.len())?;
+        }
+        for peering in &self.peerings {
+            for vpc in peering.sides {
+                within("peering connection: vpc", vpc.0, self.vpcs.len())?;
+            }
+        }
+        for gateway in &self.vpn_gateways {
+            within("virtual private gateway: vpc", gateway.vpc.0, self.vpcs.len())?;
+        }
+        for customer in &self.customers {
+            within("customer: link", customer.link.0, self.links.len())?;
+            within("customer: virtual private gateway", customer.gateway.0, self.vpn_gateways.len())?;
+        }
         Ok(())
     }
 
@@ -347,6 +419,7 @@ impl Tables {
         let good = match role {
             Role::Guest(link) => link.at() < self.links.len(),
             Role::Detached => true,
+            Role::NatGateway(index) => index.at() < self.nat_gateways.len(),
             Role::BalancerNode { balancer, node } => (node as usize) < nodes(balancer),
             Role::Endpoint { endpoint, backend } => {
                 endpoint.at() < self.endpoints.len()

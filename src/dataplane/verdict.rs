@@ -68,7 +68,29 @@ reasons! {
     ReservedAddress "RESERVED_ADDRESS" "the destination is a reserved address of a subnet";
     RouteNotEmulated "ROUTE_TARGET_NOT_EMULATED" "the route's target is of a kind that this version does not emulate";
     InternetGatewayNoPublicAddress "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS" "the internet gateway carries only sources that have a public address";
-    InternetNotEmulated "INTERNET_NOT_EMULATED" "the packet would leave through the internet gateway; this version has no internet behind it";
+    InternetGatewayPrivateDestination "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS" "the internet gateway carries nothing to private addresses (RFC 1918)";
+    InternetGatewaySharedDestination "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS" "the internet gateway carries nothing to shared addresses (RFC 6598)";
+    InternetGatewayPrivateSource "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS" "the internet gateway takes nothing from private addresses (RFC 1918)";
+    InternetGatewayNoPrivateAddress "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS" "the internet gateway takes only what is addressed to a public address of its VPC";
+    NoSuchPublicAddress "NO_SUCH_PUBLIC_ADDRESS" "nobody on the emulated internet has the destination";
+    InternetPort "INTERNET_PORT_RESTRICTION" "the public service does not listen on this protocol and port";
+    NatGatewaySource "NGW_REQUIRES_SOURCE_IN_VPC" "a NAT gateway carries only what a network interface of its own VPC sends";
+    NatGatewayProtocol "NGW_PROTOCOL_RESTRICTION" "a NAT gateway carries TCP, UDP and ICMP echo, and of fragments only UDP's";
+    NatGatewayInbound "NGW_INBOUND_CONNECTION" "a NAT gateway lets nobody open a connection to it from outside";
+    PeeringAddress "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR" "a peering connection carries a packet only to addresses of the VPC at its other end";
+    VpnDestination "VPC_LOCAL_ROUTE_CIDR_RESTRICTION" "what comes from a virtual private gateway reaches only addresses of the VPC";
+    AsymmetricReturn "ASYMMETRIC_RETURN" "the answer would not come back through the object that translated the question";
+    // Filters.
+    SecurityGroupMismatch "ENI_SG_RULES_MISMATCH" "no rule of the network interface's security groups allows it";
+    SecurityGroupNoRules "SG_HAS_NO_RULES" "the network interface's security groups have no rule in this direction";
+    SecurityGroupReference "SG_REFERENCES_NOT_PRESERVED" "a rule names the sender's security group, but the packet came through another object, which does not pass group membership on";
+    NetworkAcl "SUBNET_ACL_RESTRICTION" "the subnet's network ACL refuses it";
+    // Sizes and life.
+    PathMtu "PATH_MTU_EXCEEDED" "the packet is larger than an object on its way carries";
+    TtlExceeded "TTL_EXCEEDED" "the packet's time to live ended at a NAT gateway";
+    FragmentOverlap "FRAGMENT_OVERLAP" "the fragment overlaps another one of its datagram";
+    FragmentFirstMissing "FRAGMENT_FIRST_MISSING" "the fragment came before its datagram's first one, so its ports are not known";
+    FragmentLimit "FRAGMENT_LIMIT" "the link has as many datagrams in fragments as one may have";
     DetachedInterface "BAD_STATE_ATTACHMENT" "the network interface is attached to nothing";
     TooManyHops "TOO_MANY_HOPS" "the packet met sixteen objects and did not arrive: a routing loop";
     // Endpoints.

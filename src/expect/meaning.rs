@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::destination::Destination;
 use super::scene::Scene;
 use super::written::{Protocol, Word, Written, WrittenClaim, WrittenEnd};
-use crate::dataplane::{DropReason, InterfaceIndex};
+use crate::dataplane::{DropReason, LinkIndex};
 use crate::dns::{self, NoAddress};
 use crate::model::naming;
 use crate::template::{Diagnostic, Span, did_you_mean};
@@ -68,7 +68,7 @@ pub struct Sender {
     /// Its Region.
     pub region: String,
     /// What it can send from, the primary interface's primary address first.
-    pub sources: Vec<(InterfaceIndex, Ipv4Addr)>,
+    pub sources: Vec<(LinkIndex, Ipv4Addr)>,
     /// Ids of its network interfaces.
     pub ids: Vec<String>,
 }

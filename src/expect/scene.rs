@@ -9,7 +9,7 @@ use super::names::Names;
 use super::way::Way;
 use crate::compile::{Compiled, Guest, compile};
 use crate::dataplane::tables::Behind;
-use crate::dataplane::{Dataplane, Header, InterfaceIndex, Tables, TraceQuery};
+use crate::dataplane::{Dataplane, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns::Zones;
 use crate::model::World;
 use crate::model::naming::{self, GuestName};
@@ -50,22 +50,27 @@ impl Scene {
     /// The guest as a sender; `None` for one without a network interface.
     pub(super) fn sender(&self, name: &GuestName) -> Option<Sender> {
         let guest = self.compiled_guests.iter().find(|guest| guest.instance_id == name.instance_id)?;
-        let interface = |link: usize| match self.tables.links.get(link)?.behind {
-            Behind::Interface(index) => Some((index, self.tables.interfaces.get(index.at())?)),
+        // Outside of VPCs a guest has no network interface of its own: the object behind its link names it.
+        let object = |link: LinkIndex| match self.tables.links.get(link.at())?.behind {
+            Behind::Interface(index) => self.tables.interfaces.get(index.at()).map(|it| it.object),
+            Behind::OnPremises(index) => self.tables.customers.get(index.at()).map(|it| it.object),
+            Behind::Internet => self.tables.internet.object,
             Behind::Service(_) => None,
         };
-        let links = guest.interfaces.iter().map(|it| it.link.at());
-        let interfaces: Vec<_> = links.filter_map(interface).collect();
-        let vpc = self.tables.vpcs.get(interfaces.first()?.1.vpc.at())?;
         Some(Sender {
             name: name.shown.clone(),
-            vpc_id: self.tables.object(vpc.object).id.clone(),
+            vpc_id: guest.vpc_id.clone(),
             region: guest.region.clone(),
-            sources: interfaces
+            sources: guest
+                .interfaces
                 .iter()
-                .flat_map(|(index, interface)| interface.addresses.iter().map(|address| (*index, *address)))
+                .flat_map(|interface| interface.addresses.iter().map(|address| (interface.link, *address)))
                 .collect(),
-            ids: interfaces.iter().map(|(_, interface)| self.tables.object(interface.object).id.clone()).collect(),
+            ids: guest
+                .interfaces
+                .iter()
+                .filter_map(|interface| Some(self.tables.object(object(interface.link)?).id.clone()))
+                .collect(),
         })
     }
 
@@ -99,7 +104,7 @@ impl Scene {
     }
 
     /// Where a packet would go.
-    pub(super) fn way(&self, from: InterfaceIndex, header: Header) -> Way {
+    pub(super) fn way(&self, from: LinkIndex, header: Header) -> Way {
         Way::of(&self.dataplane.trace(from, &TraceQuery { header }), &self.tables)
     }
 }

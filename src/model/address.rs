@@ -12,9 +12,10 @@ use ipnet::Ipv4Net;
 
 use super::*;
 
-/// Public addresses come from the documentation ranges (RFC 5737): they are in no range of AWS or of anybody else.
-const PUBLIC_POOL: [Ipv4Net; 2] =
-    [Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24), Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24)];
+/// Elastic IP addresses come from a documentation range (RFC 5737), auto-assigned public addresses from a benchmarking
+/// range (RFC 2544): no range of AWS's, and nobody's host.
+const ELASTIC_POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24);
+const AUTO_ASSIGNED_POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 16);
 
 /// Reads a block; host bits are cleared, as AWS does on input.
 pub(super) fn block(cidr: &str) -> Option<Ipv4Net> {
@@ -111,25 +112,35 @@ impl World {
         all - reserved_addresses(subnet.cidr_block).len() - self.subnet_addresses(subnet).taken.len()
     }
 
-    /// The next `count` addresses of the pool that nobody has.
+    /// The next `count` auto-assigned public addresses that nobody has.
     pub(super) fn free_public_addresses(&self, count: usize) -> Result<Vec<Ipv4Addr>, Refusal> {
         let taken: BTreeSet<Ipv4Addr> =
             self.network_interfaces.values().filter_map(|interface| interface.public_ip).collect();
-        let free: Vec<Ipv4Addr> = PUBLIC_POOL
-            .iter()
-            .flat_map(Ipv4Net::hosts)
-            .filter(|address| !taken.contains(address))
-            .take(count)
-            .collect();
+        let free: Vec<Ipv4Addr> =
+            AUTO_ASSIGNED_POOL.hosts().filter(|address| !taken.contains(address)).take(count).collect();
         if free.len() < count {
-            return Err(Refusal::new(
-                "InsufficientAddressCapacity",
-                "Not enough available addresses to satisfy your request.",
-            )
-            .help("a lab has 508 public addresses, those of 203.0.113.0/24 and 198.51.100.0/24"));
+            return Err(no_capacity().help(format!("a lab has the public addresses of {AUTO_ASSIGNED_POOL}")));
         }
         Ok(free)
     }
+
+    /// The Elastic IP address that was asked for, or the lowest that nobody has.
+    pub(super) fn free_elastic_address(&self, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, Refusal> {
+        let taken: BTreeSet<Ipv4Addr> = self.addresses.values().map(|address| address.public_ip).collect();
+        let mut free = ELASTIC_POOL.hosts().filter(|address| !taken.contains(address));
+        match wanted {
+            None => free
+                .next()
+                .ok_or_else(|| no_capacity().help(format!("a lab has the Elastic IP addresses of {ELASTIC_POOL}"))),
+            Some(wanted) if free.any(|address| address == wanted) => Ok(wanted),
+            Some(wanted) => Err(Refusal::new("InvalidAddress.NotFound", format!("Address '{wanted}' not found."))
+                .help(format!("a lab's Elastic IP addresses are those of {ELASTIC_POOL}, each for one AWS::EC2::EIP"))),
+        }
+    }
+}
+
+fn no_capacity() -> Refusal {
+    Refusal::new("InsufficientAddressCapacity", "Not enough available addresses to satisfy your request.")
 }
 
 /// Kind bytes in the second place of MAC addresses.
@@ -138,6 +149,7 @@ pub(super) enum MacKind {
     Interface = 0x01,
     VpcEndpoint = 0x02,
     NetworkLoadBalancer = 0x03,
+    NatGateway = 0x04,
 }
 
 /// `06:KIND:` and the four bytes of the private address, so that captures say who speaks. Locally administered, unicast.

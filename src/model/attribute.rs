@@ -15,7 +15,7 @@ impl World {
             return vpc_attribute(vpc, name);
         }
         if let Some(subnet) = self.subnets.get(object_id) {
-            return subnet_attribute(subnet, name);
+            return self.subnet_attribute(subnet, name);
         }
         if let Some(instance) = self.instances.get(object_id) {
             return self.instance_attribute(instance, name);
@@ -42,7 +42,8 @@ impl World {
                 _ => None,
             };
         }
-        self.provider_attribute(object_id, name).or_else(|| match name {
+        let made = self.provider_attribute(object_id, name).or_else(|| self.gateway_attribute(object_id, name));
+        made.or_else(|| match name {
             "RouteTableId" => self.route_tables.get(object_id).map(|table| json!(table.route_table_id)),
             "InternetGatewayId" => {
                 self.internet_gateways.get(object_id).map(|gateway| json!(gateway.internet_gateway_id))
@@ -51,6 +52,27 @@ impl World {
             "Id" if object_id.starts_with("rtbassoc-") => text(object_id),
             _ => None,
         })
+    }
+
+    /// Network ACLs, public addresses, gateways, peerings, VPN, flow logs.
+    fn gateway_attribute(&self, object_id: &str, name: &str) -> Option<Value> {
+        let has = |is_there: bool| is_there.then(|| json!(object_id));
+        match name {
+            "AllocationId" => has(self.addresses.contains_key(object_id)),
+            "PublicIp" => self.addresses.get(object_id).map(|address| json!(address.public_ip)),
+            "NatGatewayId" => has(self.nat_gateways.contains_key(object_id)),
+            "EniId" => {
+                let gateway = self.nat_gateways.get(object_id)?;
+                gateway.addresses.first().map(|address| json!(address.network_interface_id))
+            }
+            "VPNGatewayId" => has(self.vpn_gateways.contains_key(object_id)),
+            "CustomerGatewayId" => has(self.customer_gateways.contains_key(object_id)),
+            "VpnConnectionId" => has(self.vpn_connections.contains_key(object_id)),
+            "Id" => has(self.network_acls.contains_key(object_id)
+                || self.vpc_peering_connections.contains_key(object_id)
+                || self.flow_logs.contains_key(object_id)),
+            _ => None,
+        }
     }
 
     /// Load balancers, target groups, listeners, endpoint services, buckets.
@@ -71,13 +93,28 @@ impl World {
         }
     }
 
+    fn subnet_attribute(&self, subnet: &Subnet, name: &str) -> Option<Value> {
+        Some(match name {
+            "SubnetId" => json!(subnet.subnet_id),
+            "VpcId" => json!(subnet.vpc_id),
+            "CidrBlock" => json!(subnet.cidr_block),
+            "AvailabilityZone" => json!(subnet.availability_zone),
+            "AvailabilityZoneId" => json!(subnet.availability_zone_id),
+            "NetworkAclAssociationId" => {
+                json!(self.network_acl_of(&subnet.subnet_id)?.association_with(&subnet.subnet_id)?.association_id)
+            }
+            "Ipv6CidrBlocks" => json!([]),
+            _ => return None,
+        })
+    }
+
     fn instance_attribute(&self, instance: &Instance, name: &str) -> Option<Value> {
         let primary = self.network_interfaces.get(instance.network_interface_ids.first()?)?;
         Some(match name {
             "InstanceId" => json!(instance.instance_id),
             "PrivateIp" => json!(primary.private_ip_address()),
             "PrivateDnsName" => json!(instance.private_dns_name),
-            "PublicIp" => json!(primary.public_ip?),
+            "PublicIp" => json!(self.public_ip_of(primary)?),
             "PublicDnsName" => json!(self.public_dns_name_of(primary)),
             "AvailabilityZone" => json!(self.subnets.get(&primary.subnet_id)?.availability_zone),
             "VpcId" => json!(primary.vpc_id),
@@ -87,13 +124,15 @@ impl World {
         })
     }
 
-    /// The public name of an interface: empty without a public address or without `enableDnsHostnames`.
+    /// The public name of an interface's primary address: empty without a public address or without `enableDnsHostnames`.
     pub fn public_dns_name_of(&self, interface: &NetworkInterface) -> String {
+        self.public_ip_of(interface).map(|public_ip| self.public_dns_name(interface, public_ip)).unwrap_or_default()
+    }
+
+    /// The name of one public address of an interface.
+    pub(super) fn public_dns_name(&self, interface: &NetworkInterface, public_ip: std::net::Ipv4Addr) -> String {
         let has_names = self.vpcs.get(&interface.vpc_id).is_some_and(|vpc| vpc.enable_dns_hostnames);
-        match interface.public_ip {
-            Some(address) if has_names => address::public_dns_name(&interface.meta.region, address),
-            _ => String::new(),
-        }
+        if has_names { address::public_dns_name(&interface.meta.region, public_ip) } else { String::new() }
     }
 
     fn target_group_attribute(&self, group: &TargetGroup, name: &str) -> Option<Value> {
@@ -128,20 +167,7 @@ fn vpc_attribute(vpc: &Vpc, name: &str) -> Option<Value> {
             vpc.cidr_blocks.iter().map(|block| Vpc::cidr_association_id(&vpc.vpc_id, *block)).collect()
         }
         "DefaultSecurityGroup" => json!(vpc.default_security_group_id),
-        "DefaultNetworkAcl" => json!(id::derived("acl", &[&vpc.vpc_id, "default"])),
-        "Ipv6CidrBlocks" => json!([]),
-        _ => return None,
-    })
-}
-
-fn subnet_attribute(subnet: &Subnet, name: &str) -> Option<Value> {
-    Some(match name {
-        "SubnetId" => json!(subnet.subnet_id),
-        "VpcId" => json!(subnet.vpc_id),
-        "CidrBlock" => json!(subnet.cidr_block),
-        "AvailabilityZone" => json!(subnet.availability_zone),
-        "AvailabilityZoneId" => json!(subnet.availability_zone_id),
-        "NetworkAclAssociationId" => json!(id::derived("aclassoc", &[&subnet.subnet_id])),
+        "DefaultNetworkAcl" => json!(vpc.default_network_acl_id),
         "Ipv6CidrBlocks" => json!([]),
         _ => return None,
     })

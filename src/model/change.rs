@@ -60,6 +60,41 @@ pub enum Change {
     CreateInternetGateway,
     /// EC2 AttachInternetGateway.
     AttachInternetGateway { internet_gateway_id: String, vpc_id: String },
+    /// EC2 CreateNetworkAcl.
+    CreateNetworkAcl { vpc_id: String },
+    /// EC2 CreateNetworkAclEntry.
+    CreateNetworkAclEntry(CreateNetworkAclEntry),
+    /// EC2 ReplaceNetworkAclAssociation, by subnet as CloudFormation's SubnetNetworkAclAssociation asks it.
+    ReplaceNetworkAclAssociation { subnet_id: String, network_acl_id: String },
+    /// EC2 AllocateAddress; `address` asks for one of the pool's.
+    AllocateAddress { address: Option<Ipv4Addr> },
+    /// EC2 AssociateAddress.
+    AssociateAddress(AssociateAddress),
+    /// EC2 CreateNatGateway.
+    CreateNatGateway(CreateNatGateway),
+    /// EC2 CreateVpcPeeringConnection.
+    CreateVpcPeeringConnection(CreateVpcPeeringConnection),
+    /// EC2 AcceptVpcPeeringConnection; asked by the accepter's account in its Region.
+    AcceptVpcPeeringConnection { vpc_peering_connection_id: String },
+    /// EC2 CreateVpnGateway.
+    CreateVpnGateway { gateway_type: String, amazon_side_asn: Option<u32> },
+    /// EC2 AttachVpnGateway.
+    AttachVpnGateway { vpn_gateway_id: String, vpc_id: String },
+    /// EC2 EnableVgwRoutePropagation.
+    EnableVgwRoutePropagation { gateway_id: String, route_table_id: String },
+    /// EC2 CreateCustomerGateway.
+    CreateCustomerGateway { gateway_type: String, ip_address: String, bgp_asn: Option<u32> },
+    /// EC2 CreateVpnConnection.
+    CreateVpnConnection {
+        connection_type: String,
+        customer_gateway_id: String,
+        vpn_gateway_id: String,
+        static_routes_only: bool,
+    },
+    /// EC2 CreateVpnConnectionRoute.
+    CreateVpnConnectionRoute { vpn_connection_id: String, destination_cidr_block: String },
+    /// EC2 CreateFlowLogs of one resource.
+    CreateFlowLogs(CreateFlowLogs),
     /// EC2 CreateManagedPrefixList.
     CreateManagedPrefixList {
         prefix_list_name: String,
@@ -125,7 +160,7 @@ pub enum Change {
 /// Target of CreateRoute; the API has one member for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteTargetId {
-    /// `GatewayId`: an internet gateway (`igw-`), or refused (`vgw-`, `vpce-` of type Gateway).
+    /// `GatewayId`: an internet gateway (`igw-`) or virtual private gateway (`vgw-`); a gateway endpoint is refused.
     Gateway(String),
     /// `NatGatewayId`.
     NatGateway(String),
@@ -150,6 +185,8 @@ pub struct IpPermission {
     pub to_port: i32,
     /// Who is at the other side.
     pub peer: PermissionPeer,
+    /// `SourceSecurityGroupOwnerId`: the account of a group in a peered VPC; `None` for the asker's own.
+    pub group_owner_id: Option<String>,
     /// Free text.
     pub description: Option<String>,
     /// Where the rule is written.
@@ -167,6 +204,97 @@ pub enum PermissionPeer {
     Group(String),
     /// `SourcePrefixListId` / `DestinationPrefixListId`.
     PrefixList(String),
+}
+
+/// Members of CreateNetworkAclEntry; numbers as written, so that a refusal can show them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateNetworkAclEntry {
+    /// The ACL.
+    pub network_acl_id: String,
+    /// 1 to 32766.
+    pub rule_number: i64,
+    /// IP protocol number; `-1` for all.
+    pub protocol: String,
+    /// `allow` or `deny`.
+    pub rule_action: String,
+    /// For packets that leave the subnet.
+    pub egress: bool,
+    /// The other side.
+    pub cidr_block: String,
+    /// ICMP: type and code; -1 for any.
+    pub icmp_type_code: Option<(i32, i32)>,
+    /// TCP and UDP: first and last port.
+    pub port_range: Option<(i32, i32)>,
+}
+
+/// Members of AssociateAddress: one address, and one interface that gets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AssociateAddress {
+    /// The address by its allocation …
+    pub allocation_id: Option<String>,
+    /// … or by itself.
+    pub public_ip: Option<Ipv4Addr>,
+    /// The instance whose primary interface gets it …
+    pub instance_id: Option<String>,
+    /// … or the interface.
+    pub network_interface_id: Option<String>,
+    /// Which of the interface's private addresses; the primary when absent.
+    pub private_ip_address: Option<Ipv4Addr>,
+    /// Take the address from what has it.
+    pub allow_reassociation: bool,
+}
+
+/// Members of CreateNatGateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateNatGateway {
+    /// Its subnet.
+    pub subnet_id: String,
+    /// `public` (also when absent) or `private`.
+    pub connectivity_type: Option<String>,
+    /// Public: the Elastic IP address of its primary address.
+    pub allocation_id: Option<String>,
+    /// Explicit primary private address.
+    pub private_ip_address: Option<Ipv4Addr>,
+    /// Public: more Elastic IP addresses.
+    pub secondary_allocation_ids: Vec<String>,
+    /// Explicit private addresses beyond the primary.
+    pub secondary_private_ip_addresses: Vec<Ipv4Addr>,
+    /// Private: how many addresses to draw beyond the primary.
+    pub secondary_private_ip_address_count: Option<u32>,
+}
+
+/// Members of CreateVpcPeeringConnection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateVpcPeeringConnection {
+    /// The requester's VPC.
+    pub vpc_id: String,
+    /// The accepter's VPC.
+    pub peer_vpc_id: String,
+    /// Its account; the asker's when absent.
+    pub peer_owner_id: Option<String>,
+    /// Its Region; the asker's when absent.
+    pub peer_region: Option<String>,
+}
+
+/// Members of CreateFlowLogs, of one resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateFlowLogs {
+    /// VPC, subnet or network interface.
+    pub resource_id: String,
+    /// `VPC`, `Subnet` or `NetworkInterface`.
+    pub resource_type: String,
+    /// `ACCEPT`, `REJECT` or `ALL`.
+    pub traffic_type: Option<String>,
+    /// `${field} ${field} …`; version 2's fields when absent.
+    pub log_format: Option<String>,
+    /// 60 or 600 (also when absent).
+    pub max_aggregation_interval: Option<u32>,
+    /// `cloud-watch-logs` (also when absent), `s3` or `kinesis-data-firehose`.
+    pub log_destination_type: Option<String>,
+    /// ARN of the destination.
+    pub log_destination: Option<String>,
+    /// CloudWatch Logs: the group's name, instead of an ARN.
+    pub log_group_name: Option<String>,
 }
 
 /// Members of RunInstances.

@@ -29,8 +29,15 @@ nouns! {
     ROUTE_TABLE: "rtb", "routeTable ID", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound";
     INTERNET_GATEWAY: "igw", "internetGateway ID", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound";
     SECURITY_GROUP: "sg", "security group", "InvalidGroupId.Malformed", "InvalidGroup.NotFound";
+    NETWORK_ACL: "acl", "networkAcl ID", "InvalidNetworkAclId.Malformed", "InvalidNetworkAclID.NotFound";
     NETWORK_INTERFACE: "eni", "networkInterface ID", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound";
     INSTANCE: "i", "instance ID", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound";
+    ADDRESS: "eipalloc", "allocation ID", "InvalidAllocationId.Malformed", "InvalidAllocationID.NotFound";
+    NAT_GATEWAY: "nat", "natGateway ID", "NatGatewayMalformed", "InvalidNatGatewayID.NotFound";
+    PEERING: "pcx", "vpcPeeringConnection ID", "InvalidVpcPeeringConnectionId.Malformed", "InvalidVpcPeeringConnectionID.NotFound";
+    VPN_GATEWAY: "vgw", "vpnGateway ID", "InvalidVpnGatewayId.Malformed", "InvalidVpnGatewayID.NotFound";
+    CUSTOMER_GATEWAY: "cgw", "customerGateway ID", "InvalidCustomerGatewayId.Malformed", "InvalidCustomerGatewayID.NotFound";
+    VPN_CONNECTION: "vpn", "vpnConnection ID", "InvalidVpnConnectionId.Malformed", "InvalidVpnConnectionID.NotFound";
     PREFIX_LIST: "pl", "prefix list ID", "InvalidPrefixListId.Malformed", "InvalidPrefixListID.NotFound";
     VPC_ENDPOINT: "vpce", "Vpc Endpoint Id", "InvalidVpcEndpointId.Malformed", "InvalidVpcEndpointId.NotFound";
     SERVICE: "vpce-svc", "VpcEndpointService Id", "InvalidVpcEndpointServiceIdId.Malformed", "InvalidVpcEndpointServiceId.NotFound";
@@ -52,8 +59,14 @@ owned!(
     InternetGateway,
     PrefixList,
     SecurityGroup,
+    NetworkAcl,
     NetworkInterface,
     Instance,
+    Address,
+    NatGateway,
+    VpnGateway,
+    CustomerGateway,
+    VpnConnection,
     VpcEndpoint,
     VpcEndpointService,
     LoadBalancer,
@@ -116,6 +129,12 @@ finders! {
     own_internet_gateway, internet_gateways, InternetGateway, INTERNET_GATEWAY;
     own_security_group, security_groups, SecurityGroup, SECURITY_GROUP;
     own_network_interface, network_interfaces, NetworkInterface, NETWORK_INTERFACE;
+    own_network_acl, network_acls, NetworkAcl, NETWORK_ACL;
+    own_address, addresses, Address, ADDRESS;
+    own_nat_gateway, nat_gateways, NatGateway, NAT_GATEWAY;
+    own_vpn_gateway, vpn_gateways, VpnGateway, VPN_GATEWAY;
+    own_customer_gateway, customer_gateways, CustomerGateway, CUSTOMER_GATEWAY;
+    own_vpn_connection, vpn_connections, VpnConnection, VPN_CONNECTION;
     own_instance, instances, Instance, INSTANCE;
     own_vpc_endpoint, vpc_endpoints, VpcEndpoint, VPC_ENDPOINT;
     own_service, vpc_endpoint_services, VpcEndpointService, SERVICE;
@@ -137,6 +156,18 @@ impl World {
         match self.prefix_list(&request.region, id) {
             Some(list) if list.meta.account == "AWS" || list.meta.account == request.account => Ok(list),
             other => Err(not_found(&PREFIX_LIST, id, other.map(Owned::meta))),
+        }
+    }
+
+    /// A peering that the asker may touch: both sides see it, each in its account and Region.
+    pub(super) fn visible_peering(&self, id: &str, request: &Request) -> Result<&VpcPeeringConnection, Refusal> {
+        if !id::is_well_formed(PEERING.prefix, id) {
+            return Err(malformed(&PEERING, id));
+        }
+        let sees = |side: &PeeringSide| (&side.account, &side.region) == (&request.account, &request.region);
+        match self.vpc_peering_connections.get(id) {
+            Some(connection) if sees(&connection.requester) || sees(&connection.accepter) => Ok(connection),
+            other => Err(not_found(&PEERING, id, other.map(|connection| &connection.meta))),
         }
     }
 

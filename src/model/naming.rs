@@ -15,14 +15,37 @@ pub struct GuestName {
     pub logical_id: Option<String>,
     /// Its `Name` tag.
     pub name_tag: Option<String>,
-    /// `i-…`.
+    /// `i-…`; `cgw-…` of a guest on premises; `internet`.
     pub instance_id: String,
     /// How the lab calls it, unique in the lab.
     pub shown: String,
 }
 
-/// All guests of a lab, in the order of their shown names.
+/// The guest that stands for everybody on the internet, and the view of its resolver.
+pub const INTERNET: &str = "internet";
+
+/// Whether a lab has a guest `internet`: an internet gateway is attached to a VPC.
+pub fn has_internet(world: &World) -> bool {
+    world.internet_gateways.values().any(|gateway| gateway.vpc_id.is_some())
+}
+
+/// All guests of a lab, in the order of their shown names: instances, customer gateways, and the internet.
 pub fn guests(world: &World) -> Vec<GuestName> {
+    let on_premises =
+        world.customer_gateways.values().filter(|gateway| world.is_connected(gateway)).map(|gateway| GuestName {
+            stack: gateway.meta.stack.clone(),
+            logical_id: gateway.meta.logical_id.clone(),
+            name_tag: gateway.meta.tags.get("Name").cloned().filter(|tag| !tag.is_empty()),
+            instance_id: gateway.customer_gateway_id.clone(),
+            shown: String::new(),
+        });
+    let internet = has_internet(world).then(|| GuestName {
+        stack: None,
+        logical_id: Some(INTERNET.to_owned()),
+        name_tag: None,
+        instance_id: INTERNET.to_owned(),
+        shown: String::new(),
+    });
     let mut guests: Vec<GuestName> = world
         .instances
         .values()
@@ -33,6 +56,8 @@ pub fn guests(world: &World) -> Vec<GuestName> {
             instance_id: instance.instance_id.clone(),
             shown: String::new(),
         })
+        .chain(on_premises)
+        .chain(internet)
         .collect();
     let shown: Vec<String> = guests.iter().map(|guest| shown_name(guest, &guests)).collect();
     for (guest, shown) in guests.iter_mut().zip(shown) {

@@ -1,4 +1,4 @@
-//! `AWS::EC2::NetworkInterface`, the customer's and the requester-managed ones of endpoints and load balancers.
+//! `AWS::EC2::NetworkInterface`, the customer's and the requester-managed ones of endpoints, load balancers and NAT gateways.
 
 use std::net::Ipv4Addr;
 
@@ -32,7 +32,7 @@ pub struct NetworkInterface {
     pub requester_managed: bool,
     /// What it is plugged into.
     pub attachment: Option<Attachment>,
-    /// A public address is wanted or mapped (from the internet gateway's pool).
+    /// The auto-assigned public address of the primary address; see [`World::public_addresses_of`] for all.
     pub public_ip: Option<Ipv4Addr>,
 }
 
@@ -166,12 +166,18 @@ impl NetworkInterface {
         self.private_ip_addresses[0]
     }
 
-    /// Refuses to plug in what AWS manages or what is plugged in.
-    pub(super) fn check_free_for_customer(&self) -> Result<(), Refusal> {
+    /// Refuses to touch what AWS manages for the customer (B3.1).
+    pub(super) fn check_not_managed(&self) -> Result<(), Refusal> {
         if self.requester_managed {
             return Err(Refusal::new("AuthFailure", "You do not have permission to access the specified resource.")
                 .help(format!("{} belongs to AWS: {}", self.network_interface_id, self.description)));
         }
+        Ok(())
+    }
+
+    /// Refuses to plug in what AWS manages or what is plugged in.
+    pub(super) fn check_free_for_customer(&self) -> Result<(), Refusal> {
+        self.check_not_managed()?;
         if self.attachment.is_some() {
             return Err(Refusal::new(
                 "InvalidNetworkInterface.InUse",

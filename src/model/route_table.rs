@@ -68,6 +68,8 @@ pub enum RouteTarget {
     VpcEndpoint(String),
     /// `pcx-…`.
     VpcPeeringConnection(String),
+    /// `vgw-…`.
+    VpnGateway(String),
 }
 
 /// AWS's `Origin` of a route.
@@ -207,17 +209,21 @@ impl World {
         if let RouteDestination::Cidr(block) = destination {
             self.check_local_override(table, block, &target)?;
         }
-        if table.has(&destination) {
+        let propagated = |route: &Route| route.origin == RouteOrigin::EnableVgwRoutePropagation;
+        if table.routes.iter().any(|route| route.destination == destination && !propagated(route)) {
             return Err(already_exists(route_table_id, &destination));
         }
-        if table.routes.len() >= ROUTES_PER_TABLE {
+        if table.routes.iter().filter(|route| !propagated(route)).count() >= ROUTES_PER_TABLE {
             return Err(Refusal::new(
                 "RouteLimitExceeded",
                 format!("The maximum number of routes has been reached for {route_table_id}"),
             ));
         }
         let route = Route { destination, target, origin: RouteOrigin::CreateRoute, source: request.source.clone() };
-        self.route_tables.get_mut(route_table_id).expect("own_route_table found it").routes.push(route);
+        let table = self.route_tables.get_mut(route_table_id).expect("own_route_table found it");
+        // A static route takes the place of a propagated one (B1.3-2).
+        table.routes.retain(|other| other.destination != route.destination);
+        table.routes.push(route);
         Ok(route_table_id.to_owned())
     }
 
@@ -262,64 +268,6 @@ impl World {
         }
     }
 
-    /// Resolves the target and checks that it stands in the route table's VPC.
-    fn target(&self, request: &Request, table: &RouteTable, target: &RouteTargetId) -> Result<RouteTarget, Refusal> {
-        match target {
-            RouteTargetId::Gateway(id) if id.starts_with("vpce-") => Err(self.endpoint_as_target(request, id)),
-            RouteTargetId::VpcEndpoint(id) => Err(self.endpoint_as_target(request, id)),
-            RouteTargetId::Gateway(id) if id.starts_with("igw-") => {
-                let gateway = self.own_internet_gateway(id, request)?;
-                if gateway.vpc_id.as_deref() != Some(&*table.vpc_id) {
-                    let refusal = different_networks(&table.route_table_id, "network gateway", id);
-                    return Err(match gateway.vpc_id {
-                        Some(_) => refusal,
-                        None => refusal.help(format!(
-                            "{} is not attached to a VPC yet: let the route depend on the AWS::EC2::VPCGatewayAttachment",
-                            gateway.meta.label(id)
-                        )),
-                    });
-                }
-                Ok(RouteTarget::InternetGateway(id.clone()))
-            }
-            RouteTargetId::Gateway(id) => Err(Self::no_such("InvalidGatewayID.NotFound", "gateway ID", id)),
-            RouteTargetId::NatGateway(id) => Err(Self::no_such("InvalidNatGatewayID.NotFound", "natGateway ID", id)),
-            RouteTargetId::VpcPeeringConnection(id) => {
-                Err(Self::no_such("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID", id))
-            }
-            RouteTargetId::NetworkInterface(id) => self.interface_as_target(request, table, id),
-            RouteTargetId::Instance(id) => match self.own_instance(id, request)?.network_interface_ids.as_slice() {
-                [only] => self.interface_as_target(request, table, only),
-                _ => Err(Refusal::new(
-                    "InvalidInstanceID",
-                    format!(
-                        "There are multiple interfaces attached to instance '{id}'. Please specify an interface ID for the operation instead."
-                    ),
-                )),
-            },
-        }
-    }
-
-    fn interface_as_target(&self, request: &Request, table: &RouteTable, id: &str) -> Result<RouteTarget, Refusal> {
-        if self.own_network_interface(id, request)?.vpc_id != table.vpc_id {
-            return Err(different_networks(&table.route_table_id, "interface", id));
-        }
-        Ok(RouteTarget::NetworkInterface(id.to_owned()))
-    }
-
-    /// Endpoints of the types that a lab has put their own routes or need none; they are never a target of CreateRoute.
-    fn endpoint_as_target(&self, request: &Request, id: &str) -> Refusal {
-        match self.own_vpc_endpoint(id, request) {
-            Err(refusal) => refusal,
-            Ok(_) => Refusal::new(
-                "RouteNotSupported",
-                format!(
-                    "Route table contains unsupported route target: {id}. VPC Endpoints of this type cannot be used as route targets."
-                ),
-            )
-            .help("list the route table in the endpoint's RouteTableIds: a gateway endpoint adds its own route"),
-        }
-    }
-
     /// A route inside a local one must name a whole subnet and lead to an interface (B1.3).
     fn check_local_override(&self, table: &RouteTable, block: Ipv4Net, target: &RouteTarget) -> Result<(), Refusal> {
         let vpc = &self.vpcs[&table.vpc_id];
@@ -347,23 +295,6 @@ impl World {
             ),
         ))
     }
-
-    /// Whether a route's target stands.
-    pub fn route_state(&self, route: &Route) -> RouteState {
-        let stands = match &route.target {
-            RouteTarget::Local => true,
-            RouteTarget::InternetGateway(id) => {
-                self.internet_gateways.get(id).is_some_and(|gateway| gateway.vpc_id.is_some())
-            }
-            RouteTarget::NetworkInterface(id) => {
-                self.network_interfaces.get(id).is_some_and(|interface| interface.attachment.is_some())
-            }
-            RouteTarget::VpcEndpoint(id) => self.vpc_endpoints.contains_key(id),
-            // A lab has none yet, so that a route to one can only have lost it.
-            RouteTarget::NatGateway(_) | RouteTarget::VpcPeeringConnection(_) => false,
-        };
-        if stands { RouteState::Active } else { RouteState::Blackhole }
-    }
 }
 
 impl RouteTable {
@@ -381,11 +312,4 @@ pub(super) fn already_exists(route_table_id: &str, destination: &RouteDestinatio
         }
     };
     Refusal::new("RouteAlreadyExists", message)
-}
-
-fn different_networks(route_table_id: &str, word: &str, id: &str) -> Refusal {
-    Refusal::new(
-        "InvalidParameterValue",
-        format!("route table {route_table_id} and {word} {id} belong to different networks"),
-    )
 }

@@ -192,11 +192,16 @@ impl World {
                 }
             },
             PermissionPeer::Group(id) => {
-                if self.own_security_group(id, request)?.vpc_id != group.vpc_id {
+                let peer = self.group_of_peer(request, id, permission.group_owner_id.as_deref())?;
+                if !self.may_reference(group, peer) {
                     return Err(Refusal::new(
                         "InvalidGroup.NotFound",
                         "You have specified two resources that belong to different networks.",
-                    ));
+                    )
+                    .help(format!(
+                        "a rule may name groups of its own VPC and of VPCs with an active peering in its Region: {}",
+                        peer.vpc_id
+                    )));
                 }
                 PermissionPeer::Group(id.clone())
             }
@@ -206,6 +211,18 @@ impl World {
             }
         };
         Ok(checked)
+    }
+
+    /// The group that a rule names: one's own, or the named owner's.
+    fn group_of_peer(&self, request: &Request, id: &str, owner: Option<&str>) -> Result<&SecurityGroup, Refusal> {
+        let owner = owner.unwrap_or(&request.account);
+        self.own_security_group(id, &Request { account: owner.to_owned(), ..request.clone() })
+    }
+
+    /// A rule may name a group of its own VPC, or of one with an active peering in the same Region (B1.6).
+    fn may_reference(&self, group: &SecurityGroup, peer: &SecurityGroup) -> bool {
+        peer.vpc_id == group.vpc_id
+            || peer.meta.region == group.meta.region && self.active_peering(&group.vpc_id, &peer.vpc_id).is_some()
     }
 
     /// The groups of a new network interface: the VPC's default where none is named.
@@ -322,7 +339,15 @@ fn rule_text(permission: &IpPermission) -> String {
 }
 
 fn all_traffic(peer: PermissionPeer) -> IpPermission {
-    IpPermission { ip_protocol: "-1".to_owned(), from_port: -1, to_port: -1, peer, description: None, source: None }
+    IpPermission {
+        ip_protocol: "-1".to_owned(),
+        from_port: -1,
+        to_port: -1,
+        peer,
+        group_owner_id: None,
+        description: None,
+        source: None,
+    }
 }
 
 fn allow_all_egress(group_id: &str) -> SecurityGroupRule {

@@ -47,6 +47,7 @@ impl World {
             map_public_ip_on_launch,
         };
         self.subnets.insert(subnet_id.clone(), subnet);
+        self.associate_default_network_acl(vpc_id, &subnet_id);
         Ok(subnet_id)
     }
 

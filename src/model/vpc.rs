@@ -22,6 +22,8 @@ pub struct Vpc {
     pub main_route_table_id: String,
     /// Used where no group is named.
     pub default_security_group_id: String,
+    /// Guards subnets that no other network ACL guards.
+    pub default_network_acl_id: String,
 }
 
 /// Ranges that no VPC may lie in.
@@ -46,6 +48,7 @@ impl World {
         let vpc_id = id::for_request(request, "vpc", |id| self.vpcs.contains_key(id));
         let route_table = RouteTable::main(request, &vpc_id, cidr_block);
         let group = SecurityGroup::default_of(request, &vpc_id);
+        let acl = NetworkAcl::default_of(request, &vpc_id);
         let vpc = Vpc {
             vpc_id: vpc_id.clone(),
             meta: request.meta(),
@@ -54,9 +57,11 @@ impl World {
             enable_dns_hostnames,
             main_route_table_id: route_table.route_table_id.clone(),
             default_security_group_id: group.group_id.clone(),
+            default_network_acl_id: acl.network_acl_id.clone(),
         };
         self.route_tables.insert(route_table.route_table_id.clone(), route_table);
         self.security_groups.insert(group.group_id.clone(), group);
+        self.network_acls.insert(acl.network_acl_id.clone(), acl);
         self.vpcs.insert(vpc_id.clone(), vpc);
         Ok(vpc_id)
     }

@@ -51,8 +51,16 @@ pub struct World {
     /// By Region and id: see [`World::prefix_list`].
     pub prefix_lists: BTreeMap<(String, String), PrefixList>,
     pub security_groups: BTreeMap<String, SecurityGroup>,
+    pub network_acls: BTreeMap<String, NetworkAcl>,
     pub network_interfaces: BTreeMap<String, NetworkInterface>,
     pub instances: BTreeMap<String, Instance>,
+    pub addresses: BTreeMap<String, Address>,
+    pub nat_gateways: BTreeMap<String, NatGateway>,
+    pub vpc_peering_connections: BTreeMap<String, VpcPeeringConnection>,
+    pub vpn_gateways: BTreeMap<String, VpnGateway>,
+    pub customer_gateways: BTreeMap<String, CustomerGateway>,
+    pub vpn_connections: BTreeMap<String, VpnConnection>,
+    pub flow_logs: BTreeMap<String, FlowLog>,
     pub vpc_endpoints: BTreeMap<String, VpcEndpoint>,
     pub vpc_endpoint_services: BTreeMap<String, VpcEndpointService>,
     pub load_balancers: BTreeMap<String, LoadBalancer>,
@@ -137,6 +145,50 @@ impl World {
             }
             Change::RunInstance(members) => self.run_instance(request, members),
             Change::CreateVpcEndpoint(members) => self.create_vpc_endpoint(request, members),
+            other => self.dispatch_gateways(request, other),
+        }
+    }
+
+    /// What stands at the edge of a subnet or VPC: network ACLs, public addresses, NAT, peering, VPN; and flow logs.
+    fn dispatch_gateways(&mut self, request: &Request, change: &Change) -> Result<ObjectId, Refusal> {
+        match change {
+            Change::CreateNetworkAcl { vpc_id } => self.create_network_acl(request, vpc_id),
+            Change::CreateNetworkAclEntry(members) => self.create_network_acl_entry(request, members),
+            Change::ReplaceNetworkAclAssociation { subnet_id, network_acl_id } => {
+                self.replace_network_acl_association(request, subnet_id, network_acl_id)
+            }
+            Change::AllocateAddress { address } => self.allocate_address(request, *address),
+            Change::AssociateAddress(members) => self.associate_address(request, members),
+            Change::CreateNatGateway(members) => self.create_nat_gateway(request, members),
+            Change::CreateVpcPeeringConnection(members) => self.create_vpc_peering_connection(request, members),
+            Change::AcceptVpcPeeringConnection { vpc_peering_connection_id } => {
+                self.accept_vpc_peering_connection(request, vpc_peering_connection_id)
+            }
+            Change::CreateVpnGateway { gateway_type, amazon_side_asn } => {
+                self.create_vpn_gateway(request, gateway_type, *amazon_side_asn)
+            }
+            Change::AttachVpnGateway { vpn_gateway_id, vpc_id } => {
+                self.attach_vpn_gateway(request, vpn_gateway_id, vpc_id)
+            }
+            Change::EnableVgwRoutePropagation { gateway_id, route_table_id } => {
+                self.enable_vgw_route_propagation(request, gateway_id, route_table_id)
+            }
+            Change::CreateCustomerGateway { gateway_type, ip_address, bgp_asn } => {
+                self.create_customer_gateway(request, gateway_type, ip_address, *bgp_asn)
+            }
+            Change::CreateVpnConnection {
+                connection_type,
+                customer_gateway_id,
+                vpn_gateway_id,
+                static_routes_only,
+            } => {
+                let ends = (customer_gateway_id.as_str(), vpn_gateway_id.as_str());
+                self.create_vpn_connection(request, connection_type, ends, *static_routes_only)
+            }
+            Change::CreateVpnConnectionRoute { vpn_connection_id, destination_cidr_block } => {
+                self.create_vpn_connection_route(request, vpn_connection_id, destination_cidr_block)
+            }
+            Change::CreateFlowLogs(members) => self.create_flow_logs(request, members),
             other => self.dispatch_services(request, other),
         }
     }

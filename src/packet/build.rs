@@ -36,6 +36,16 @@ pub struct Ends {
 }
 
 impl Ends {
+    /// The ends of `packet` itself.
+    pub fn of(packet: &Packet) -> Ends {
+        Ends {
+            source_mac: packet.source_mac,
+            destination_mac: packet.destination_mac,
+            source: packet.source,
+            destination: packet.destination,
+        }
+    }
+
     /// The ends of an answer to `packet`.
     pub fn answering(packet: &Packet) -> Ends {
         Ends {
@@ -201,8 +211,7 @@ pub fn later_fragment(ends: &Ends, protocol: u8, offset: u16, payload: &[u8]) ->
 /// `None` for what must not be answered so: a reset (two sides would reset each other for ever), anything but TCP, and a
 /// later fragment.
 pub fn tcp_reset(packet: &Packet) -> Option<Vec<u8>> {
-    if packet.protocol != protocol::TCP || packet.fragment == Fragment::Later || packet.tcp_flags & tcp_flags::RST != 0
-    {
+    if !resettable(packet) {
         return None;
     }
     let (flags, sequence, acknowledgment) = if packet.tcp_flags & tcp_flags::ACK != 0 {
@@ -221,10 +230,39 @@ pub fn tcp_reset(packet: &Packet) -> Option<Vec<u8>> {
     Some(tcp(&Ends::answering(packet), &segment))
 }
 
+/// The reset that goes on in the place of `packet`, to its receiver and in its sender's name: with [`tcp_reset`] to the
+/// other side, it ends a connection at both ends. Its ends are the packet's own, so it is rewritten as the packet would be.
+///
+/// It takes the packet's sequence number, which a receiver that lost nothing expects next; one that did lose something
+/// asks the sender (RFC 5961 3.2), and that question is a stray packet which [`tcp_reset`] answers.
+///
+/// `None` as for [`tcp_reset`], and for a first SYN: its receiver has nothing to end.
+pub fn tcp_reset_onward(packet: &Packet) -> Option<Vec<u8>> {
+    let acknowledges = packet.tcp_flags & tcp_flags::ACK != 0;
+    if !resettable(packet) || (packet.tcp_flags & tcp_flags::SYN != 0 && !acknowledges) {
+        return None;
+    }
+    let segment = Segment {
+        source_port: packet.source_port,
+        destination_port: packet.destination_port,
+        flags: tcp_flags::RST | if acknowledges { tcp_flags::ACK } else { 0 },
+        sequence: packet.tcp_sequence,
+        acknowledgment: if acknowledges { packet.tcp_acknowledgment } else { 0 },
+        ..Segment::default()
+    };
+    Some(tcp(&Ends::of(packet), &segment))
+}
+
+fn resettable(packet: &Packet) -> bool {
+    packet.protocol == protocol::TCP && packet.fragment != Fragment::Later && packet.tcp_flags & tcp_flags::RST == 0
+}
+
 /// The ICMP error with which `reporter` tells the sender of `frame` what became of it; `packet` is its parse, `checksum` the
 /// state of its checksum (the quote's is completed). `rest` are the four bytes after the ICMP checksum.
 ///
-/// `None` where RFC 1122 3.2.2 forbids an error: about an ICMP error, a later fragment, or a source that is not one host.
+/// The quote is as much of the packet as fits into 576 bytes with the headers before it (RFC 1812 4.3.2.3).
+///
+/// `None` where RFC 1122 3.2.2 and RFC 1812 4.3.2.7 forbid an error: see [`may_report`].
 pub fn icmp_error(
     frame: &[u8],
     packet: &Packet,
@@ -233,11 +271,7 @@ pub fn icmp_error(
     (icmp_type, code): (u8, u8),
     rest: [u8; 4],
 ) -> Option<Vec<u8>> {
-    let one_host = !(packet.source.is_multicast()
-        || packet.source.is_broadcast()
-        || packet.source.is_unspecified()
-        || packet.source.is_loopback());
-    if packet.is_icmp_error() || packet.fragment == Fragment::Later || !one_host || packet.destination.is_multicast() {
+    if !may_report(packet) {
         return None;
     }
     let longest = ICMP_ERROR_LEN - 20 - 8;
@@ -248,6 +282,35 @@ pub fn icmp_error(
     }
     let ends = Ends { source: reporter, ..Ends::answering(packet) };
     Some(icmp(&ends, icmp_type, code, rest, &quote))
+}
+
+/// Whether an ICMP error about `packet` may be sent at all: not about an ICMP error (they would never end), a later fragment
+/// (one error for each datagram), something sent to many (each would answer), or a source that is not one host.
+/// Which broadcast address a subnet has, it doesn't know.
+pub fn may_report(packet: &Packet) -> bool {
+    let [destination_mac, ..] = packet.destination_mac;
+    let [network, ..] = packet.source.octets();
+    // 0/8 is "this network", 127/8 loopback, 224/4 multicast, 240/4 reserved with the broadcast address at its end.
+    let from_one_host = !matches!(network, 0 | 127 | 224..);
+    let to_many = destination_mac & 1 != 0 || packet.destination.is_multicast() || packet.destination.is_broadcast();
+    from_one_host && !to_many && packet.fragment != Fragment::Later && !packet.is_icmp_error()
+}
+
+/// [`icmp_error`] for a packet that came with a TTL of 0 or 1 to something that is a hop (RFC 792).
+pub fn time_exceeded(frame: &[u8], packet: &Packet, checksum: L4Checksum, reporter: Ipv4Addr) -> Option<Vec<u8>> {
+    icmp_error(frame, packet, checksum, reporter, (icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED), [0; 4])
+}
+
+/// [`icmp_error`] for a packet that can't be delivered, with the code that says why; for
+/// [`FRAGMENTATION_NEEDED`](icmp::FRAGMENTATION_NEEDED) use [`fragmentation_needed`], which tells the MTU.
+pub fn unreachable(
+    frame: &[u8],
+    packet: &Packet,
+    checksum: L4Checksum,
+    reporter: Ipv4Addr,
+    code: u8,
+) -> Option<Vec<u8>> {
+    icmp_error(frame, packet, checksum, reporter, (icmp::UNREACHABLE, code), [0; 4])
 }
 
 /// [`icmp_error`] for a packet with DF that is longer than the next link's `mtu` (RFC 1191).

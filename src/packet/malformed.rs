@@ -24,8 +24,13 @@ pub enum Malformed {
     /// The total length is shorter than the header or longer than the frame.
     #[error("IPv4 total length is shorter than its header or longer than the frame")]
     Ipv4TotalLength,
-    /// A fragment reaches beyond 65,535 bytes (the "ping of death"), or is empty.
-    #[error("IPv4 fragment is empty or reaches beyond 65,535 bytes")]
+    /// The IPv4 header has options. None of them means anything in a VPC, some ask the network for a way of their own
+    /// (source routes), and all of them move the L4 header (RFC 7126 has networks drop them).
+    #[error("IPv4 header has options")]
+    Ipv4Options,
+    /// A fragment reaches beyond 65,535 bytes (the "ping of death"), is empty, or leaves a gap that no other can fill: all
+    /// but the last are whole eights (RFC 791 3.2).
+    #[error("IPv4 fragment is empty, ends between two eights with more to follow, or reaches beyond 65,535 bytes")]
     FragmentExtent,
     /// A TCP fragment at offset 8 would overwrite the flags that were checked (RFC 3128).
     #[error("TCP fragment overlaps the header of the first (RFC 3128)")]
@@ -52,13 +57,14 @@ pub enum Malformed {
 
 impl Malformed {
     /// All of them, for metrics that register every label first.
-    pub const ALL: [Malformed; 14] = [
+    pub const ALL: [Malformed; 15] = [
         Malformed::FrameTruncated,
         Malformed::Arp,
         Malformed::Ipv4Truncated,
         Malformed::Ipv4Version,
         Malformed::Ipv4HeaderLength,
         Malformed::Ipv4TotalLength,
+        Malformed::Ipv4Options,
         Malformed::FragmentExtent,
         Malformed::FragmentOverlap,
         Malformed::TcpTruncated,
@@ -78,6 +84,7 @@ impl Malformed {
             Malformed::Ipv4Version => "IPV4_VERSION",
             Malformed::Ipv4HeaderLength => "IPV4_HEADER_LENGTH",
             Malformed::Ipv4TotalLength => "IPV4_TOTAL_LENGTH",
+            Malformed::Ipv4Options => "IPV4_OPTIONS",
             Malformed::FragmentExtent => "FRAGMENT_EXTENT",
             Malformed::FragmentOverlap => "FRAGMENT_OVERLAP",
             Malformed::TcpTruncated => "TCP_TRUNCATED",

@@ -7,8 +7,9 @@
 //! | file | does |
 //! |---|---|
 //! | [`parse`](mod@parse) | frame → [`Packet`]: what the dataplane needs, with the offsets to rewrite it |
-//! | [`rewrite`](mod@rewrite) | changes addresses, ports and MSS in place, with incremental checksums |
+//! | [`rewrite`](mod@rewrite) | changes addresses, ports, TTL and MSS in place, with incremental checksums |
 //! | [`offload`] | the virtio header of a TAP: distrusts the guest's, emits our own |
+//! | [`fragment`] | cuts a packet for a smaller MTU |
 //! | [`build`] | whole frames: ARP, resets, ICMP errors, and the ones that tests need |
 //! | [`notation`] | one text form of a packet for logs, tests and `trace` |
 //!
@@ -20,6 +21,7 @@
 
 pub mod build;
 mod checksum;
+pub mod fragment;
 mod malformed;
 pub mod notation;
 pub mod offload;
@@ -67,8 +69,18 @@ pub mod icmp {
     pub const TIME_EXCEEDED: u8 = 11;
     /// Parameter problem; quotes the packet.
     pub const PARAMETER_PROBLEM: u8 = 12;
+    /// Code of [`UNREACHABLE`]: no route leads there.
+    pub const NET_UNREACHABLE: u8 = 0;
+    /// Code of [`UNREACHABLE`]: the last router found nobody with this address.
+    pub const HOST_UNREACHABLE: u8 = 1;
+    /// Code of [`UNREACHABLE`]: the host does not speak this protocol.
+    pub const PROTOCOL_UNREACHABLE: u8 = 2;
+    /// Code of [`UNREACHABLE`]: nobody listens on this port.
+    pub const PORT_UNREACHABLE: u8 = 3;
     /// Code of [`UNREACHABLE`]: fragmentation needed and DF set (RFC 1191).
     pub const FRAGMENTATION_NEEDED: u8 = 4;
+    /// Code of [`TIME_EXCEEDED`]: the TTL was used up on the way. What traceroute waits for.
+    pub const TTL_EXCEEDED: u8 = 0;
 }
 
 /// TCP flags as they stand in the header's byte 13 (RFC 9293 3.1).

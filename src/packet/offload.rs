@@ -62,7 +62,8 @@ impl Offload {
     /// A frame with nothing left to do.
     pub const NONE: Offload = Offload { checksum: L4Checksum::Complete, segmentation: None };
 
-    /// Length of the longest IP packet that the frame stands for: what path-MTU rules look at.
+    /// Length of the longest IP packet that the frame stands for, IP header included: what path-MTU rules compare with an
+    /// MTU, of the link it came by or of any other on its way.
     #[inline]
     pub fn wire_len(&self, packet: &Packet) -> usize {
         match self.segmentation {

@@ -4,6 +4,8 @@
 //! between headers (lengths that must agree, fragments that hide a header) and gives each fault a name. The result is
 //! a plain `Copy` value that borrows nothing, so the frame stays free to be rewritten.
 //!
+//! IP options are refused on a frame, and read over in the packet that an ICMP error quotes.
+//!
 //! It does not verify checksums: they are partial on most frames of a TAP with offload, and an incremental update
 //! keeps a wrong one wrong, so the receiver still notices. It does not judge addresses; that is admission's work.
 
@@ -15,6 +17,9 @@ use etherparse::{
 };
 
 use super::{ETHERNET_LEN, Mac, Malformed, icmp, protocol};
+
+/// An IPv4 header without options.
+const IPV4_LEN: usize = 20;
 
 /// What a frame turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +87,10 @@ pub struct Packet {
     pub identification: u16,
     /// Place in a fragmented datagram. The L4 fields below are zero for [`Fragment::Later`].
     pub fragment: Fragment,
+    /// Where this packet's bytes stand in the datagram, in bytes: a multiple of eight; 0 unless it is a later fragment.
+    pub fragment_offset: u16,
+    /// The MF bit: later fragments of the datagram follow.
+    pub more_fragments: bool,
     /// The DF bit.
     pub dont_fragment: bool,
     /// The IP header's total length, header included; of the whole super-segment when the frame is one (GSO).
@@ -111,6 +120,12 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// Bytes behind the IP header: the packet's part of its datagram.
+    #[inline]
+    pub fn ip_payload_len(&self) -> u16 {
+        self.total_len.saturating_sub((self.l4_offset - ETHERNET_LEN) as u16)
+    }
+
     /// End of the IP packet in the frame. Bytes behind it are Ethernet padding.
     #[inline]
     pub fn end(&self) -> usize {
@@ -260,6 +275,10 @@ fn parse_ipv4(ethernet: &Ethernet2HeaderSlice, bytes: &[u8]) -> Result<Packet, M
     })?;
     let header_len = header.slice().len();
     let payload = bytes.get(header_len..usize::from(header.total_len())).ok_or(Malformed::Ipv4TotalLength)?;
+    // A quote may have them ([`quoted`] reads over them): it shows what another host met, wherever that was.
+    if header_len > IPV4_LEN {
+        return Err(Malformed::Ipv4Options);
+    }
     let l4_offset = ETHERNET_LEN + header_len;
     let mut packet = Packet {
         source_mac: ethernet.source(),
@@ -270,6 +289,8 @@ fn parse_ipv4(ethernet: &Ethernet2HeaderSlice, bytes: &[u8]) -> Result<Packet, M
         ttl: header.ttl(),
         identification: header.identification(),
         fragment: fragment(&header),
+        fragment_offset: fragment_offset(&header),
+        more_fragments: header.more_fragments(),
         dont_fragment: header.dont_fragment(),
         total_len: header.total_len(),
         l4_offset,
@@ -308,9 +329,16 @@ fn fragment(header: &Ipv4HeaderSlice) -> Fragment {
     }
 }
 
+#[inline]
+fn fragment_offset(header: &Ipv4HeaderSlice) -> u16 {
+    // 13 bits that count eights: at most 65,528.
+    header.fragments_offset().value() * 8
+}
+
 fn check_fragment(header: &Ipv4HeaderSlice, payload_len: usize) -> Result<(), Malformed> {
-    let start = usize::from(header.fragments_offset().value()) * 8;
-    if payload_len == 0 || header.slice().len() + start + payload_len > usize::from(u16::MAX) {
+    let start = usize::from(fragment_offset(header));
+    let odd_end = header.more_fragments() && !payload_len.is_multiple_of(8);
+    if payload_len == 0 || odd_end || header.slice().len() + start + payload_len > usize::from(u16::MAX) {
         return Err(Malformed::FragmentExtent);
     }
     if start == 8 && header.protocol().0 == protocol::TCP {

@@ -1,4 +1,4 @@
-//! Changes addresses, ports, identifiers and MSS of a frame in place, and keeps every checksum as right as it was.
+//! Changes addresses, ports, identifiers, TTL and MSS of a frame in place, and keeps every checksum as right as it was.
 //!
 //! Checksums are updated by difference (RFC 1624), never computed anew: the cost does not depend on the frame's
 //! length, a 64 KiB super-segment included, and a checksum that was wrong stays wrong, so that the receiver and not we
@@ -8,13 +8,13 @@
 //!
 //! | field | covers | update |
 //! |---|---|---|
-//! | IPv4 header | addresses | complemented |
+//! | IPv4 header | addresses and TTL | complemented |
 //! | TCP, UDP complete | addresses and ports | complemented; UDP 0 means "none" and stays; a UDP result 0 is sent as 0xffff |
 //! | TCP, UDP partial | addresses only: it is the uncomplemented pseudo-header sum | plain; UDP 0 is a sum like any other |
 //! | ICMP | identifier; no pseudo-header | complemented; a result 0 is sent as 0xffff |
 //!
-//! It does not decide anything, does not touch the TTL (a VPC's router doesn't), and ignores what does not exist: ports of a
-//! later fragment, identifiers of messages that have none. A frame shorter than its packet is left as it is.
+//! It does not decide anything, and ignores what does not exist: ports of a later fragment, identifiers of messages that
+//! have none. A frame shorter than its packet is left as it is.
 
 use std::net::Ipv4Addr;
 
@@ -37,6 +37,10 @@ pub struct Rewrite {
     /// New destination port; for an ICMP echo its identifier. An echo has one identifier: a request takes it
     /// from `source_port` first, a reply from `destination_port` first.
     pub destination_port: Option<u16>,
+    /// Take one from the TTL, as a NAT gateway does (B7: it is a hop in traceroute) and a VPC's router doesn't (B1.4).
+    /// Whether the packet may live on with what is left is the caller's to decide before: RFC 1812 5.3.1 has a packet
+    /// that came with 0 or 1 answered with time exceeded instead of forwarded. Here a 1 becomes 0, and a 0 stays.
+    pub decrement_ttl: bool,
 }
 
 /// What a TCP or UDP checksum field holds. ICMP's and the IP header's are always complete.
@@ -49,6 +53,8 @@ pub enum L4Checksum {
     Partial,
 }
 
+/// The word that holds the TTL, above the protocol.
+const IPV4_TTL: usize = 8;
 const IPV4_CHECKSUM: usize = 10;
 const IPV4_SOURCE: usize = 12;
 const IPV4_DESTINATION: usize = 16;
@@ -91,7 +97,8 @@ pub fn rewrite(frame: &mut [u8], packet: &Packet, rewrite: &Rewrite, checksum: L
 
 /// Rewrites the packet that an ICMP error quotes, and the ICMP checksum that covers the quote.
 ///
-/// `rewrite` speaks of the quoted packet: its source is the quoted source; its MAC addresses mean nothing here.
+/// `rewrite` speaks of the quoted packet: its source is the quoted source; its MAC addresses and `decrement_ttl` mean
+/// nothing here: the quote shows what was left of the TTL where the error was made.
 /// `quoted_checksum` tells how the quote's own L4 checksum is to be read: `Complete`, unless a host behind us
 /// quoted a partial one (Linux does, on a frame that never left the machine); nobody verifies it, but RFC 5508 4.2
 /// asks for it to be kept right, as far as it is quoted. The outer header is rewritten by [`rewrite()`], before or
@@ -111,7 +118,8 @@ pub fn rewrite_quoted(
         fragment: quoted.fragment,
         icmp_type: quoted.icmp_type,
     };
-    let covered = layers.rewrite(bytes, rewrite, quoted_checksum);
+    let rewrite = Rewrite { decrement_ttl: false, ..*rewrite };
+    let covered = layers.rewrite(bytes, &rewrite, quoted_checksum);
     if packet.fragment == Fragment::Later {
         return;
     }
@@ -162,7 +170,11 @@ impl Layers {
     fn rewrite(&self, bytes: &mut [u8], rewrite: &Rewrite, checksum: L4Checksum) -> Delta {
         let addresses = self.addresses(bytes, rewrite);
         let mut touched = addresses;
-        touched += put_checksum(bytes, self.header_offset + IPV4_CHECKSUM, |field| addresses.update(field));
+        if rewrite.decrement_ttl {
+            touched += decrement_ttl(bytes, self.header_offset);
+        }
+        let header = touched;
+        touched += put_checksum(bytes, self.header_offset + IPV4_CHECKSUM, |field| header.update(field));
         if self.fragment != Fragment::Later {
             touched += self.l4(bytes, rewrite, checksum, addresses);
         }
@@ -224,6 +236,13 @@ impl Layers {
             _ => Delta::default(),
         }
     }
+}
+
+#[inline]
+fn decrement_ttl(bytes: &mut [u8], header_offset: usize) -> Delta {
+    // A TTL of 0 must not borrow: it would live another 255 hops.
+    let lower = |word: u16| word.checked_sub(1 << 8).unwrap_or(word);
+    put_word(bytes, header_offset + IPV4_TTL, lower).map(|(_, delta)| delta).unwrap_or_default()
 }
 
 #[inline]

@@ -214,7 +214,7 @@ fn trace(
     }
     let tables = lab.dataplane.tables();
     let link = guest.links.first().map(|(link, _)| LinkIndex(*link as u32));
-    let from = link.and_then(|link| report::interface_of(&tables, link)).context("a guest's link has an interface")?;
+    let from = link.context("a guest has a link")?;
     let (Some(source), Some(destination)) = (guest.addresses.first(), addresses.first()) else {
         bail!("guest `{}` has no address", guest.name.shown);
     };

@@ -310,7 +310,7 @@ fn make_guests(
             };
             links[interface.link.at()] = Some((link_name, tap));
         }
-        guests.push(running_guest(plan, name, namespaces, &state, world));
+        guests.push(running_guest(plan, name, namespaces, &state));
     }
     Ok(guests)
 }
@@ -329,7 +329,7 @@ fn guest_spec(plan: &compile::Guest, name: &GuestName, ca_pem: &str, state: &Pat
         hostname: plan.hostname.clone(),
         interfaces: interfaces.collect(),
         resolver: plan.resolver,
-        search: Some(plan.search.clone()),
+        search: Some(plan.search.clone()).filter(|search| !search.is_empty()),
         hosts: Vec::new(),
         ca_pem: ca_pem.into(),
         state: state.into(),
@@ -337,18 +337,12 @@ fn guest_spec(plan: &compile::Guest, name: &GuestName, ca_pem: &str, state: &Pat
     }
 }
 
-fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces, state: &Path, world: &World) -> Guest {
-    let vpc_id = world
-        .instances
-        .get(&plan.instance_id)
-        .and_then(|instance| world.network_interfaces.get(instance.network_interface_ids.first()?))
-        .map(|interface| interface.vpc_id.clone())
-        .unwrap_or_default();
+fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces, state: &Path) -> Guest {
     Guest {
         environment: environment(plan, &name, state),
         name,
         instance_id: plan.instance_id.clone(),
-        vpc_id,
+        vpc_id: plan.vpc_id.clone(),
         region: plan.region.clone(),
         addresses: plan.interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect(),
         links: plan.interfaces.iter().map(|interface| (interface.link.at(), interface.name.clone())).collect(),

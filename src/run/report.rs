@@ -180,7 +180,7 @@ fn turned(key: Key) -> Key {
 
 fn key_header(key: &Key) -> Header {
     Header {
-        protocol: (key.protocol & 0xff) as u8,
+        protocol: key.protocol,
         source: key.source,
         destination: key.destination,
         source_port: key.source_port,
@@ -238,6 +238,6 @@ fn planned_text(header: &Header) -> String {
 pub fn interface_of(tables: &Tables, link: LinkIndex) -> Option<crate::dataplane::InterfaceIndex> {
     match tables.links.get(link.at())?.behind {
         Behind::Interface(index) => Some(index),
-        Behind::Service(_) => None,
+        Behind::Service(_) | Behind::Internet | Behind::OnPremises(_) => None,
     }
 }

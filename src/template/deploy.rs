@@ -12,6 +12,7 @@ use super::evaluate::{Evaluator, Exports, Made, Outcome, Scope, Stop, text_of};
 use super::notice::{Notice, NoticeKind};
 use super::order::order;
 use super::parameters::{Ssm, SsmParameters};
+use super::places::Places;
 use super::prepare::{cycle_error, prepare};
 use super::properties::Properties;
 use super::references::References;
@@ -148,10 +149,9 @@ impl Deployment<'_> {
                 Outcome::Failed
             }
             Err(Stop::Unemulated(because)) => {
-                let kind = resources::notice_kind(&resource.type_name);
                 let because = if because.is_empty() { because } else { format!(": {because}") };
                 let subject = format!("{}{because}", resource.title());
-                self.site.notices.push(Notice::at(kind, resource.span(), subject));
+                self.site.notices.push(Notice::at(NoticeKind::Ignored, resource.span(), subject));
                 let logical_id = resource.logical_id.text.clone();
                 Outcome::Unemulated(Arc::new(Unemulated { logical_id, because: resource.type_name.clone() }))
             }
@@ -171,7 +171,8 @@ impl Deployment<'_> {
             return Err(Stop::Silent);
         }
         let properties = self.properties(resource)?;
-        handler(&mut Maker { site: self.site, stack: self.stack, resource, places: Vec::new() }, properties).map(Some)
+        handler(&mut Maker { site: self.site, stack: self.stack, resource, places: Places::default() }, properties)
+            .map(Some)
     }
 
     /// Evaluates properties one by one, so that each tells its own error; null stands for one that failed.
@@ -318,8 +319,8 @@ pub(super) struct Maker<'a> {
     pub site: &'a mut Site,
     pub stack: &'a Stack,
     pub resource: &'a Resource,
-    /// Every text of the properties with its place: where a refusal mentions one, its place is the error's.
-    places: Vec<(String, Span)>,
+    /// Where a refusal mentions one of the properties, its place is the error's.
+    places: Places,
 }
 
 impl Maker<'_> {
@@ -331,7 +332,8 @@ impl Maker<'_> {
 
     /// Asks the world for one change in the name of the resource.
     pub fn apply(&mut self, tags: BTreeMap<String, String>, change: Change) -> Result<String, Stop> {
-        self.apply_as(self.resource.logical_id.text.clone(), tags, change)
+        let request = self.request(tags, change);
+        self.ask(request)
     }
 
     /// Asks the world for a change that makes a part of the resource, under a logical id of its own.
@@ -341,21 +343,42 @@ impl Maker<'_> {
         tags: BTreeMap<String, String>,
         change: Change,
     ) -> Result<String, Stop> {
-        let request = Request {
+        let request = Request { logical_id: Some(logical_id), ..self.request(tags, change) };
+        self.ask(request)
+    }
+
+    /// Asks the world for a change in the name of another account and Region, as CloudFormation does with a role there.
+    pub fn apply_in(&mut self, account: &str, region: &str, change: Change) -> Result<String, Stop> {
+        let request = self.request(BTreeMap::new(), change);
+        self.ask(Request { account: account.to_owned(), region: region.to_owned(), ..request })
+    }
+
+    fn request(&self, tags: BTreeMap<String, String>, change: Change) -> Request {
+        Request {
             account: self.stack.account.clone(),
             region: self.stack.region.clone(),
             stack: Some(self.stack.name.clone()),
-            logical_id: Some(logical_id),
+            logical_id: Some(self.resource.logical_id.text.clone()),
             source: Some(self.resource.span().source()),
             tags,
             change,
-        };
+        }
+    }
+
+    fn ask(&mut self, request: Request) -> Result<String, Stop> {
         self.site.world.apply(request).map_err(|refusal| {
-            let mentioned = self.places.iter().filter(|(text, _)| text.len() > 3 && refusal.message.contains(text));
-            let place = mentioned.max_by_key(|(text, _)| text.len()).map(|(_, span)| span);
+            let place = self.places.of(&refusal.message).unwrap_or(self.resource.span());
             let message = format!("{}: {}", refusal.code, refusal.message);
-            Diagnostic::at(place.unwrap_or(self.resource.span()), message).maybe_help(refusal.help).into()
+            Diagnostic::at(place, message).maybe_help(refusal.help).into()
         })
+    }
+
+    /// The same for one part of the resource, such as a rule among several: a refusal is shown in it.
+    pub fn apply_part(&mut self, part: Places, change: Change) -> Result<String, Stop> {
+        let whole = std::mem::replace(&mut self.places, part);
+        let made = self.apply(BTreeMap::new(), change);
+        self.places = whole;
+        made
     }
 
     /// The usual case: everything is read, one change makes one object, and `Ref` is its id.

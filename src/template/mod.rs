@@ -18,6 +18,7 @@ mod evaluate;
 mod notice;
 mod order;
 mod parameters;
+mod places;
 mod plan;
 mod prepare;
 mod properties;

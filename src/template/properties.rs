@@ -12,6 +12,7 @@ use super::document::{Kind, Map, Value};
 use super::error::{Diagnostic, Span, nearest};
 use super::evaluate::Stop;
 use super::notice::{Notice, NoticeKind};
+use super::places::Places;
 
 /// The evaluated properties of one resource, or of one object inside of them.
 pub(super) struct Properties {
@@ -102,6 +103,11 @@ impl Properties {
         self.notices.push(Notice::at(NoticeKind::Ignored, &self.span_of(name), format!("{why} of {}", self.title)));
     }
 
+    /// The property is known, and what it says makes no difference.
+    pub fn known(&mut self, name: &str) {
+        self.asked.push(name.to_owned());
+    }
+
     /// The resource as a whole is not emulated, for a reason.
     pub fn unemulated(&mut self, because: impl Into<String>) {
         self.unemulated.get_or_insert(because.into());
@@ -147,6 +153,16 @@ impl Properties {
             self.wrong(name, &value, "text");
         }
         text
+    }
+
+    /// Text that is only a name: what is not emulated can give one too.
+    pub fn label(&mut self, name: &str) -> Option<String> {
+        if let Some(Kind::Unemulated(unemulated)) = self.get(name).map(|value| &value.kind) {
+            let placeholder = unemulated.placeholder();
+            self.known(name);
+            return Some(placeholder);
+        }
+        self.text(name)
     }
 
     /// Text that may be absent; when it can't be known, the whole is not emulated.
@@ -202,6 +218,17 @@ impl Properties {
 
     pub fn address(&mut self, name: &str) -> Option<Ipv4Addr> {
         self.parsed(name, "an IPv4 address")
+    }
+
+    pub fn addresses(&mut self, name: &str) -> Vec<Ipv4Addr> {
+        let mut addresses = Vec::new();
+        for item in self.items(name) {
+            match item.as_text().and_then(|text| text.parse().ok()) {
+                Some(address) => addresses.push(address),
+                None => self.wrong(name, &item, "a list of IPv4 addresses"),
+            }
+        }
+        addresses
     }
 
     /// The items of a list that are known; a lone text is a list of one, as CloudFormation takes it.
@@ -324,19 +351,14 @@ impl Properties {
             .collect()
     }
 
-    /// Every text among the properties with its place, for errors that come after reading.
-    pub fn places(&self) -> Vec<(String, Span)> {
-        let mut places = Vec::new();
-        self.map.iter().for_each(|(_, value)| collect_places(value, &mut places));
-        places
+    /// The places of the properties, for errors that come after reading.
+    pub fn places(&self) -> Places {
+        Places::of_resource(&self.map)
     }
-}
 
-fn collect_places(value: &Value, places: &mut Vec<(String, Span)>) {
-    match &value.kind {
-        Kind::List(list) => list.iter().for_each(|value| collect_places(value, places)),
-        Kind::Map(map) => map.iter().for_each(|(_, value)| collect_places(value, places)),
-        _ => places.extend(value.as_text().map(|text| (text.to_owned(), value.span.clone()))),
+    /// The same of an object inside of a resource's properties.
+    pub fn places_of_part(&self) -> Places {
+        Places::of_part(&self.span, &self.map)
     }
 }
 

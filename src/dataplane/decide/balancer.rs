@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dataplane::balance;
+use crate::dataplane::filter::Side;
 
 /// Chooses a target and sends the packet on from the node.
 pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Result<Step, Refused> {
@@ -10,8 +11,13 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
     let node = balancer.nodes.get(number as usize).ok_or(Refused::BAD_TABLES)?;
     let object = balancer.object;
     walk.via = walk.via.or(Some(object));
+    let from_endpoint = walk.endpoint.is_some();
+    // Its groups see the client's own address, in whatever VPC that is (B4).
+    if from_endpoint && balancer.groups_judge_private_link {
+        walk.check_groups(node.interface, Side::Ingress)?;
+    }
     let (tcp, udp) = (walk.header.protocol == protocol::TCP, walk.header.protocol == protocol::UDP);
-    if walk.traits.fragment || !(tcp || udp) {
+    if !(tcp || udp) || (walk.traits.fragment && !udp) {
         return walk.refuse("load balancer", object, DropReason::BalancerProtocol);
     }
     let port = walk.header.destination_port;
@@ -21,32 +27,57 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
     };
     if tcp && !walk.traits.opens {
         // Not the start of a flow, and no flow is known (B9).
-        return Ok(Step::Done(Outcome::Reset(object)));
+        return Ok(Step::Reset(object));
     }
     let chosen = balance::choose(balancer, node, listener, &walk.header, walk.traits.tcp_sequence, walk.hasher);
     let Some(target) = chosen else {
         let reason = if listener.targets.is_empty() { DropReason::NoTargets } else { DropReason::NoTargetsInZone };
         return walk.refuse("load balancer", listener.object, reason);
     };
-    let preserves = listener.preserve_client_ip && walk.endpoint.is_none();
+    let preserves = listener.preserve_client_ip && !from_endpoint;
     if preserves && target.address == walk.header.source {
         return walk.refuse("load balancer", listener.object, DropReason::Hairpin);
     }
-    let before = walk.header;
-    let interface = walk.interface(node.interface)?;
-    let (subnet, address) = (interface.subnet, interface.addresses.first().copied().ok_or(Refused::BAD_TABLES)?);
+    send_on(walk, object, node, listener, target, preserves)
+}
+
+/// From the node to the target: what comes through an endpoint never bears the client's address, as VPCs may overlap (B4).
+fn send_on(
+    walk: &mut Walk,
+    object: ObjectIndex,
+    node: &Node,
+    listener: &Listener,
+    target: &BalancerTarget,
+    preserves: bool,
+) -> Result<Step, Refused> {
+    let interface = walk.tables.interfaces.get(node.interface.at()).ok_or(Refused::BAD_TABLES)?;
+    let address = interface.addresses.first().copied().ok_or(Refused::BAD_TABLES)?;
+    walk.short_memory = true;
+    if walk.header.protocol == protocol::TCP {
+        walk.limits.whole_only = true;
+    }
+    let (place, before) = (Place::Interface(node.interface), walk.header);
+    if walk.endpoint.take().is_some() {
+        walk.sender = place;
+    } else {
+        walk.end_leg(place, place);
+    }
     walk.header.destination = target.address;
     walk.header.destination_port = target.port;
-    // Client addresses never cross PrivateLink: VPCs may overlap (B4).
+    walk.keeps_client = preserves;
     if !preserves {
-        walk.header.source = address;
-        walk.header.source_port = 0;
         let (protocol, target_port) = (walk.header.protocol, target.port);
-        walk.borrow = Some(Pool { node: node.interface, protocol, target: target.address, target_port });
+        let pool = Pool { node: node.interface, source: address, protocol, target: target.address, target_port };
+        let Some(port) = walk.memory.borrow(pool) else {
+            return walk.refuse("load balancer", object, DropReason::PortAllocation);
+        };
+        walk.header.source = address;
+        walk.header.source_port = port;
     }
-    walk.sender = node.interface;
+    walk.rest_on(interface.vpc)?;
     walk.record("load balancer", object, Some(listener.object), before, || {
         format!("chose target {}:{}", target.address, target.port)
     });
-    Ok(Step::Route(subnet))
+    walk.check_groups(node.interface, Side::Egress)?;
+    Ok(Step::Route(interface.subnet))
 }

@@ -2,29 +2,31 @@
 
 use super::*;
 
+/// What an interface endpoint carries (B1.5).
+const INTERFACE_ENDPOINT_MTU: u16 = 8500;
+
 /// A gateway endpoint (B2): the destination stays, the service sees who came.
 pub(super) fn gateway(walk: &mut Walk, index: EndpointIndex) -> Result<Step, Refused> {
     let endpoint = walk.tables.endpoints.get(index.at()).ok_or(Refused::BAD_TABLES)?;
     let object = endpoint.object;
     walk.via = Some(object);
-    walk.endpoint = Some(index);
+    if walk.back.is_some() {
+        return walk.refuse("gateway endpoint", object, DropReason::AsymmetricReturn);
+    }
     let Some(service) = endpoint.gateway_service.filter(|_| endpoint.available) else {
         return walk.refuse("gateway endpoint", object, DropReason::EndpointUnavailable);
     };
-    let carried = walk.header.protocol == protocol::TCP || (walk.header.protocol == protocol::ICMP && walk.traits.echo);
-    if !carried {
+    let echo = walk.header.protocol == protocol::ICMP && walk.traits.is_echo();
+    if walk.header.protocol != protocol::TCP && !echo {
         return walk.refuse("gateway endpoint", object, DropReason::GatewayEndpointProtocol);
     }
-    let before = walk.header;
-    walk.take_fabric_source(object, Way::Endpoint(index))?;
-    // People see what AWS shows: the private address arrives unchanged.
-    let shown = walk.header;
-    walk.header = before;
+    let source = walk.fabric_source(object, Way::Endpoint(index))?;
+    let (place, before) = (Place::GatewayEndpoint(index), walk.header);
     walk.record("gateway endpoint", object, None, before, || {
         "carries it to the service; the source stays the private address".to_owned()
     });
-    walk.header = shown;
-    Ok(Step::Service { service })
+    walk.end_leg(place, place);
+    walk.deliver_to_service(service, source)
 }
 
 /// A network interface of an interface endpoint (B3).
@@ -40,7 +42,11 @@ pub(super) fn interface(
     if !matches!(walk.header.protocol, protocol::TCP | protocol::UDP) {
         return walk.refuse("interface endpoint", object, DropReason::EndpointPing);
     }
-    let before = walk.header;
+    walk.short_memory = true;
+    // Larger packets vanish, and nobody is told: the MSS is what keeps TCP small enough (B1.5).
+    walk.limits.narrow_silently(INTERFACE_ENDPOINT_MTU);
+    walk.limits.clamp_mss(INTERFACE_ENDPOINT_MTU);
+    let (place, before) = (Place::Interface(index), walk.header);
     match backend {
         EndpointBackend::Unavailable => walk.refuse("interface endpoint", object, DropReason::EndpointUnavailable),
         EndpointBackend::NotInZone => walk.refuse("interface endpoint", object, DropReason::EndpointNotInZone),
@@ -49,34 +55,23 @@ pub(super) fn interface(
             walk.record("interface endpoint", object, Some(own), before, || {
                 "carries it to the endpoint service's load balancer".to_owned()
             });
+            walk.end_leg(place, place);
             Ok(Step::Balance { balancer, node })
         }
         EndpointBackend::Service { service, address } => {
             let listens = walk.tables.services.get(service.at()).ok_or(Refused::BAD_TABLES)?;
-            if !listens.ports.contains(&(walk.header.protocol, walk.header.destination_port)) {
+            if !listens.ports.contains(&(before.protocol, before.destination_port)) {
                 return walk.refuse("interface endpoint", object, DropReason::EndpointPort);
             }
-            if walk.header.protocol == protocol::TCP && !walk.traits.opens {
+            if before.protocol == protocol::TCP && !walk.traits.opens {
                 // After 350 s of silence the endpoint no longer knows the connection (B3.2).
-                return Ok(Step::Done(Outcome::Reset(object)));
+                return Ok(Step::Reset(object));
             }
             walk.record("interface endpoint", object, None, before, || "carries it to the service".to_owned());
-            walk.take_fabric_source(object, Way::Endpoint(endpoint))?;
+            let source = walk.fabric_source(object, Way::Endpoint(endpoint))?;
+            walk.end_leg(place, place);
             walk.header.destination = address;
-            Ok(Step::Service { service })
+            walk.deliver_to_service(service, source)
         }
     }
-}
-
-/// The service's own link; a fabric address never appears in what people read.
-pub(super) fn service(walk: &mut Walk, index: ServiceIndex) -> Result<Step, Refused> {
-    let service = walk.tables.services.get(index.at()).ok_or(Refused::BAD_TABLES)?;
-    let (object, link) = (service.object, service.link);
-    let mac = walk.tables.links.get(link.at()).ok_or(Refused::BAD_TABLES)?.mac;
-    let shown = Header { source: walk.tables.private_source(walk.header.source), ..walk.header };
-    let (protocol, port) = (shown.protocol, shown.destination_port);
-    let real = std::mem::replace(&mut walk.header, shown);
-    walk.record("service", object, None, shown, || format!("receives {}", service_name(protocol, port)));
-    walk.header = real;
-    walk.deliver(link, (FABRIC_ROUTER_MAC, mac))
 }

@@ -1,48 +1,91 @@
-//! A network interface: what leaves it and what enters it (B1.4).
+//! A network interface: what leaves it and what enters it (B1.4, B1.6).
 
 use super::*;
 use crate::dataplane::admit::is_link_local_service;
+use crate::dataplane::filter::Side;
 
 /// A packet leaves an interface. Addresses were admitted already.
 pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed) -> Result<Step, Refused> {
     let interface = walk.interface(index)?;
-    let (object, subnet, vpc) = (interface.object, interface.subnet, interface.vpc);
+    let (object, subnet, vpc, role) = (interface.object, interface.subnet, interface.vpc, interface.role);
+    walk.rest_on(vpc)?;
+    walk.sender = Place::Interface(index);
     let destination = walk.header.destination;
-    let link_local = destination == walk.vpc(vpc)?.resolver || is_link_local_service(destination);
+    let of_guest = matches!(role, Role::Guest(_));
     let before = walk.header;
-    walk.record("network interface", object, None, before, || "sends".to_owned());
+    // Neither groups nor ACLs filter these (B1.6, B1.7).
+    if of_guest && (destination == walk.vpc(vpc)?.resolver || is_link_local_service(destination)) {
+        walk.record("network interface", object, None, before, || "sends".to_owned());
+        return Ok(Step::LinkLocal);
+    }
+    // An answer is tracked: its groups let the question in.
+    let rule = if walk.back.is_none() { walk.check_groups(index, Side::Egress)? } else { None };
+    if of_guest {
+        walk.record("network interface", object, rule, before, || "sends".to_owned());
+    }
     Ok(match addressed {
-        _ if link_local => Step::LinkLocal,
         Addressed::Router => Step::Route(subnet),
         Addressed::Neighbour(neighbour) => Step::Enter(neighbour),
     })
 }
 
-/// A packet enters an interface: a guest's takes it, an endpoint's or a balancer's passes it on.
+/// A packet enters an interface: a guest's takes it, an endpoint's, a gateway's or a balancer's passes it on.
 pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refused> {
     let interface = walk.interface(index)?;
-    let (object, role) = (interface.object, interface.role);
-    let own = interface.addresses.contains(&walk.header.destination);
-    if !own && (interface.source_dest_check || !matches!(role, Role::Guest(_))) {
+    let (object, role, vpc, subnet) = (interface.object, interface.role, interface.vpc, interface.subnet);
+    walk.rest_on(vpc)?;
+    let own = walk.interface(index)?.addresses.contains(&walk.header.destination);
+    let takes_others = match role {
+        Role::Guest(_) => !walk.interface(index)?.source_dest_check,
+        Role::NatGateway(_) => true,
+        _ => false,
+    };
+    if !own && !takes_others {
         return walk.refuse("network interface", object, DropReason::SourceDestCheck);
     }
+    if role == Role::Detached {
+        return walk.refuse("network interface", object, DropReason::DetachedInterface);
+    }
+    // An ACL stands between subnets, not inside one (B1.7).
+    if walk.sending_interface().is_none_or(|sender| sender.subnet != subnet) {
+        walk.check_acl(subnet, Side::Ingress)?;
+    }
+    if walk.is_home(Place::Interface(index)) {
+        return Ok(Step::LegWalkedBack);
+    }
+    let rule = walk.check_groups(index, Side::Ingress)?;
+    let before = walk.header;
+    let (place, on_the_way_back) = (Place::Interface(index), walk.back.is_some());
     match role {
-        Role::Detached => walk.refuse("network interface", object, DropReason::DetachedInterface),
-        Role::Endpoint { endpoint, backend } => Ok(Step::InterfaceEndpoint { interface: index, endpoint, backend }),
-        Role::BalancerNode { balancer, node } => Ok(Step::Balance { balancer, node }),
         Role::Guest(link) => {
-            let before = walk.header;
-            walk.record("network interface", object, None, before, || "receives".to_owned());
-            deliver_to_guest(walk, index, link)
+            walk.record("network interface", object, rule, before, || "receives".to_owned());
+            let arrived = walk.deliver_to_guest(index, link)?;
+            walk.end_leg(place, place);
+            Ok(arrived)
         }
+        _ if on_the_way_back => walk.refuse("network interface", object, DropReason::AsymmetricReturn),
+        Role::Endpoint { endpoint, backend } => {
+            if rule.is_some() {
+                walk.record("network interface", object, rule, before, || "receives".to_owned());
+            }
+            Ok(Step::InterfaceEndpoint { interface: index, endpoint, backend })
+        }
+        Role::BalancerNode { balancer, node } => {
+            walk.endpoint = None;
+            Ok(Step::Balance { balancer, node })
+        }
+        Role::NatGateway(gateway) => Ok(Step::NatGateway(gateway)),
+        Role::Detached => Err(Refused::BAD_TABLES),
     }
 }
 
-fn deliver_to_guest(walk: &mut Walk, index: InterfaceIndex, link: LinkIndex) -> Result<Step, Refused> {
-    let target = walk.interface(index)?;
-    let sender = walk.interface(walk.sender)?;
-    let subnet = walk.tables.subnets.get(target.subnet.at()).ok_or(Refused::BAD_TABLES)?;
-    // A neighbour's frames bear its own MAC address; what comes from elsewhere comes from the router.
-    let source_mac = if sender.subnet == target.subnet { sender.mac } else { subnet.router_mac };
-    walk.deliver(link, (source_mac, target.mac))
+impl Walk<'_> {
+    /// The frame as it comes to a guest: a neighbour's bears its own MAC address, what comes from elsewhere the router's.
+    pub(super) fn deliver_to_guest(&self, index: InterfaceIndex, link: LinkIndex) -> Result<Step, Refused> {
+        let target = self.interface(index)?;
+        let subnet = self.tables.subnets.get(target.subnet.at()).ok_or(Refused::BAD_TABLES)?;
+        let neighbour = self.sending_interface().filter(|sender| sender.subnet == target.subnet);
+        let source_mac = neighbour.map_or(subnet.router_mac, |sender| sender.mac);
+        Ok(Step::Arrived(Arrival { link, header: self.header, source_mac, destination_mac: target.mac }))
+    }
 }

@@ -7,12 +7,19 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
 /// Serves a packet to base+2 or to a link-local service.
 pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
-    let vpc = walk.vpc(walk.interface(walk.client)?.vpc)?;
-    let (object, dns_support, service) = (vpc.object, vpc.dns_support, vpc.resolver_service);
     let destination = walk.header.destination;
-    if destination != RESOLVER && destination != vpc.resolver {
-        return walk.refuse("link-local service", object, DropReason::LinkLocalService);
-    }
+    let (object, dns_support, service) = match walk.sending_interface().map(|sender| sender.vpc) {
+        Some(index) => {
+            let vpc = walk.vpc(index)?;
+            let (object, own) = (vpc.object, vpc.resolver);
+            if destination != RESOLVER && destination != own {
+                return walk.refuse("link-local service", object, DropReason::LinkLocalService);
+            }
+            (object, vpc.dns_support, vpc.resolver_service)
+        }
+        // Outside of VPCs it stands for any resolver of the internet.
+        None => (walk.tables.internet.object.ok_or(Refused::BAD_TABLES)?, true, walk.tables.internet.resolver),
+    };
     let dns = matches!(walk.header.protocol, protocol::TCP | protocol::UDP) && walk.header.destination_port == 53;
     if !dns {
         return walk.refuse("resolver", object, DropReason::ResolverPort);
@@ -20,9 +27,11 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
     let Some(service) = service.filter(|_| dns_support) else {
         return walk.refuse("resolver", object, DropReason::DnsSupportOff);
     };
+    let source = walk.fabric_source(object, Way::LinkLocal)?;
     let before = walk.header;
-    walk.take_fabric_source(object, Way::LinkLocal)?;
-    walk.header.destination = RESOLVER;
     walk.record("resolver", object, None, before, || "asks the VPC's resolver".to_owned());
-    Ok(Step::Service { service })
+    let step = walk.deliver_to_service(service, source)?;
+    let Step::Arrived(mut arrival) = step else { return Err(Refused::BAD_TABLES) };
+    arrival.header.destination = RESOLVER;
+    Ok(Step::Arrived(arrival))
 }

@@ -1,39 +1,58 @@
-//! The walk: a packet meets object after object until one of them delivers or refuses it.
+//! The walk: a packet meets object after object until one of them delivers or refuses it, and its answer walks back.
 //!
 //! Each kind of hop has a file; each hop looks at the packet as it is now, may change its addresses, and names the next.
-//! The walk is a function of tables and packet alone: it borrows no port and touches no flow, so `trace` is the same code
-//! with a recorder (`Walk::record`). At most `Walk::MOST_HOPS` objects.
+//! The walk is a function of the tables, the packet, and a [`Memory`] of what went before (ports lent, connections tracked),
+//! so `trace` is the same code with a recorder (`Walk::record`) and an imagined memory. At most [`Walk::MOST_HOPS`] objects
+//! each way.
 //!
 //! ```text
 //! leave (interface.rs) ─► link-local service ─► service
 //!   │ router       │ neighbour
 //!   ▼              ▼
 //! route.rs ──────► enter (interface.rs) ─► guest's link
-//!   │                 ├─► endpoint.rs (interface endpoint) ─► service
-//!   ▼                 ▼                          │
-//! endpoint.rs       balancer.rs ◄────────────────┘
-//! (gateway) ─► service   └─► route.rs of the node's subnet
+//!   │ │ │ │           ├─► endpoint.rs (interface endpoint) ─► service
+//!   │ │ │ │           ├─► nat_gateway.rs ─► route.rs of its subnet
+//!   │ │ │ │           ▼                          │
+//!   │ │ │ │         balancer.rs ◄────────────────┘
+//!   │ │ │ │           └─► route.rs of the node's subnet
+//!   │ │ │ └─► peering.rs ─► enter, in the other VPC
+//!   │ │ └───► vpn.rs ─► guest on premises
+//!   │ └─────► internet.rs ─► public service, internet guest, or enter by another gateway
+//!   └───────► endpoint.rs (gateway endpoint) ─► service
 //! ```
+//!
+//! **There and back.** On the way there the walk notes its [`Leg`]s: from whom to whom, with which header. The answer walks
+//! them in reverse (`back.rs`) through the same hops: its own subnet's route table and both network ACLs decide anew,
+//! security groups let it pass as tracked, and whoever translated on the way there translates back. So a route that only one
+//! side has, or an ACL without ephemeral ports, refuses the answer and nothing else.
 
+mod back;
 mod balancer;
 mod endpoint;
+mod filters;
 mod interface;
+mod internet;
 mod link_local;
-pub use link_local::RESOLVER;
+mod memory;
+mod nat_gateway;
+mod peering;
 mod route;
+mod vpn;
 
 use std::net::Ipv4Addr;
 
+pub use filters::AclCheck;
+pub use link_local::RESOLVER;
+pub use memory::{Imagined, Memory};
+
 use super::admit::Addressed;
-use super::flow::{Stamp, Timeouts};
+use super::flow::{Stamps, Timeouts};
 use super::nat::Pool;
 use super::path::{Header, Hop, Path};
+use super::plan::Limits;
 use super::tables::*;
 use super::verdict::DropReason;
-use crate::packet::{Mac, protocol};
-
-/// The router's MAC address on links to services.
-pub const FABRIC_ROUTER_MAC: Mac = [0x02, 0, 0, 0, 0, 0x01];
+use crate::packet::{Mac, icmp, protocol};
 
 /// Why a packet goes no further, and who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,51 +73,107 @@ impl Refused {
 pub struct Traits {
     /// A TCP SYN without ACK: may open a flow anywhere.
     pub opens: bool,
-    /// A fragment: it has no ports to look at.
+    /// A fragment: some objects carry none.
     pub fragment: bool,
-    /// ICMP echo request or reply.
-    pub echo: bool,
+    /// ICMP type and code.
+    pub icmp: (u8, u8),
     /// TCP sequence number (the balancer's hash takes it).
     pub tcp_sequence: u32,
+    /// Time to live.
+    pub ttl: u8,
 }
 
 impl Traits {
     /// Of the packet that `trace` imagines: the first of a conversation.
     pub fn first() -> Self {
-        Self { opens: true, fragment: false, echo: true, tcp_sequence: 0 }
+        Self { opens: true, fragment: false, icmp: (icmp::ECHO_REQUEST, 0), tcp_sequence: 0, ttl: 64 }
+    }
+
+    fn is_echo(&self) -> bool {
+        matches!(self.icmp.0, icmp::ECHO_REQUEST | icmp::ECHO_REPLY)
+    }
+
+    /// Of the answer.
+    fn answer(self) -> Self {
+        let icmp = if self.icmp.0 == icmp::ECHO_REQUEST { (icmp::ECHO_REPLY, 0) } else { self.icmp };
+        Self { opens: false, icmp, ..self }
     }
 }
 
-/// How a walk ended well.
+/// Where a packet arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Where the packet leaves.
-    pub egress: LinkIndex,
-    /// Its header there; `source_port` stands for nothing while `borrow` is set.
+pub struct Arrival {
+    /// The link it leaves by.
+    pub link: LinkIndex,
+    /// Its header there.
     pub header: Header,
-    /// The source port comes from this pool.
-    pub borrow: Option<Pool>,
-    /// MAC addresses of the frame there.
+    /// MAC addresses of the frame there: source …
     pub source_mac: Mac,
-    /// MAC addresses of the frame there.
+    /// … and destination.
     pub destination_mac: Mac,
+}
+
+/// How a walk ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Where the packet arrives.
+    pub forward: Arrival,
+    /// Where its answer does, or why it never will.
+    pub back: Result<Arrival, Refused>,
     /// What the decision rests on.
-    pub stamps: [Stamp; 2],
+    pub stamps: Stamps,
+    /// What packets of the flow must keep to.
+    pub limits: Limits,
     /// How long a flow of it may be idle.
     pub timeouts: Timeouts,
-    /// Endpoint or balancer on the way.
+    /// Endpoint, gateway or balancer on the way.
     pub via: Option<ObjectIndex>,
+    /// The network ACLs that more than wave it through: ICMP errors of the flow ask them again.
+    pub acls: Vec<AclCheck>,
+    /// Somebody on the way tracks the flow (B1.6).
+    pub tracked: bool,
 }
 
 /// How a walk ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Delivered.
-    Deliver(Decision),
+    Deliver(Box<Decision>),
     /// Answered with a TCP reset by that object.
     Reset(ObjectIndex),
+    /// Answered with ICMP time exceeded from that address, by that object.
+    TimeExceeded(ObjectIndex, Ipv4Addr),
     /// Refused.
     Refuse(Refused),
+}
+
+/// Where a leg begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A network interface.
+    Interface(InterfaceIndex),
+    /// An internet gateway.
+    InternetGateway(InternetGatewayIndex),
+    /// A gateway endpoint.
+    GatewayEndpoint(EndpointIndex),
+    /// A virtual private gateway.
+    VpnGateway(VpnGatewayIndex),
+    /// An emulated service.
+    Service(ServiceIndex),
+    /// The internet guest.
+    Internet,
+    /// A guest on premises.
+    OnPremises(CustomerIndex),
+}
+
+/// A stretch of the way on which nobody changes the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leg {
+    from: Place,
+    to: Place,
+    sent: Header,
+    /// A balancer sent it with the client's own address: the answer is taken back by the balancer, whatever routes say.
+    keeps_client: bool,
 }
 
 /// The next object.
@@ -106,73 +181,149 @@ pub enum Outcome {
 enum Step {
     Leave(InterfaceIndex, Addressed),
     Route(SubnetIndex),
+    /// From an edge into a VPC: to whoever has the address.
+    Inside(VpcIndex),
     Enter(InterfaceIndex),
     LinkLocal,
     GatewayEndpoint(EndpointIndex),
-    InterfaceEndpoint { interface: InterfaceIndex, endpoint: EndpointIndex, backend: EndpointBackend },
-    Balance { balancer: BalancerIndex, node: u32 },
-    Service { service: ServiceIndex },
-    Done(Outcome),
+    InterfaceEndpoint {
+        interface: InterfaceIndex,
+        endpoint: EndpointIndex,
+        backend: EndpointBackend,
+    },
+    Balance {
+        balancer: BalancerIndex,
+        node: u32,
+    },
+    NatGateway(NatGatewayIndex),
+    InternetGateway(InternetGatewayIndex),
+    Internet,
+    Peering(PeeringIndex),
+    VpnGateway(VpnGatewayIndex),
+    FromPremises(CustomerIndex),
+    /// The answer has come to where a leg began.
+    LegWalkedBack,
+    Arrived(Arrival),
+    Reset(ObjectIndex),
+    TimeExceeded(ObjectIndex, Ipv4Addr),
 }
 
 /// A packet on its way.
 struct Walk<'a> {
     tables: &'a Tables,
     hasher: &'a ahash::RandomState,
+    memory: &'a dyn Memory,
     traits: Traits,
     /// The packet as it is now.
     header: Header,
-    /// The interface that opened the conversation.
-    client: InterfaceIndex,
-    /// The interface that sent the packet last: the client, then a balancer's node.
-    sender: InterfaceIndex,
-    /// Endpoint that it passed.
+    /// Who put it on the leg that it is on.
+    sender: Place,
+    /// The stretches behind it.
+    legs: Vec<Leg>,
+    /// On the way back: the leg that is being walked.
+    back: Option<usize>,
+    /// The leg's packets bear the client's address ([`Leg::keeps_client`]).
+    keeps_client: bool,
+    /// The interface endpoint that it passed last.
     endpoint: Option<EndpointIndex>,
-    borrow: Option<Pool>,
+    /// An object on the way remembers flows for 350 s.
+    short_memory: bool,
     via: Option<ObjectIndex>,
+    stamps: Stamps,
+    limits: Limits,
+    acls: Vec<AclCheck>,
+    tracked: bool,
     recorder: Option<&'a mut Path>,
 }
 
-/// Walks a packet that `client` sends to `addressed`.
+/// A question to [`decide`].
+pub struct Question<'a> {
+    /// Who sends.
+    pub client: Place,
+    /// Whom on layer 2; means nothing outside of VPCs.
+    pub addressed: Addressed,
+    /// What.
+    pub header: Header,
+    /// What else is known of it.
+    pub traits: Traits,
+    /// What went before.
+    pub memory: &'a dyn Memory,
+}
+
+/// Walks a packet there, and its answer back.
 pub fn decide(
     tables: &Tables,
     hasher: &ahash::RandomState,
-    client: InterfaceIndex,
-    addressed: Addressed,
-    header: Header,
-    traits: Traits,
+    question: &Question<'_>,
     recorder: Option<&mut Path>,
 ) -> Outcome {
     let mut walk = Walk {
         tables,
         hasher,
-        traits,
-        header,
-        client,
-        sender: client,
+        memory: question.memory,
+        traits: question.traits,
+        header: question.header,
+        sender: question.client,
+        legs: Vec::with_capacity(4),
+        back: None,
+        keeps_client: false,
         endpoint: None,
-        borrow: None,
+        short_memory: false,
         via: None,
+        stamps: Stamps::default(),
+        limits: Limits::NONE,
+        acls: Vec::new(),
+        tracked: false,
         recorder,
     };
-    let mut step = Step::Leave(client, addressed);
-    for _ in 0..Walk::MOST_HOPS {
-        step = match walk.step(step) {
-            Ok(Step::Done(outcome)) => return outcome,
-            Ok(next) => next,
-            Err(refused) => return Outcome::Refuse(refused),
-        };
-    }
-    Outcome::Refuse(Refused { reason: DropReason::TooManyHops, object: None })
+    let first = match question.client {
+        Place::Interface(index) => Step::Leave(index, question.addressed),
+        Place::OnPremises(index) => Step::FromPremises(index),
+        _ => Step::Internet,
+    };
+    let outside = !matches!(question.client, Place::Interface(_));
+    let first = if outside && question.header.destination == RESOLVER { Step::LinkLocal } else { first };
+    let forward = match walk.run(first) {
+        Ok(Step::Arrived(arrival)) => arrival,
+        Ok(Step::Reset(object)) => return Outcome::Reset(object),
+        Ok(Step::TimeExceeded(object, address)) => return Outcome::TimeExceeded(object, address),
+        Ok(_) => return Outcome::Refuse(Refused::BAD_TABLES),
+        Err(refused) => return Outcome::Refuse(refused),
+    };
+    let back = walk.walk_back();
+    Outcome::Deliver(Box::new(Decision {
+        forward,
+        back,
+        timeouts: walk.timeouts(forward.header.protocol),
+        stamps: walk.stamps,
+        limits: walk.limits,
+        via: walk.via,
+        acls: walk.acls,
+        // What has no groups at all is tracked by whoever is in between.
+        tracked: walk.tracked || walk.short_memory,
+    }))
 }
 
 impl Walk<'_> {
-    const MOST_HOPS: usize = 16;
+    const MOST_HOPS: usize = 24;
+
+    /// From object to object until the packet is somewhere.
+    fn run(&mut self, first: Step) -> Result<Step, Refused> {
+        let mut step = first;
+        for _ in 0..Self::MOST_HOPS {
+            step = match step {
+                Step::Arrived(_) | Step::Reset(_) | Step::TimeExceeded(..) => return Ok(step),
+                other => self.step(other)?,
+            };
+        }
+        Err(Refused { reason: DropReason::TooManyHops, object: None })
+    }
 
     fn step(&mut self, step: Step) -> Result<Step, Refused> {
         match step {
             Step::Leave(interface, addressed) => interface::leave(self, interface, addressed),
             Step::Route(subnet) => route::route(self, subnet),
+            Step::Inside(vpc) => route::local(self, vpc),
             Step::Enter(interface) => interface::enter(self, interface),
             Step::LinkLocal => link_local::serve(self),
             Step::GatewayEndpoint(endpoint) => endpoint::gateway(self, endpoint),
@@ -180,9 +331,24 @@ impl Walk<'_> {
                 endpoint::interface(self, interface, endpoint, backend)
             }
             Step::Balance { balancer, node } => balancer::balance(self, balancer, node),
-            Step::Service { service } => endpoint::service(self, service),
-            Step::Done(outcome) => Ok(Step::Done(outcome)),
+            Step::NatGateway(gateway) => nat_gateway::translate(self, gateway),
+            Step::InternetGateway(gateway) => internet::leave_by(self, gateway),
+            Step::Internet => internet::cross(self),
+            Step::Peering(peering) => peering::cross(self, peering),
+            Step::VpnGateway(gateway) => vpn::leave_by(self, gateway),
+            Step::FromPremises(customer) => vpn::enter_by(self, customer),
+            Step::LegWalkedBack => self.leg_walked_back(),
+            Step::Arrived(_) | Step::Reset(_) | Step::TimeExceeded(..) => Ok(step),
         }
+    }
+
+    /// The packet came to the end of a leg; the next one begins with whoever sends it on.
+    fn end_leg(&mut self, to: Place, next: Place) {
+        if self.back.is_none() {
+            let keeps_client = std::mem::take(&mut self.keeps_client);
+            self.legs.push(Leg { from: self.sender, to, sent: self.header, keeps_client });
+        }
+        self.sender = next;
     }
 
     /// Writes a hop down, if anyone reads along.
@@ -194,9 +360,10 @@ impl Walk<'_> {
         before: Header,
         decision: impl FnOnce() -> String,
     ) {
-        let after = self.header;
+        let (after, back) = (self.header, self.back.is_some());
         if let Some(path) = self.recorder.as_deref_mut() {
-            path.hops.push(Hop { kind, object: Some(object), decision: decision(), rule, before, after });
+            let hop = Hop { kind, object: Some(object), decision: decision(), rule, before, after };
+            if back { path.back_hops.push(hop) } else { path.hops.push(hop) }
         }
     }
 
@@ -215,47 +382,68 @@ impl Walk<'_> {
         self.tables.vpcs.get(index.at()).ok_or(Refused::BAD_TABLES)
     }
 
-    /// Gives the packet the source address that services see for who sent it and this way in.
-    fn take_fabric_source(&mut self, object: ObjectIndex, way: Way) -> Result<(), Refused> {
-        let entry = FabricEntry { interface: self.sender, address: self.header.source, way };
-        match self.tables.fabric.address(&entry) {
-            Some(address) => {
-                self.header.source = address;
-                Ok(())
-            }
+    /// The decision rests on this VPC too.
+    fn rest_on(&mut self, index: VpcIndex) -> Result<(), Refused> {
+        let generation = self.vpc(index)?.generation;
+        self.stamps.add(index, generation);
+        Ok(())
+    }
+
+    /// The network interface that sent the packet on this leg, if one did.
+    fn sending_interface(&self) -> Option<&Interface> {
+        match self.sender {
+            Place::Interface(index) => self.tables.interfaces.get(index.at()),
+            _ => None,
+        }
+    }
+
+    /// The source address that services see for who sends this, by this way in.
+    fn fabric_source(&mut self, object: ObjectIndex, way: Way) -> Result<Ipv4Addr, Refused> {
+        let client = match self.sender {
+            Place::Interface(index) => Client::Interface(index),
+            Place::OnPremises(index) => Client::OnPremises(index),
+            Place::Internet => Client::Internet,
+            Place::VpnGateway(_) => match self.legs.first() {
+                Some(Leg { from: Place::OnPremises(index), .. }) => Client::OnPremises(*index),
+                _ => return self.refuse("endpoint", object, DropReason::UnknownToService),
+            },
+            _ => return self.refuse("endpoint", object, DropReason::UnknownToService),
+        };
+        match self.tables.fabric.address(&FabricEntry { client, address: self.header.source, way }) {
+            Some(address) => Ok(address),
             None => self.refuse("endpoint", object, DropReason::UnknownToService),
         }
     }
 
-    /// Ends the walk at a link.
-    fn deliver(&self, link: LinkIndex, macs: (Mac, Mac)) -> Result<Step, Refused> {
-        let stamp = |index: InterfaceIndex| -> Result<Stamp, Refused> {
-            let vpc = self.interface(index)?.vpc;
-            Ok(Stamp { vpc, generation: self.vpc(vpc)?.generation })
-        };
-        let balanced = self.borrow.is_some() || matches!(self.endpoint, Some(it) if !self.is_gateway(it));
-        let timeouts = match (self.header.protocol, balanced) {
-            _ if self.traits.fragment => Timeouts::OTHER,
+    /// Ends the way there at a service, which sees `source`.
+    fn deliver_to_service(&mut self, index: ServiceIndex, source: Ipv4Addr) -> Result<Step, Refused> {
+        let service = self.tables.services.get(index.at()).ok_or(Refused::BAD_TABLES)?;
+        let (object, link) = (service.object, service.link);
+        let destination_mac = self.tables.links.get(link.at()).ok_or(Refused::BAD_TABLES)?.mac;
+        let before = self.header;
+        self.record("service", object, None, before, || {
+            format!("receives {}", service_name(before.protocol, before.destination_port))
+        });
+        let place = Place::Service(index);
+        self.end_leg(place, place);
+        let header = Header { source, ..self.header };
+        Ok(Step::Arrived(Arrival { link, header, source_mac: OUTSIDE_ROUTER_MAC, destination_mac }))
+    }
+
+    /// Ends the way at a guest outside of all VPCs.
+    fn deliver_outside(&mut self, link: LinkIndex) -> Result<Step, Refused> {
+        let destination_mac = self.tables.links.get(link.at()).ok_or(Refused::BAD_TABLES)?.mac;
+        Ok(Step::Arrived(Arrival { link, header: self.header, source_mac: OUTSIDE_ROUTER_MAC, destination_mac }))
+    }
+
+    fn timeouts(&self, number: u8) -> Timeouts {
+        match (number, self.short_memory) {
             (protocol::TCP, false) => Timeouts::TRACKED_TCP,
             (protocol::TCP, true) => Timeouts::BALANCED_TCP,
             (protocol::UDP, false) => Timeouts::UDP,
             (protocol::UDP, true) => Timeouts::BALANCED_UDP,
             _ => Timeouts::OTHER,
-        };
-        Ok(Step::Done(Outcome::Deliver(Decision {
-            egress: link,
-            header: self.header,
-            borrow: self.borrow,
-            source_mac: macs.0,
-            destination_mac: macs.1,
-            stamps: [stamp(self.client)?, stamp(self.sender)?],
-            timeouts,
-            via: self.via,
-        })))
-    }
-
-    fn is_gateway(&self, index: EndpointIndex) -> bool {
-        self.tables.endpoints.get(index.at()).is_some_and(|endpoint| endpoint.gateway_service.is_some())
+        }
     }
 }
 

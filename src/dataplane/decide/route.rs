@@ -1,6 +1,7 @@
 //! The VPC router: a subnet's route table decides (B1.3).
 
 use super::*;
+use crate::dataplane::filter::Side;
 
 /// Looks the destination up and follows the route.
 pub(super) fn route(walk: &mut Walk, index: SubnetIndex) -> Result<Step, Refused> {
@@ -10,7 +11,11 @@ pub(super) fn route(walk: &mut Walk, index: SubnetIndex) -> Result<Step, Refused
     let destination = walk.header.destination;
     // A containing route may exist, but these are never forwarded (B1.3-4).
     let link_local = u32::from(destination) & 0xffff_fc00 == u32::from(Ipv4Addr::new(169, 254, 168, 0));
-    let Some(route) = table.route(destination).filter(|_| !link_local) else {
+    let route = table.route(destination).filter(|_| !link_local);
+    if !route.is_some_and(|route| stays(walk, subnet.vpc, index, route.target)) {
+        walk.check_acl(index, Side::Egress)?;
+    }
+    let Some(route) = route else {
         return walk.refuse("route table", table.object, DropReason::NoRoute);
     };
     let before = walk.header;
@@ -18,18 +23,37 @@ pub(super) fn route(walk: &mut Walk, index: SubnetIndex) -> Result<Step, Refused
     walk.record("route table", table.object, Some(rule), before, || {
         format!("longest prefix: {}", tables.object(rule).id)
     });
-    match route.target {
-        Target::Local => local(walk, subnet.vpc),
-        Target::Interface(interface) => Ok(Step::Enter(interface)),
-        Target::GatewayEndpoint(endpoint) => Ok(Step::GatewayEndpoint(endpoint)),
-        Target::Blackhole => walk.refuse("route", rule, DropReason::BlackholeRoute),
-        Target::NotEmulated(object) => walk.refuse("route target", object, DropReason::RouteNotEmulated),
-        Target::InternetGateway(object) => internet_gateway(walk, object),
-    }
+    Ok(match route.target {
+        Target::Local => return local(walk, subnet.vpc),
+        Target::Interface(interface) => Step::Enter(interface),
+        Target::GatewayEndpoint(endpoint) => Step::GatewayEndpoint(endpoint),
+        Target::InternetGateway(gateway) => Step::InternetGateway(gateway),
+        Target::NatGateway(gateway) => {
+            let gateway = tables.nat_gateways.get(gateway.at()).ok_or(Refused::BAD_TABLES)?;
+            Step::Enter(gateway.interface)
+        }
+        Target::Peering(peering) => Step::Peering(peering),
+        Target::VpnGateway(gateway) => Step::VpnGateway(gateway),
+        Target::Blackhole => return walk.refuse("route", rule, DropReason::BlackholeRoute),
+        Target::NotEmulated(object) => return walk.refuse("route target", object, DropReason::RouteNotEmulated),
+    })
 }
 
-fn local(walk: &mut Walk, index: VpcIndex) -> Result<Step, Refused> {
+/// The packet does not leave the subnet: then its ACL is not asked (B1.7).
+fn stays(walk: &Walk, vpc: VpcIndex, subnet: SubnetIndex, target: Target) -> bool {
+    let next = match target {
+        Target::Local => walk.vpc(vpc).ok().and_then(|vpc| vpc.addresses.get(&walk.header.destination).copied()),
+        Target::Interface(interface) => Some(interface),
+        Target::NatGateway(gateway) => walk.tables.nat_gateways.get(gateway.at()).map(|gateway| gateway.interface),
+        _ => None,
+    };
+    next.is_some_and(|index| walk.interface(index).is_ok_and(|interface| interface.subnet == subnet))
+}
+
+/// To whoever has the address in a VPC.
+pub(super) fn local(walk: &mut Walk, index: VpcIndex) -> Result<Step, Refused> {
     let tables = walk.tables;
+    walk.rest_on(index)?;
     let vpc = walk.vpc(index)?;
     let destination = walk.header.destination;
     if let Some(interface) = vpc.addresses.get(&destination) {
@@ -44,11 +68,4 @@ fn local(walk: &mut Walk, index: VpcIndex) -> Result<Step, Refused> {
         Some(subnet) => walk.refuse("subnet", subnet.object, DropReason::NoSuchAddress),
         None => walk.refuse("VPC", object, DropReason::NoSuchAddress),
     }
-}
-
-/// The internet gateway carries nothing without a public address (B7); what has one would need an internet.
-fn internet_gateway(walk: &mut Walk, object: ObjectIndex) -> Result<Step, Refused> {
-    let public = walk.interface(walk.sender)?.has_public_address;
-    let reason = if public { DropReason::InternetNotEmulated } else { DropReason::InternetGatewayNoPublicAddress };
-    walk.refuse("internet gateway", object, reason)
 }

@@ -139,7 +139,7 @@ fn trace_ends_where_the_packet_ends() {
             source_port: source.port(),
             destination_port: destination.port(),
         };
-        let path = lab.dataplane.trace(InterfaceIndex(0), &TraceQuery { header });
+        let path = lab.dataplane.trace(APP, &TraceQuery { header });
         assert_eq!(path.hops.iter().map(|hop| hop.kind).collect::<Vec<_>>(), kinds, "{question}");
         assert_eq!(path.delivered.ok_or(path.dropped.unwrap_or(DropReason::BadTables)), end, "{question}");
         let shown = path.hops.iter().flat_map(|hop| [hop.before, hop.after]);

@@ -135,7 +135,7 @@ impl Lab {
         let tables = self.dataplane.tables();
         let own = tables.links[link.at()].mac;
         let Behind::Interface(index) = tables.links[link.at()].behind else {
-            return (own, crate::dataplane::decide::FABRIC_ROUTER_MAC);
+            return (own, OUTSIDE_ROUTER_MAC);
         };
         let interface = &tables.interfaces[index.at()];
         let subnet = &tables.subnets[interface.subnet.at()];
@@ -176,6 +176,19 @@ fn assert_valid_checksums(frame: &[u8]) {
     }
 }
 
+/// A default network ACL: everything in, everything out.
+pub fn open_acl(object: ObjectIndex) -> NetworkAcl {
+    let all = || {
+        vec![NetworkAclEntry {
+            object,
+            selector: Selector::All,
+            block: "0.0.0.0/0".parse().expect("a block"),
+            allow: true,
+        }]
+    };
+    NetworkAcl { object, ingress: all(), egress: all() }
+}
+
 /// The tables of the picture above.
 pub fn tables() -> Tables {
     let mut tables = Tables::default();
@@ -189,6 +202,7 @@ pub fn tables() -> Tables {
         tables.links.push(Link { behind: Behind::Service(ServiceIndex(u32::from(index))), mac, mtu: 9001 });
         tables.services.push(Service { object, link: LinkIndex(u32::from(index)), ports });
     }
+    tables.network_acls.push(open_acl(ObjectIndex(0)));
     for name in ["vpc-consumer", "vpc-provider"] {
         let object = object(&mut tables, name);
         tables.vpcs.push(Vpc {
@@ -208,7 +222,8 @@ pub fn tables() -> Tables {
         let cidr: ipnet::Ipv4Net = cidr.parse().expect("a block");
         let router_mac = mac(vpc, &Ipv4Addr::from(u32::from(cidr.network()) + 1).to_string());
         let route_table = RouteTableIndex(table);
-        tables.subnets.push(Subnet { object, vpc: VpcIndex(u32::from(vpc)), cidr, router_mac, route_table });
+        let (vpc, network_acl) = (VpcIndex(u32::from(vpc)), NetworkAclIndex(0));
+        tables.subnets.push(Subnet { object, vpc, cidr, router_mac, route_table, network_acl });
     }
     let endpoint = object(&mut tables, "vpce-gateway");
     let service = Some(ServiceIndex(1));
@@ -245,7 +260,7 @@ pub fn tables() -> Tables {
             addresses: vec![ip(address)],
             mac: mac(vpc, address),
             source_dest_check: true,
-            has_public_address: false,
+            groups: Vec::new(),
             role,
         });
     }
@@ -270,6 +285,7 @@ fn add_balancer(tables: &mut Tables) {
         vpc: VpcIndex(1),
         nodes: vec![Node { interface: InterfaceIndex(7), zone: 0 }],
         cross_zone: false,
+        groups_judge_private_link: true,
         listeners: vec![
             listener(80, vec![target("10.0.1.20"), target("10.0.1.21")]),
             listener(53, vec![target("10.0.1.20")]),
@@ -298,8 +314,11 @@ fn add_fabric(tables: &mut Tables) {
     for (number, interface) in tables.interfaces.iter().enumerate().filter(|(_, it)| matches!(it.role, Role::Guest(_)))
     {
         let ways = [Way::LinkLocal, Way::Endpoint(EndpointIndex(0)), Way::Endpoint(EndpointIndex(2))];
-        let entry =
-            |way| FabricEntry { interface: InterfaceIndex(number as u32), address: interface.addresses[0], way };
+        let entry = |way| FabricEntry {
+            client: Client::Interface(InterfaceIndex(number as u32)),
+            address: interface.addresses[0],
+            way,
+        };
         entries.extend(ways.map(entry));
     }
     tables.fabric = Fabric::new(entries);
@@ -309,5 +328,5 @@ fn add_fabric(tables: &mut Tables) {
 pub fn fabric(tables: &Tables, link: LinkIndex, way: Way) -> Ipv4Addr {
     let Behind::Interface(interface) = tables.links[link.at()].behind else { panic!("not a guest") };
     let address = tables.interfaces[interface.at()].addresses[0];
-    tables.fabric.address(&FabricEntry { interface, address, way }).expect("an entry")
+    tables.fabric.address(&FabricEntry { client: Client::Interface(interface), address, way }).expect("an entry")
 }

@@ -1,5 +1,7 @@
 //! Network interfaces and the instances that they are plugged into.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 
 /// The account behind an endpoint's interface, as DescribeNetworkInterfaces has shown it (B3.1); it varies on AWS.
@@ -19,7 +21,11 @@ fn network_interface(world: &World, interface: &NetworkInterface) -> Value {
         .iter()
         .enumerate()
         .map(|(position, address)| {
-            json!({ "Primary": position == 0, "PrivateIpAddress": address, "PrivateDnsName": name(*address) })
+            let mut shape = json!({
+                "Primary": position == 0, "PrivateIpAddress": address, "PrivateDnsName": name(*address),
+            });
+            add(&mut shape, "Association", association(world, interface, *address));
+            shape
         })
         .collect();
     let mut shape = json!({
@@ -42,7 +48,7 @@ fn network_interface(world: &World, interface: &NetworkInterface) -> Value {
     });
     add(&mut shape, "RequesterId", interface.interface_type.requester().map(|id| json!(id)));
     add(&mut shape, "Attachment", interface.attachment.as_ref().map(|each| attachment(each, &meta.account)));
-    add(&mut shape, "Association", association(world, interface));
+    add(&mut shape, "Association", association(world, interface, interface.private_ip_address()));
     shape
 }
 
@@ -58,13 +64,21 @@ fn attachment(attachment: &Attachment, account: &str) -> Value {
     shape
 }
 
-fn association(world: &World, interface: &NetworkInterface) -> Option<Value> {
-    let public_ip = interface.public_ip?;
-    Some(json!({
+/// The public side of one private address.
+fn association(world: &World, interface: &NetworkInterface, private_ip: Ipv4Addr) -> Option<Value> {
+    let public = world.public_addresses_of(interface);
+    let (_, public_ip) = public.into_iter().find(|(private, _)| *private == private_ip)?;
+    let elastic = world.elastic_address_of(interface, private_ip);
+    let mut shape = json!({
         "PublicIp": public_ip,
-        "PublicDnsName": world.public_dns_name_of(interface),
-        "IpOwnerId": "amazon",
-    }))
+        "PublicDnsName": world.public_dns_name(interface, public_ip),
+        "IpOwnerId": elastic.map_or("amazon", |address| address.meta.account.as_str()),
+    });
+    if let Some(address) = elastic {
+        add(&mut shape, "AllocationId", Some(json!(address.allocation_id)));
+        add(&mut shape, "AssociationId", address.association.as_ref().map(|each| json!(each.association_id)));
+    }
+    Some(shape)
 }
 
 fn mac_text(mac: [u8; 6]) -> String {
@@ -119,6 +133,6 @@ fn instance(world: &World, instance: &Instance) -> Option<Value> {
         "NetworkInterfaces": interfaces.iter().map(|each| network_interface(world, each)).collect::<Value>(),
         "Tags": tags(&instance.meta),
     });
-    add(&mut shape, "PublicIpAddress", primary.public_ip.map(|address| json!(address)));
+    add(&mut shape, "PublicIpAddress", world.public_ip_of(primary).map(|address| json!(address)));
     Some(shape)
 }

@@ -7,13 +7,17 @@
 //! Not done: creation times (the model has no clock), filters, pages.
 
 mod balancing;
+mod gateways;
 mod interfaces;
 mod network;
 mod privatelink;
 
 pub use balancing::{buckets, listeners, load_balancers, target_groups};
+pub use gateways::{
+    addresses, customer_gateways, flow_logs, nat_gateways, vpc_peering_connections, vpn_connections, vpn_gateways,
+};
 pub use interfaces::{instances, network_interfaces};
-pub use network::{internet_gateways, prefix_lists, route_tables, security_groups, subnets, vpcs};
+pub use network::{internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs};
 pub use privatelink::{vpc_endpoint_services, vpc_endpoints};
 
 use serde_json::{Map, Value, json};
@@ -29,8 +33,16 @@ pub fn describe(world: &World) -> Value {
         "InternetGateways": internet_gateways(world),
         "PrefixLists": prefix_lists(world),
         "SecurityGroups": security_groups(world),
+        "NetworkAcls": network_acls(world),
         "NetworkInterfaces": network_interfaces(world),
         "Instances": instances(world),
+        "Addresses": addresses(world),
+        "NatGateways": nat_gateways(world),
+        "VpcPeeringConnections": vpc_peering_connections(world),
+        "VpnGateways": vpn_gateways(world),
+        "CustomerGateways": customer_gateways(world),
+        "VpnConnections": vpn_connections(world),
+        "FlowLogs": flow_logs(world),
         "VpcEndpoints": vpc_endpoints(world),
         "VpcEndpointServices": vpc_endpoint_services(world),
         "LoadBalancers": load_balancers(world),

@@ -1,4 +1,4 @@
-//! VPCs, subnets, route tables, internet gateways, prefix lists, security groups.
+//! VPCs, subnets, route tables, internet gateways, prefix lists, security groups, network ACLs.
 
 use super::*;
 
@@ -77,11 +77,16 @@ pub fn route_tables(world: &World) -> Vec<Value> {
             "OwnerId": table.meta.account,
             "Associations": table.associations.iter().map(association).collect::<Value>(),
             "Routes": table.routes.iter().map(|each| route(world, each)).collect::<Value>(),
-            "PropagatingVgws": [],
+            "PropagatingVgws": propagating(world, table),
             "Tags": tags(&table.meta),
         })
     };
     world.route_tables.values().map(shape).collect()
+}
+
+fn propagating(world: &World, table: &RouteTable) -> Value {
+    let writes = |gateway: &&VpnGateway| gateway.propagating_route_tables.contains(&table.route_table_id);
+    world.vpn_gateways.values().filter(writes).map(|gateway| json!({ "GatewayId": gateway.vpn_gateway_id })).collect()
 }
 
 fn route(world: &World, route: &Route) -> Value {
@@ -92,7 +97,7 @@ fn route(world: &World, route: &Route) -> Value {
     }
     match &route.target {
         RouteTarget::Local => add(&mut shape, "GatewayId", Some(json!("local"))),
-        RouteTarget::InternetGateway(id) | RouteTarget::VpcEndpoint(id) => {
+        RouteTarget::InternetGateway(id) | RouteTarget::VpcEndpoint(id) | RouteTarget::VpnGateway(id) => {
             add(&mut shape, "GatewayId", Some(json!(id)));
         }
         RouteTarget::NatGateway(id) => add(&mut shape, "NatGatewayId", Some(json!(id))),
@@ -167,6 +172,66 @@ pub fn prefix_lists(world: &World) -> Vec<Value> {
     world.prefix_lists.values().map(shape).collect()
 }
 
+/// DescribeNetworkAcls, with the last rule of each direction that denies the rest: AWS shows it as 32767.
+pub fn network_acls(world: &World) -> Vec<Value> {
+    let shape = |acl: &NetworkAcl| {
+        let associations: Value = acl
+            .associations
+            .iter()
+            .map(|association| {
+                json!({
+                    "NetworkAclAssociationId": association.association_id,
+                    "NetworkAclId": acl.network_acl_id,
+                    "SubnetId": association.subnet_id,
+                })
+            })
+            .collect();
+        let last = |egress: bool| {
+            json!({
+                "RuleNumber": 32767, "Protocol": "-1", "RuleAction": "deny", "Egress": egress, "CidrBlock": "0.0.0.0/0",
+            })
+        };
+        let (outbound, inbound): (Vec<_>, Vec<_>) = acl.entries.iter().partition(|entry| entry.egress);
+        let mut entries: Vec<Value> = outbound.into_iter().map(network_acl_entry).collect();
+        entries.push(last(true));
+        entries.extend(inbound.into_iter().map(network_acl_entry));
+        entries.push(last(false));
+        json!({
+            "NetworkAclId": acl.network_acl_id,
+            "VpcId": acl.vpc_id,
+            "OwnerId": acl.meta.account,
+            "IsDefault": acl.is_default,
+            "Entries": entries,
+            "Associations": associations,
+            "Tags": tags(&acl.meta),
+        })
+    };
+    world.network_acls.values().map(shape).collect()
+}
+
+fn network_acl_entry(entry: &NetworkAclEntry) -> Value {
+    let mut shape = json!({
+        "RuleNumber": entry.rule_number,
+        "Protocol": entry.protocol.map_or("-1".to_owned(), |number| number.to_string()),
+        "RuleAction": entry.rule_action.as_str(),
+        "Egress": entry.egress,
+        "CidrBlock": entry.cidr_block,
+    });
+    add(&mut shape, "PortRange", entry.port_range.map(|(from, to)| json!({ "From": from, "To": to })));
+    add(&mut shape, "IcmpTypeCode", entry.icmp_type_code.map(|(kind, code)| json!({ "Type": kind, "Code": code })));
+    shape
+}
+
+impl RuleAction {
+    /// AWS's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// DescribeSecurityGroups.
 pub fn security_groups(world: &World) -> Vec<Value> {
     let shape = |group: &SecurityGroup| {
@@ -176,8 +241,8 @@ pub fn security_groups(world: &World) -> Vec<Value> {
             "Description": group.description,
             "VpcId": group.vpc_id,
             "OwnerId": group.meta.account,
-            "IpPermissions": permissions(&group.ingress, &group.meta.account),
-            "IpPermissionsEgress": permissions(&group.egress, &group.meta.account),
+            "IpPermissions": permissions(world, &group.ingress),
+            "IpPermissionsEgress": permissions(world, &group.egress),
             "Tags": tags(&group.meta),
         })
     };
@@ -185,7 +250,7 @@ pub fn security_groups(world: &World) -> Vec<Value> {
 }
 
 /// Rules in AWS's form: one permission for each protocol and port range, with all its peers.
-fn permissions(rules: &[SecurityGroupRule], account: &str) -> Vec<Value> {
+fn permissions(world: &World, rules: &[SecurityGroupRule]) -> Vec<Value> {
     let mut shapes: Vec<((&str, i32, i32), Value)> = Vec::new();
     for SecurityGroupRule { permission, .. } in rules {
         let key = (permission.ip_protocol.as_str(), permission.from_port, permission.to_port);
@@ -196,7 +261,10 @@ fn permissions(rules: &[SecurityGroupRule], account: &str) -> Vec<Value> {
         let (list, mut peer) = match &permission.peer {
             PermissionPeer::Cidr(cidr) => ("IpRanges", json!({ "CidrIp": cidr })),
             PermissionPeer::Ipv6Cidr(cidr) => ("Ipv6Ranges", json!({ "CidrIpv6": cidr })),
-            PermissionPeer::Group(id) => ("UserIdGroupPairs", json!({ "GroupId": id, "UserId": account })),
+            PermissionPeer::Group(id) => {
+                let account = world.security_groups.get(id).map(|group| group.meta.account.as_str());
+                ("UserIdGroupPairs", json!({ "GroupId": id, "UserId": account }))
+            }
             PermissionPeer::PrefixList(id) => ("PrefixListIds", json!({ "PrefixListId": id })),
         };
         add(&mut peer, "Description", permission.description.as_ref().map(|text| json!(text)));

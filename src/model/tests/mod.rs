@@ -130,6 +130,7 @@ fn permission(protocol: &str, port: i32, peer: PermissionPeer) -> IpPermission {
         from_port: port,
         to_port: port,
         peer,
+        group_owner_id: None,
         description: None,
         source: None,
     }

@@ -133,9 +133,9 @@ fn public_addresses_come_from_outside_every_aws_range() {
     let id = asker.instance(&subnet_id);
     let other = asker.instance(&subnet_id);
     let text = |id: &str, name: &str| asker.world.attribute(id, name).unwrap().as_str().unwrap().to_owned();
-    assert_eq!(text(&id, "PublicIp"), "203.0.113.1");
-    assert_eq!(text(&id, "PublicDnsName"), "ec2-203-0-113-1.compute-1.amazonaws.com");
-    assert_eq!(text(&other, "PublicIp"), "203.0.113.2");
+    assert_eq!(text(&id, "PublicIp"), "198.18.0.1");
+    assert_eq!(text(&id, "PublicDnsName"), "ec2-198-18-0-1.compute-1.amazonaws.com");
+    assert_eq!(text(&other, "PublicIp"), "198.18.0.2");
     let address: std::net::Ipv4Addr = text(&id, "PublicIp").parse().unwrap();
     for region in region::regions() {
         assert!(!s3_prefixes(region).iter().chain(dynamodb_prefixes(region)).any(|prefix| prefix.contains(&address)));

@@ -30,6 +30,33 @@ fn a_reset_to_an_acknowledging_segment_takes_its_number() {
     assert_eq!((reset.tcp_flags, reset.tcp_sequence, reset.tcp_acknowledgment), (RST, 77, 0));
 }
 
+/// Where a passing packet is dropped and both ends are told: each reset has the number that its receiver expects.
+#[test]
+fn a_reset_onward_stands_in_the_packets_place() {
+    let segment = Segment {
+        source_port: 40000,
+        destination_port: 443,
+        flags: PSH | ACK,
+        sequence: 5,
+        acknowledgment: 77,
+        payload: b"abc",
+        ..Default::default()
+    };
+    let packet = ipv4(&build::tcp(&ends(), &segment));
+    let onward = ipv4(&build::tcp_reset_onward(&packet).unwrap());
+    assert_eq!((onward.tcp_flags, onward.tcp_sequence, onward.tcp_acknowledgment), (RST | ACK, 5, 77));
+    assert_eq!((onward.source_port, onward.destination_port, onward.payload_len), (40000, 443, 0));
+    assert_eq!(Ends::of(&onward), ends());
+    let back = reset_of(&segment).unwrap();
+    assert_eq!((back.tcp_flags, back.tcp_sequence), (RST, 77));
+
+    let opening = |flags| build::tcp_reset_onward(&ipv4(&build::tcp(&ends(), &Segment { flags, ..segment })));
+    assert_eq!(opening(SYN), None, "nobody has anything to end");
+    assert!(opening(SYN | ACK).is_some(), "the side that opened waits for this one");
+    assert_eq!(opening(RST), None);
+    assert_eq!(build::tcp_reset_onward(&ipv4(&build::udp(&ends(), 1, 2, &[]))), None);
+}
+
 #[test]
 fn nothing_resets_a_reset() {
     assert_eq!(reset_of(&Segment { flags: RST, ..Default::default() }), None);
@@ -92,14 +119,75 @@ fn an_error_is_at_most_576_bytes() {
 }
 
 #[test]
-fn what_must_not_be_answered_is_not() {
-    let error = build::icmp(&ends(), icmp::TIME_EXCEEDED, 0, [0; 4], &build::udp(&ends(), 1, 2, &[])[14..]);
-    let later = build::later_fragment(&ends(), protocol::UDP, 1480, &[0; 64]);
-    let nobody = build::udp(&Ends { source: Ipv4Addr::UNSPECIFIED, ..ends() }, 68, 67, &[]);
-    let group = build::udp(&Ends { destination: Ipv4Addr::new(224, 0, 0, 251), ..ends() }, 1, 2, &[]);
-    for frame in [error, later, nobody, group] {
-        let packet = ipv4(&frame);
-        let answer = build::icmp_error(&frame, &packet, L4Checksum::Complete, ends().destination, (3, 1), [0; 4]);
-        assert_eq!(answer, None, "{packet:?}");
+fn each_error_says_what_it_is() {
+    let frame = build::udp(&ends(), 7, 9, b"hello");
+    let packet = ipv4(&frame);
+    let hop = Ipv4Addr::new(10, 0, 9, 9);
+    let errors = [
+        (build::time_exceeded(&frame, &packet, L4Checksum::Complete, hop), icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED),
+        (
+            build::unreachable(&frame, &packet, L4Checksum::Complete, hop, icmp::PORT_UNREACHABLE),
+            icmp::UNREACHABLE,
+            icmp::PORT_UNREACHABLE,
+        ),
+    ];
+    for (error, icmp_type, code) in errors {
+        let error = error.unwrap();
+        let outer = ipv4(&error);
+        assert_eq!((outer.icmp_type, outer.icmp_code), (icmp_type, code));
+        assert_eq!((outer.source, outer.destination, outer.ttl), (hop, ends().source, build::TTL));
+        assert_eq!((outer.source_mac, outer.destination_mac), (ends().destination_mac, ends().source_mac));
+        // RFC 792: unused, zero.
+        assert_eq!(error[38..42], [0; 4]);
+        let inner = quoted(&error, &outer).unwrap();
+        assert_eq!((inner.source_port, inner.destination_port), (7, 9));
     }
+}
+
+/// The sizes and completeness of every error, whatever it is about.
+#[test]
+fn every_error_quotes_a_finished_packet_and_fits_576_bytes() {
+    type Reporter = fn(&[u8], &Packet, L4Checksum) -> Option<Vec<u8>>;
+    let reporters: [Reporter; 3] = [
+        |frame, packet, checksum| build::time_exceeded(frame, packet, checksum, Ipv4Addr::new(10, 0, 9, 9)),
+        |frame, packet, checksum| build::unreachable(frame, packet, checksum, Ipv4Addr::new(10, 0, 9, 9), 1),
+        |frame, packet, checksum| {
+            build::fragmentation_needed(frame, packet, checksum, Ipv4Addr::new(10, 0, 9, 9), 1500)
+        },
+    ];
+    for payload_len in [0, 1, 519, 520, 521, 1400, 60_000] {
+        let whole = build::udp(&ends(), 1, 2, &vec![7; payload_len]);
+        let mut partial = whole.clone();
+        make_partial(&mut partial);
+        for report in reporters {
+            let error = report(&partial, &ipv4(&partial), L4Checksum::Partial).unwrap();
+            assert_eq!(error.len(), (42 + whole.len() - 14).min(14 + 576));
+            assert_eq!(error[42..], whole[14..][..error.len() - 42], "a quote of {payload_len}");
+        }
+    }
+}
+
+#[test]
+fn what_must_not_be_answered_is_not() {
+    let about = |ends: Ends| build::udp(&ends, 68, 67, &[]);
+    let cases = [
+        ("an ICMP error", build::icmp(&ends(), icmp::TIME_EXCEEDED, 0, [0; 4], &about(ends())[14..])),
+        ("a later fragment", build::later_fragment(&ends(), protocol::UDP, 1480, &[0; 64])),
+        ("from nobody", about(Ends { source: Ipv4Addr::UNSPECIFIED, ..ends() })),
+        ("from this network", about(Ends { source: Ipv4Addr::new(0, 1, 2, 3), ..ends() })),
+        ("from loopback", about(Ends { source: Ipv4Addr::LOCALHOST, ..ends() })),
+        ("from a group", about(Ends { source: Ipv4Addr::new(224, 0, 0, 1), ..ends() })),
+        ("from a reserved address", about(Ends { source: Ipv4Addr::new(240, 0, 0, 1), ..ends() })),
+        ("from everybody", about(Ends { source: Ipv4Addr::BROADCAST, ..ends() })),
+        ("to a group", about(Ends { destination: Ipv4Addr::new(224, 0, 0, 251), ..ends() })),
+        ("to everybody", about(Ends { destination: Ipv4Addr::BROADCAST, ..ends() })),
+        ("to everybody on the link", about(Ends { destination_mac: [0xff; 6], ..ends() })),
+    ];
+    for (what, frame) in cases {
+        let packet = ipv4(&frame);
+        assert!(!build::may_report(&packet), "{what}");
+        assert_eq!(build::time_exceeded(&frame, &packet, L4Checksum::Complete, ends().destination), None, "{what}");
+    }
+    let ping = build::echo_request(&ends(), 1, 1, &[]);
+    assert!(build::may_report(&ipv4(&ping)), "a ping may be reported: traceroute -I lives on it");
 }

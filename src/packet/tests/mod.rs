@@ -2,6 +2,7 @@
 
 mod bad;
 mod build;
+mod fragment;
 mod notation;
 mod offload;
 mod parse;
@@ -21,12 +22,13 @@ use super::{ETHERNET_LEN, Fragment, L4Checksum, Packet, Parsed, Rewrite, protoco
 #[derive(Clone, Debug)]
 struct Sample {
     ends: Ends,
+    ttl: u8,
     protocol: u8,
     /// Ports, or twice the identifier of an ICMP echo.
     ports: (u16, u16),
     /// Of an ICMP message.
     icmp_type: u8,
-    /// Whole words, at most ten of them.
+    /// Whole words, at most ten of them; with any, the sample is good for a quote only.
     ip_options: Vec<u8>,
     tcp_flags: u8,
     sequence: u32,
@@ -38,9 +40,14 @@ struct Sample {
 
 impl Sample {
     fn frame(&self) -> Vec<u8> {
-        let mut header =
-            Ipv4Header::new(0, 64, self.protocol.into(), self.ends.source.octets(), self.ends.destination.octets())
-                .expect("an empty payload fits");
+        let mut header = Ipv4Header::new(
+            0,
+            self.ttl,
+            self.protocol.into(),
+            self.ends.source.octets(),
+            self.ends.destination.octets(),
+        )
+        .expect("an empty payload fits");
         header.options = self.ip_options.as_slice().try_into().expect("whole words, at most 40 bytes");
         let builder = PacketBuilder::ethernet2(self.ends.source_mac, self.ends.destination_mac)
             .ip(IpHeaders::Ipv4(header, Default::default()));
@@ -75,6 +82,7 @@ impl Sample {
         sample.ends.destination_mac = rewrite.destination_mac;
         sample.ends.source = rewrite.source.unwrap_or(self.ends.source);
         sample.ends.destination = rewrite.destination.unwrap_or(self.ends.destination);
+        sample.ttl -= u8::from(rewrite.decrement_ttl && self.ttl > 0);
         let (source_port, destination_port) = (rewrite.source_port, rewrite.destination_port);
         sample.ports = match (self.protocol, self.icmp_type) {
             (protocol::ICMP, 8) => [source_port.or(destination_port).unwrap_or(self.ports.0); 2].into(),
@@ -128,6 +136,10 @@ fn any_port() -> impl Strategy<Value = u16> {
     prop_oneof![any::<u16>(), Just(0), Just(0xffff)]
 }
 
+fn any_ttl() -> impl Strategy<Value = u8> {
+    prop_oneof![any::<u8>(), 0..3_u8]
+}
+
 fn any_address() -> impl Strategy<Value = Ipv4Addr> {
     prop_oneof![any::<[u8; 4]>().prop_map(Ipv4Addr::from), Just(Ipv4Addr::UNSPECIFIED), Just(Ipv4Addr::BROADCAST)]
 }
@@ -140,30 +152,37 @@ prop_compose! {
         destination in proptest::option::of(any_address()),
         source_port in proptest::option::of(any_port()),
         destination_port in proptest::option::of(any_port()),
+        decrement_ttl: bool,
     ) -> Rewrite {
-        Rewrite { source_mac, destination_mac, source, destination, source_port, destination_port }
+        Rewrite { source_mac, destination_mac, source, destination, source_port, destination_port, decrement_ttl }
     }
 }
 
+/// What an ICMP error may quote: with IP options or without.
+fn any_quotable() -> impl Strategy<Value = Sample> {
+    (any_sample(), options()).prop_map(|(sample, ip_options)| Sample { ip_options, ..sample })
+}
+
+/// IP or TCP options: whole words of anything.
+fn options() -> impl Strategy<Value = Vec<u8>> {
+    (0..=10usize).prop_flat_map(|words| proptest::collection::vec(any::<u8>(), words * 4))
+}
+
 fn sample_of(protocols: &'static [u8]) -> impl Strategy<Value = Sample> {
-    let options = || (0..=10usize).prop_flat_map(|words| proptest::collection::vec(any::<u8>(), words * 4));
     (
-        (any_ends(), proptest::sample::select(protocols), (any_port(), any_port()), any::<bool>()),
-        (options(), any::<u8>(), any::<u32>(), any::<u32>(), options()),
+        (any_ends(), any_ttl(), proptest::sample::select(protocols), (any_port(), any_port()), any::<bool>()),
+        (any::<u8>(), any::<u32>(), any::<u32>(), options()),
         proptest::collection::vec(prop_oneof![Just(0), any::<u8>()], 0..200),
     )
         .prop_map(
-            |(
-                (ends, protocol, ports, reply),
-                (ip_options, tcp_flags, sequence, acknowledgment, tcp_options),
-                payload,
-            )| {
+            |((ends, ttl, protocol, ports, reply), (tcp_flags, sequence, acknowledgment, tcp_options), payload)| {
                 Sample {
                     ends,
+                    ttl,
                     protocol,
                     ports: if protocol == protocol::ICMP { (ports.0, ports.0) } else { ports },
                     icmp_type: if reply { 0 } else { 8 },
-                    ip_options,
+                    ip_options: Vec::new(),
                     tcp_flags,
                     sequence,
                     acknowledgment,
@@ -174,6 +193,7 @@ fn sample_of(protocols: &'static [u8]) -> impl Strategy<Value = Sample> {
         )
 }
 
+/// A packet that a frame may be.
 fn any_sample() -> impl Strategy<Value = Sample> {
     sample_of(&[protocol::TCP, protocol::UDP, protocol::ICMP])
 }

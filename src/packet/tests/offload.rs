@@ -124,6 +124,25 @@ fn the_bytes_are_those_of_the_kernel() {
 }
 
 proptest! {
+    /// Cut by hand, the first segment has the length that path-MTU rules are told, and no other is longer.
+    #[test]
+    fn the_longest_packet_of_a_super_segment_is_its_first(
+        sample in sample_of(&[protocol::TCP, protocol::UDP]),
+        size in MINIMUM_SEGMENT..300,
+    ) {
+        let frame = sample.frame();
+        let packet = ipv4(&frame);
+        prop_assert_eq!(Offload::NONE.wire_len(&packet), frame.len() - ETHERNET_LEN);
+        prop_assume!(packet.payload_len > usize::from(size));
+        let segments = sample.payload.chunks(size.into());
+        let segments: Vec<usize> =
+            segments.map(|payload| Sample { payload: payload.to_vec(), ..sample.clone() }.frame().len()).collect();
+        let kind = if packet.protocol == protocol::TCP { SegmentationKind::TcpV4 } else { SegmentationKind::UdpL4 };
+        let segmentation = Some(Segmentation { kind, size, ecn: false });
+        let offload = Offload { checksum: L4Checksum::Partial, segmentation };
+        prop_assert_eq!(Some(&(ETHERNET_LEN + offload.wire_len(&packet))), segments.iter().max());
+    }
+
     #[test]
     fn check_after_emit_is_identity(
         sample in sample_of(&[protocol::TCP, protocol::UDP]),

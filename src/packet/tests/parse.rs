@@ -18,9 +18,10 @@ proptest! {
             sample.ends
         );
         prop_assert_eq!((packet.source_port, packet.destination_port), sample.ports);
-        prop_assert_eq!((packet.protocol, packet.fragment, packet.ttl), (sample.protocol, Fragment::None, 64));
+        prop_assert_eq!((packet.protocol, packet.fragment, packet.ttl), (sample.protocol, Fragment::None, sample.ttl));
         prop_assert_eq!(packet.end(), frame_len);
-        prop_assert_eq!(packet.l4_offset, 34 + sample.ip_options.len());
+        prop_assert_eq!((packet.l4_offset, usize::from(packet.ip_payload_len())), (34, frame_len - 34));
+        prop_assert_eq!((packet.fragment_offset, packet.more_fragments), (0, false));
         prop_assert_eq!(&frame[packet.payload_offset..][..packet.payload_len], &sample.payload[..]);
         if sample.protocol == protocol::TCP {
             prop_assert_eq!(packet.tcp_flags, sample.tcp_flags);
@@ -30,6 +31,43 @@ proptest! {
         if sample.protocol == protocol::ICMP {
             prop_assert_eq!((packet.icmp_type, packet.icmp_code), (sample.icmp_type, 0));
             prop_assert!(packet.is_icmp_echo() && !packet.is_icmp_error());
+        }
+    }
+
+    /// Whatever the options say, and even when they say nothing (only the end of options, or NOPs).
+    #[test]
+    fn every_frame_with_options_is_refused(sample in any_quotable()) {
+        prop_assume!(!sample.ip_options.is_empty());
+        prop_assert_eq!(parse(&sample.frame()), Err(Malformed::Ipv4Options));
+    }
+
+    /// A quote of a packet with options still names its flow.
+    #[test]
+    fn quotes_with_options_are_read(sample in any_quotable()) {
+        let frame = build::icmp(&ends(), 3, 4, [0; 4], &sample.frame()[14..]);
+        let inner = quoted(&frame, &ipv4(&frame)).unwrap();
+        prop_assert_eq!((inner.source, inner.destination), (sample.ends.source, sample.ends.destination));
+        prop_assert_eq!((inner.source_port, inner.destination_port), sample.ports);
+        prop_assert_eq!(inner.l4_offset, 42 + 20 + sample.ip_options.len());
+    }
+
+    /// Where a fragment stands is what etherparse wrote, for every place that an IPv4 datagram has.
+    #[test]
+    fn fragments_tell_their_place(eights in 0..8192_u16, more: bool, len in 1..30_u16) {
+        let len = len * 8;
+        let mut frame = build::later_fragment(&ends(), 47, eights * 8, &vec![7; len.into()]);
+        frame[20] |= if more { 0x20 } else { 0 };
+        if 20 + u32::from(eights) * 8 + u32::from(len) > 65_535 {
+            prop_assert_eq!(parse(&frame), Err(Malformed::FragmentExtent));
+        } else {
+            let packet = ipv4(&frame);
+            let expected = match (eights, more) {
+                (0, false) => Fragment::None,
+                (0, true) => Fragment::First,
+                _ => Fragment::Later,
+            };
+            prop_assert_eq!((packet.fragment, packet.fragment_offset), (expected, eights * 8));
+            prop_assert_eq!((packet.more_fragments, packet.ip_payload_len()), (more, len));
         }
     }
 
@@ -73,6 +111,7 @@ proptest! {
             super::super::rewrite(&mut frame, &packet, &rewrite, checksum);
             super::super::complete_checksum(&mut frame, &packet);
             build::tcp_reset(&packet);
+            build::tcp_reset_onward(&packet);
             build::fragmentation_needed(&frame, &packet, checksum, Ipv4Addr::LOCALHOST, 1500);
         }
     }
@@ -117,6 +156,14 @@ fn a_first_fragment_of_udp_is_shorter_than_its_length_field() {
     assert_eq!((packet.fragment, packet.payload_len, packet.destination_port), (Fragment::First, 64, 9));
     frame[20] = 0x40;
     assert_eq!(parse(&frame), Err(Malformed::UdpLength));
+}
+
+#[test]
+fn only_the_last_fragment_may_end_between_two_eights() {
+    let mut frame = build::later_fragment(&ends(), protocol::UDP, 1480, &[0; 63]);
+    assert!(parse(&frame).is_ok());
+    frame[20] |= 0x20;
+    assert_eq!(parse(&frame), Err(Malformed::FragmentExtent));
 }
 
 #[test]

@@ -4,16 +4,20 @@
 //! refusal becomes the error at the property that it mentions.
 
 mod endpoint;
+mod flow_log;
 mod instance;
 mod load_balancer;
+mod nat;
 mod network;
+mod network_acl;
+mod peering;
 mod routing;
 mod security_group;
 mod storage;
+mod vpn;
 
 use super::deploy::Maker;
 use super::evaluate::{Made, Stop};
-use super::notice::NoticeKind;
 use super::properties::Properties;
 
 /// Reads one type's properties and makes its object.
@@ -37,6 +41,19 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
         "AWS::EC2::SecurityGroup" => security_group::group,
         "AWS::EC2::SecurityGroupIngress" => security_group::ingress,
         "AWS::EC2::SecurityGroupEgress" => security_group::egress,
+        "AWS::EC2::NetworkAcl" => network_acl::network_acl,
+        "AWS::EC2::NetworkAclEntry" => network_acl::entry,
+        "AWS::EC2::SubnetNetworkAclAssociation" => network_acl::association,
+        "AWS::EC2::EIP" => nat::elastic_ip,
+        "AWS::EC2::EIPAssociation" => nat::elastic_ip_association,
+        "AWS::EC2::NatGateway" => nat::nat_gateway,
+        "AWS::EC2::VPCPeeringConnection" => peering::connection,
+        "AWS::EC2::VPNGateway" => vpn::vpn_gateway,
+        "AWS::EC2::VPNGatewayRoutePropagation" => vpn::route_propagation,
+        "AWS::EC2::CustomerGateway" => vpn::customer_gateway,
+        "AWS::EC2::VPNConnection" => vpn::vpn_connection,
+        "AWS::EC2::VPNConnectionRoute" => vpn::vpn_connection_route,
+        "AWS::EC2::FlowLog" => flow_log::flow_log,
         "AWS::EC2::Instance" => instance::instance,
         "AWS::EC2::NetworkInterface" => instance::network_interface,
         "AWS::EC2::NetworkInterfaceAttachment" => instance::attachment,
@@ -51,23 +68,19 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
     Some(handler)
 }
 
-/// How a type without handler is listed: network ACLs are understood, and decided by a later version.
-pub(super) fn notice_kind(type_name: &str) -> NoticeKind {
-    match type_name {
-        "AWS::EC2::NetworkAcl" | "AWS::EC2::NetworkAclEntry" | "AWS::EC2::SubnetNetworkAclAssociation" => {
-            NoticeKind::NotEnforced
-        }
-        _ => NoticeKind::Ignored,
-    }
-}
-
 /// Lower comes first among resources that are ready: real templates forget `DependsOn` here, and real stacks mostly
 /// come up all the same, because CloudFormation takes a while for each step.
 pub(super) fn priority(type_name: &str) -> u8 {
     match type_name {
         "AWS::EC2::VPCCidrBlock" | "AWS::EC2::VPCGatewayAttachment" | "AWS::SSM::Parameter" => 0,
         "AWS::EC2::Subnet" => 1,
-        "AWS::EC2::Route" | "AWS::EC2::VPCEndpoint" => 3,
+        // What needs an attached gateway without mentioning its attachment.
+        "AWS::EC2::Route"
+        | "AWS::EC2::VPCEndpoint"
+        | "AWS::EC2::EIP"
+        | "AWS::EC2::EIPAssociation"
+        | "AWS::EC2::NatGateway"
+        | "AWS::EC2::VPNGatewayRoutePropagation" => 3,
         _ => 2,
     }
 }

@@ -1,4 +1,4 @@
-//! VPC, its address blocks, subnets and internet gateways.
+//! VPC, its address blocks, subnets, internet gateways, and the attachments of gateways.
 
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
@@ -58,17 +58,29 @@ pub(super) fn internet_gateway(maker: &mut Maker<'_>, mut properties: Properties
 }
 
 pub(super) fn gateway_attachment(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
-    if properties.has("VpnGatewayId") {
-        properties.unemulated("virtual private gateways are not emulated");
-    }
     let vpc_id = properties.required_text("VpcId");
     let internet_gateway_id = properties.decisive_text("InternetGatewayId");
-    if internet_gateway_id.is_none() && !properties.has("VpnGatewayId") {
-        properties.required_text("InternetGatewayId");
+    let vpn_gateway_id = properties.decisive_text("VpnGatewayId");
+    match (properties.has("InternetGatewayId"), properties.has("VpnGatewayId")) {
+        (false, false) => {
+            properties.required_text("InternetGatewayId");
+        }
+        (true, true) => properties.error(
+            "VpnGatewayId",
+            "an attachment has one gateway, and this is a second one",
+            Some("write an attachment for each"),
+        ),
+        _ => {}
     }
     maker.finish(properties)?;
-    let internet_gateway_id = internet_gateway_id.unwrap_or_default();
-    let reference = format!("IGW|{vpc_id}");
-    maker.apply(Default::default(), Change::AttachInternetGateway { internet_gateway_id, vpc_id })?;
-    Ok(Made { reference, ..Made::default() })
+    let (kind, change) = match (internet_gateway_id, vpn_gateway_id) {
+        (Some(internet_gateway_id), _) => {
+            ("IGW", Change::AttachInternetGateway { internet_gateway_id, vpc_id: vpc_id.clone() })
+        }
+        (None, Some(vpn_gateway_id)) => ("VGW", Change::AttachVpnGateway { vpn_gateway_id, vpc_id: vpc_id.clone() }),
+        (None, None) => return Err(Stop::Silent),
+    };
+    maker.apply(Default::default(), change)?;
+    let reference = format!("{kind}|{vpc_id}");
+    Ok(Made { attributes: [("AttachmentType", kind.to_owned())].into(), reference, object: None })
 }

@@ -1,7 +1,8 @@
-//! Security groups and their rules, inside of the group or as resources of their own. Nothing decides by them yet.
+//! Security groups and their rules, inside of the group or as resources of their own.
 
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
+use super::super::places::Places;
 use super::super::properties::Properties;
 use crate::model::{Change, IpPermission, PermissionPeer};
 
@@ -21,24 +22,17 @@ pub(super) fn group(maker: &mut Maker<'_>, mut properties: Properties) -> Result
     let ingress = properties.objects("SecurityGroupIngress", |rule| permission(rule, Direction::Ingress));
     let egress = properties.objects("SecurityGroupEgress", |rule| permission(rule, Direction::Egress));
     let replace_default = properties.has("SecurityGroupEgress");
-    if properties.has("SecurityGroupIngress") {
-        properties.not_enforced("SecurityGroupIngress", "ingress rules");
-    }
-    if replace_default {
-        properties.not_enforced("SecurityGroupEgress", "egress rules");
-    }
     maker.finish(properties)?;
     let group_id = maker.apply(tags, create)?;
-    let ingress: Vec<_> = ingress.into_iter().flatten().collect();
-    let egress: Vec<_> = egress.into_iter().flatten().collect();
-    if !ingress.is_empty() {
-        let change = Change::AuthorizeSecurityGroupIngress { group_id: group_id.clone(), permissions: ingress };
-        maker.apply(Default::default(), change)?;
+    // One by one, so that a refusal is shown in its rule.
+    for (permission, places) in ingress.into_iter().flatten() {
+        let (group_id, permissions) = (group_id.clone(), vec![permission]);
+        maker.apply_part(places, Change::AuthorizeSecurityGroupIngress { group_id, permissions })?;
     }
-    if !egress.is_empty() {
-        let change =
-            Change::AuthorizeSecurityGroupEgress { group_id: group_id.clone(), permissions: egress, replace_default };
-        maker.apply(Default::default(), change)?;
+    for (position, (permission, places)) in egress.into_iter().flatten().enumerate() {
+        let (group_id, permissions) = (group_id.clone(), vec![permission]);
+        let replace_default = replace_default && position == 0;
+        maker.apply_part(places, Change::AuthorizeSecurityGroupEgress { group_id, permissions, replace_default })?;
     }
     Ok(Made { reference: group_id.clone(), object: Some(group_id), ..Made::default() })
 }
@@ -54,9 +48,8 @@ pub(super) fn egress(maker: &mut Maker<'_>, properties: Properties) -> Result<Ma
 fn rule(maker: &mut Maker<'_>, mut properties: Properties, direction: Direction) -> Result<Made, Stop> {
     let group_id = properties.required_text("GroupId");
     let permission = permission(&mut properties, direction);
-    properties.not_enforced("", "rule");
     maker.finish(properties)?;
-    let Some(permission) = permission else { return Err(Stop::Silent) };
+    let Some((permission, _)) = permission else { return Err(Stop::Silent) };
     let permissions = vec![permission];
     let change = match direction {
         Direction::Ingress => Change::AuthorizeSecurityGroupIngress { group_id, permissions },
@@ -83,8 +76,8 @@ fn peers(direction: Direction) -> Peers {
     ]
 }
 
-/// Reads one rule; `None` when an error or a notice says why.
-fn permission(rule: &mut Properties, direction: Direction) -> Option<IpPermission> {
+/// Reads one rule and where it is written; `None` when an error or a notice says why.
+fn permission(rule: &mut Properties, direction: Direction) -> Option<(IpPermission, Places)> {
     let ip_protocol = match rule.required_text("IpProtocol").as_str() {
         "6" => "tcp".to_owned(),
         "17" => "udp".to_owned(),
@@ -115,16 +108,17 @@ fn permission(rule: &mut Properties, direction: Direction) -> Option<IpPermissio
             None
         }
     };
-    // The owner of a peered VPC's group; groups are found by id here.
-    rule.text("SourceSecurityGroupOwnerId");
+    let group_owner_id = rule.text("SourceSecurityGroupOwnerId");
     let description = rule.text("Description");
     let source = Some(rule.span_of("").source());
-    Some(IpPermission {
+    let permission = IpPermission {
         ip_protocol,
         from_port: from_port.unwrap_or(-1),
         to_port: to_port.unwrap_or(-1),
         peer: peer?,
+        group_owner_id,
         description,
         source,
-    })
+    };
+    Some((permission, rule.places_of_part()))
 }

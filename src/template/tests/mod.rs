@@ -4,6 +4,7 @@ mod errors;
 mod functions;
 mod labs;
 mod noise;
+mod whole_vpc;
 mod worlds;
 
 use std::collections::BTreeMap;

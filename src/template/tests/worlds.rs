@@ -24,21 +24,17 @@ fn a_classic_two_tier_network() {
     check(
         include_str!("templates/two-tier.yaml"),
         "
+NatAddress = 203.0.113.1
 PublicSubnets = 10.192.0.0/24,10.192.1.0/24
 Vpc = vpc-5459f624b046e546f
 WebSize = t3.micro
 placeholder: parameter `KeyName` of stack `t` is `none` (t.yaml:21)
 placeholder: parameter `LatestAmiId` of stack `t` is `ami-00000000000000000` (t.yaml:23)
-ignored: AWS::EC2::EIP `NatGatewayEIP` (t.yaml:76)
-ignored: AWS::EC2::NatGateway `NatGateway` (t.yaml:80)
-ignored: AWS::EC2::Route `DefaultPrivateRoute`: needs `NatGateway` (AWS::EC2::NatGateway, not emulated) (t.yaml:101)
-parsed, not enforced yet: ingress rules of AWS::EC2::SecurityGroup `WebSecurityGroup` (t.yaml:114)
 ignored: AWS::IAM::Role `WebRole` (t.yaml:117)
 ignored: AWS::IAM::InstanceProfile `WebProfile` (t.yaml:121)
 ignored: CreationPolicy of `WebServer` (t.yaml:126)
 ignored: property KeyName of AWS::EC2::Instance `WebServer` (t.yaml:130)
 ignored: property IamInstanceProfile of AWS::EC2::Instance `WebServer` (t.yaml:131)
-ignored: output `NatAddress`: needs `NatGatewayEIP` (AWS::EC2::EIP, not emulated) (t.yaml:150)
 ",
     );
 }

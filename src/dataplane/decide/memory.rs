@@ -1,0 +1,34 @@
+//! What a walk asks of what went before, and what `trace` imagines of it.
+
+use super::*;
+use crate::dataplane::nat::PortPools;
+use crate::dataplane::plan::Key;
+
+/// What is remembered between packets.
+pub trait Memory {
+    /// A source port from a pool, for the flow that this walk decides; `None` when all are lent.
+    fn borrow(&self, pool: Pool) -> Option<u16>;
+
+    /// Whether a flow stands whose packets enter with that key: then a packet the other way is its answer, and tracked.
+    fn tracks(&self, key: &Key) -> bool;
+
+    /// The packet belongs to a flow that its security groups let through before and track (B1.6).
+    fn is_tracked(&self) -> bool;
+}
+
+/// Nothing went before: all ports are free, nothing is tracked.
+pub struct Imagined;
+
+impl Memory for Imagined {
+    fn borrow(&self, _pool: Pool) -> Option<u16> {
+        Some(PortPools::FIRST)
+    }
+
+    fn tracks(&self, _key: &Key) -> bool {
+        false
+    }
+
+    fn is_tracked(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,62 @@
+//! A virtual private gateway, and the guests on premises behind it. The tunnel itself is a link.
+
+use super::*;
+
+/// What a VPN connection carries (B1.5).
+const VPN_MTU: u16 = 1500;
+
+/// Out of the VPC, to where the connection's static routes lead.
+pub(super) fn leave_by(walk: &mut Walk, index: VpnGatewayIndex) -> Result<Step, Refused> {
+    let tables = walk.tables;
+    let gateway = tables.vpn_gateways.get(index.at()).ok_or(Refused::BAD_TABLES)?;
+    let object = gateway.object;
+    if walk.is_home(Place::VpnGateway(index)) {
+        let before = walk.header;
+        walk.record("virtual private gateway", object, None, before, || "takes the answer back".to_owned());
+        return Ok(Step::LegWalkedBack);
+    }
+    if walk.back.is_some() {
+        return walk.refuse("virtual private gateway", object, DropReason::AsymmetricReturn);
+    }
+    let Some(sender) = walk.sending_interface() else {
+        return walk.refuse("virtual private gateway", object, DropReason::VpnDestination);
+    };
+    let router = tables.subnets.get(sender.subnet.at()).ok_or(Refused::BAD_TABLES)?.router();
+    walk.via = walk.via.or(Some(object));
+    let destination = walk.header.destination;
+    let routed = |customer: &&Customer| customer.routes.iter().any(|block| block.contains(&destination));
+    let mut customers = gateway.customers.iter().filter_map(|index| Some((*index, tables.customers.get(index.at())?)));
+    let Some((customer, there)) = customers.find(|(_, customer)| routed(&customer)) else {
+        return walk.refuse("virtual private gateway", object, DropReason::NoRoute);
+    };
+    if there.address != destination {
+        return walk.refuse("customer gateway", there.object, DropReason::NoSuchAddress);
+    }
+    walk.limits.narrow(VPN_MTU, router);
+    let (place, before) = (Place::VpnGateway(index), walk.header);
+    walk.record("virtual private gateway", object, None, before, || "carries it through the tunnel".to_owned());
+    walk.end_leg(place, place);
+    walk.record("customer gateway", there.object, None, before, || "receives".to_owned());
+    walk.end_leg(Place::OnPremises(customer), Place::OnPremises(customer));
+    walk.deliver_outside(there.link)
+}
+
+/// From a guest on premises into the VPC, and to nothing that the VPC only leads to: no gateway endpoint, no NAT gateway,
+/// no internet gateway, no peer.
+pub(super) fn enter_by(walk: &mut Walk, index: CustomerIndex) -> Result<Step, Refused> {
+    let tables = walk.tables;
+    let customer = tables.customers.get(index.at()).ok_or(Refused::BAD_TABLES)?;
+    let before = walk.header;
+    walk.record("customer gateway", customer.object, None, before, || "sends".to_owned());
+    let gateway = tables.vpn_gateways.get(customer.gateway.at()).ok_or(Refused::BAD_TABLES)?;
+    let (object, vpc) = (gateway.object, gateway.vpc);
+    if !walk.vpc(vpc)?.cidrs.iter().any(|block| block.contains(&before.destination)) {
+        return walk.refuse("virtual private gateway", object, DropReason::VpnDestination);
+    }
+    walk.via = walk.via.or(Some(object));
+    walk.limits.narrow(VPN_MTU, before.destination);
+    walk.record("virtual private gateway", object, None, before, || "lets it into the VPC".to_owned());
+    let place = Place::VpnGateway(customer.gateway);
+    walk.end_leg(place, place);
+    Ok(Step::Inside(vpc))
+}
