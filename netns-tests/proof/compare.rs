@@ -65,6 +65,10 @@ pub fn all_agree() -> Result<()> {
     let only =
         std::env::var("VPCLAB_PROOF_LAB").ok().map(|text| text.parse()).transpose().context("VPCLAB_PROOF_LAB")?;
     let numbers: Vec<u64> = only.map_or((0..labs).collect(), |only: u64| vec![only]);
+    let features = match std::env::var("VPCLAB_PROOF_FEATURES") {
+        Ok(list) => Features::named(&list).with_context(|| format!("VPCLAB_PROOF_FEATURES: `{list}`"))?,
+        Err(_) => Features::all(),
+    };
     let begin = Instant::now();
     let tally = Mutex::new(Tally::default());
     let next = AtomicU64::new(0);
@@ -72,7 +76,7 @@ pub fn all_agree() -> Result<()> {
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(numbers.len()) {
             scope.spawn(|| {
-                let worked = work(seed, &numbers, &next, &tally);
+                let worked = work(seed, features, &numbers, &next, &tally);
                 if let Err(error) = worked {
                     failures.lock().expect("no panic while it is held").push(format!("{error:#}"));
                 }
@@ -110,13 +114,13 @@ fn report(seed: u64, labs: u64, tally: &Tally, begin: Instant) {
 }
 
 /// Takes lab after lab.
-fn work(seed: u64, numbers: &[u64], next: &AtomicU64, tally: &Mutex<Tally>) -> Result<()> {
+fn work(seed: u64, features: Features, numbers: &[u64], next: &AtomicU64, tally: &Mutex<Tally>) -> Result<()> {
     let setting = harness::Setting { who: harness::Who::Me, plain_links: false };
     let stage = harness::Stage::new(setting)?;
     harness::copy_program(&std::env::current_exe()?, &stage.path().join("proof-program"))?;
     loop {
         let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed) as usize) else { return Ok(()) };
-        let judged = one_lab(&stage, seed, *number);
+        let judged = one_lab(&stage, seed, *number, features);
         let judged =
             judged.with_context(|| format!("lab {number} of seed {seed}; files in {}", stage.path().display()));
         match judged {
@@ -140,8 +144,8 @@ impl Tally {
     }
 }
 
-fn one_lab(stage: &harness::Stage, seed: u64, number: u64) -> Result<Tally> {
-    let mut lab = generate::lab(seed, number, Features::fewest());
+fn one_lab(stage: &harness::Stage, seed: u64, number: u64, features: Features) -> Result<Tally> {
+    let mut lab = generate::lab(seed, number, features);
     let name = format!("proof-{number}");
     let files = template::files(&lab);
     for (file, text) in &files {
@@ -266,9 +270,10 @@ fn trace_differs(lab: &Lab, pair: &Pair, trace: &Trace) -> Option<String> {
         }
         Ok(_) if !trace.delivered => Some(format!("trace drops ({:?}) what arrives by the reference", trace.code)),
         Ok(arrived) => {
-            let there = arrived.iter().find(|it| match guest_at(lab, it.place) {
-                Some(guest) => trace.last.1 == guest,
-                None => true,
+            let there = arrived.iter().find(|it| match (it.place, guest_at(lab, it.place)) {
+                (Place::Internet, _) => trace.last.0 == "internet",
+                (_, Some(guest)) => trace.last.1 == guest,
+                (_, None) => true,
             });
             match there {
                 None => Some(format!("trace ends at {:?}, the reference at {arrived:?}", trace.last)),

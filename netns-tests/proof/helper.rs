@@ -106,7 +106,7 @@ pub fn play() -> ExitCode {
 }
 
 struct Helper {
-    own_address: Option<Ipv4Addr>,
+    own_address: Ipv4Addr,
     own_mac: [u8; 6],
     input: Vec<u8>,
     sniffer: OwnedFd,
@@ -160,7 +160,7 @@ impl Helper {
             listeners.push(listener(port).with_context(|| format!("TCP port {port}"))?);
         }
         Ok(Self {
-            own_address: None,
+            own_address: own_address()?,
             own_mac: bytes.try_into().ok().context("six bytes of a MAC address")?,
             input: Vec::new(),
             sniffer,
@@ -356,11 +356,10 @@ impl Helper {
         while let Ok((len, SocketAddr::V4(from))) = self.receivers[place].recv_from(&mut bytes) {
             let Some(id) = number_in(&bytes[..len]) else { continue };
             // The kernel itself hands a broadcast to its own sockets.
-            if self.datagrams.iter().any(|(shot, _)| shot.id == id) {
+            if *from.ip() == self.own_address {
                 continue;
             }
-            let own = self.own_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-            self.see(Key::Number(id), "udp", *from.ip(), own, true);
+            self.see(Key::Number(id), "udp", *from.ip(), self.own_address, true);
             let _ = self.receivers[place].send_to(&bytes[..len], from);
         }
     }
@@ -387,7 +386,7 @@ impl Helper {
             let Some(ip) = Ip::of(&bytes[..len]) else { continue };
             let Some(id) = ip.payload.get(8..).and_then(number_in) else { continue };
             match ip.payload[0] {
-                8 if self.pings.iter().any(|shot| shot.id == id) => {} // a broadcast, handed back by the kernel
+                8 if ip.source == self.own_address => {} // a broadcast, handed back by the kernel
                 8 => self.see(Key::Number(id), "icmp", ip.source, ip.destination, true),
                 0 if self.pings.iter().any(|shot| shot.id == id && shot.to == ip.source) => self.answer(id, "yes"),
                 0 if self.pings.iter().any(|shot| shot.id == id) => {
@@ -416,7 +415,6 @@ impl Helper {
     }
 
     fn sniff_own(&mut self, ip: &Ip<'_>) {
-        self.own_address.get_or_insert(ip.source);
         let Some(sequence) = ip.syn() else { return };
         let port = u16::from_be_bytes([ip.payload[0], ip.payload[1]]);
         let sent = self.connecting.iter().find(|(shot, _)| shot.from_port == port && shot.to == ip.destination);
@@ -479,6 +477,16 @@ fn say(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+/// The address that the kernel sends from; nothing is sent to learn it.
+fn own_address() -> Result<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).context("the guest's own route")?;
+    match socket.local_addr()? {
+        SocketAddr::V4(own) => Ok(*own.ip()),
+        SocketAddr::V6(own) => bail!("{own} is no IPv4 address"),
+    }
 }
 
 fn listener(port: u16) -> Result<TcpListener> {

@@ -35,9 +35,12 @@ pub fn packets(lab: &Lab, random: &mut Random, count: usize) -> Vec<Pair> {
             continue;
         }
         let Some(judgement) = judge(lab, &packet) else { continue };
-        let outcome = outcome(&judgement);
+        let (kind, limit) = kind(lab, &packet, &judgement);
         let of = if judgement.forward.is_ok() { &mut arriving } else { &mut refused };
-        of.entry(outcome).or_default().push(Pair { packet, judgement });
+        let of = of.entry(kind).or_default();
+        if of.len() < limit {
+            of.push(Pair { packet, judgement });
+        }
     }
     let mut pairs = in_turn(arriving, count.div_ceil(2));
     pairs.extend(in_turn(refused, count - pairs.len().min(count)));
@@ -57,6 +60,24 @@ fn in_turn(mut kinds: BTreeMap<String, Vec<Pair>>, count: usize) -> Vec<Pair> {
         kinds.retain(|_, of_kind| !of_kind.is_empty());
     }
     taken
+}
+
+/// What a packet is taken as one of, and how many such packets a lab needs: few of what is always the same.
+fn kind(lab: &Lab, packet: &Packet, judgement: &Judgement) -> (String, usize) {
+    let outcome = outcome(judgement);
+    let protocol = packet.protocol.name();
+    match &judgement.forward {
+        Ok(arrived) if arrived[0].place == Place::Resolver => (outcome, 3),
+        Ok(arrived) => {
+            // Translated or not, balanced or not.
+            let own = arrived[0].source == lab.party(packet.from).1;
+            let direct = matches!(arrived[0].place, Place::Instance(it) if lab.instances[it].address == packet.to);
+            (format!("{outcome} {protocol} {own} {direct}"), usize::MAX)
+        }
+        Err(reason) if reason.why.contains("no network interface") => (outcome, 8),
+        Err(reason) if reason.codes.is_empty() => (outcome, 3),
+        Err(_) => (format!("{outcome} {protocol}"), usize::MAX),
+    }
 }
 
 /// The kind of outcome: what a table of results counts.

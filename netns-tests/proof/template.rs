@@ -199,13 +199,27 @@ impl<'l> Writer<'l> {
             }
             self.put(&group.name, "EC2::SecurityGroup", properties);
             for (number, rule) in group.ingress.iter().filter(by_group).enumerate() {
-                let properties = format!("GroupId: !Ref {}, {}", group.name, self.rule(rule, false));
-                self.put(&format!("{}In{number}", group.name), "EC2::SecurityGroupIngress", properties);
+                self.rule_by_group(group, rule, false, number);
             }
             for (number, rule) in group.egress.iter().flatten().filter(by_group).enumerate() {
-                let properties = format!("GroupId: !Ref {}, {}", group.name, self.rule(rule, true));
-                self.put(&format!("{}Out{number}", group.name), "EC2::SecurityGroupEgress", properties);
+                self.rule_by_group(group, rule, true, number);
             }
+        }
+    }
+
+    /// A group of a peer VPC may be named once the peering stands.
+    fn rule_by_group(&mut self, group: &Group, rule: &Rule, egress: bool, number: usize) {
+        let (side, kind) = match egress {
+            true => ("Out", "EC2::SecurityGroupEgress"),
+            false => ("In", "EC2::SecurityGroupIngress"),
+        };
+        let name = format!("{}{side}{number}", group.name);
+        let properties = format!("GroupId: !Ref {}, {}", group.name, self.rule(rule, egress));
+        match (rule.peer, self.lab.peerings.first()) {
+            (Peer::Group(other), Some(peering)) if self.lab.groups[other].vpc != group.vpc => {
+                self.put_after(&name, kind, &peering.name, properties);
+            }
+            _ => self.put(&name, kind, properties),
         }
     }
 

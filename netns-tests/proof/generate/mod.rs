@@ -36,9 +36,22 @@ impl Features {
         Self { groups: true, acls: true, internet: true, nat: true, peering: true, vpn: true }
     }
 
-    /// Routes, endpoints, balancers and appliances alone.
-    pub fn fewest() -> Self {
-        Self { groups: false, acls: false, internet: false, nat: false, peering: false, vpn: false }
+    /// Those of a comma-separated list; routes, endpoints, balancers and appliances always occur.
+    pub fn named(list: &str) -> Option<Self> {
+        let names = ["groups", "acls", "internet", "nat", "peering", "vpn"];
+        let given: Vec<&str> = list.split(',').filter(|name| !name.is_empty()).collect();
+        if given.iter().any(|name| !names.contains(name)) {
+            return None;
+        }
+        let has = |name| given.contains(&name);
+        Some(Self {
+            groups: has("groups"),
+            acls: has("acls"),
+            internet: has("internet"),
+            nat: has("nat"),
+            peering: has("peering"),
+            vpn: has("vpn"),
+        })
     }
 }
 
