@@ -30,7 +30,7 @@ impl Maker {
             }
             let count = if self.random.chance(8) { 0 } else { self.random.between(1, 4) };
             let mut ingress: Vec<Rule> = (0..count).map(|_| self.rule(vpc, false)).collect();
-            if count > 0 && self.random.chance(35) {
+            if count > 0 && self.random.chance(50) {
                 ingress.push(Rule { traffic: self.traffic(), peer: Peer::Block(EVERYWHERE) });
             }
             let egress = self.random.chance(45).then(|| {

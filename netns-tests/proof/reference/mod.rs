@@ -262,8 +262,21 @@ impl Walker<'_> {
         if block.contains(header.destination) {
             return self.deliver(vpc, header, Some(subnet), trail);
         }
-        self.acl_lets_out(subnet, &header)?;
-        match self.route(subnet, header.destination)? {
+        let way = self.route(subnet, header.destination);
+        // B1.4, B1.7: what goes to an interface of the same subnet does not leave it.
+        let next = match way {
+            Ok(Way::Interface(interface)) => Some(interface),
+            Ok(Way::Nat(gateway)) => Some(Interface::Nat(gateway)),
+            _ => None,
+        };
+        if next.is_none_or(|interface| interface.subnet(lab) != subnet) {
+            self.acl_lets_out(subnet, &header)?;
+        }
+        // Whether a route can send a packet back to its sender is not said.
+        if next.is_some_and(|interface| interface.address(lab) == header.source) {
+            return Err(Stop::Unknown);
+        }
+        match way? {
             Way::Local => self.deliver(vpc, header, Some(subnet), trail),
             Way::Blackhole => dropped(&["BAD_STATE_ROUTE"], "B1.3-5: the target of the route is gone"),
             Way::Interface(interface) => self.arrive(interface, header, Some(subnet), trail),
