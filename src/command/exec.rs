@@ -113,7 +113,7 @@ fn print_drops(folder: &Folder, guest: &str, since: u64) {
                 continue;
             }
             if reasons.is_empty() {
-                eprintln!("vpclab: packets of {guest} that the lab dropped meanwhile:");
+                eprintln!("vpclab: packets of {guest}, or answers to it, that the lab dropped meanwhile:");
             }
             eprint!("  {}", output::drop_line(&drop));
             let reason = output::drop_reason(&drop);

@@ -278,8 +278,8 @@ pub fn is_syn(packet: &Packet) -> bool {
 pub enum Found {
     /// A plan to repeat; the packet is noted.
     Plan(Plan),
-    /// Packets of this direction are refused.
-    Refused(Refused),
+    /// Packets of this direction are refused: the answers to what that link sent.
+    Refused(Refused, LinkIndex),
     /// The flow's key, but other MAC addresses than its packets have: to be admitted first. Nothing is noted, or a forged
     /// frame could end a flow.
     Stranger(Arc<Flow>, Direction),
@@ -341,7 +341,7 @@ impl FlowTable {
             return Found::Stale(Arc::clone(flow), *direction);
         }
         if let Some(refused) = plan.refused {
-            return Found::Refused(refused);
+            return Found::Refused(refused, flow.owner());
         }
         flow.note(*direction, packet, frame_len, now);
         Found::Plan(*plan)

@@ -141,7 +141,7 @@ impl Dataplane {
         let key = Key::of(ingress, &arrival.packet);
         match self.flows.find(&key, &arrival.packet, arrival.frame_len, &tables, epoch, now) {
             Found::Plan(plan) => self.carry(frame, &arrival, &plan, outbox),
-            Found::Refused(refused) => self.refuse(&arrival, refused),
+            Found::Refused(refused, answers) => self.refuse_answer(&arrival, refused, answers),
             Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame, outbox),
             Found::Stale(flow, direction) => self.decide_again(&arrival, &flow, direction, frame, outbox),
             Found::Nothing => self.decide_new(&arrival, key, frame, outbox),
@@ -236,7 +236,7 @@ impl Dataplane {
         match self.admit(arrival) {
             Ok(_) if flow.is_current(arrival.tables, arrival.epoch) => {
                 if let Some(refused) = plan.refused {
-                    return self.refuse(arrival, refused);
+                    return self.refuse_answer(arrival, refused, flow.owner());
                 }
                 flow.note(direction, &arrival.packet, arrival.frame_len, arrival.now);
                 self.carry(frame, arrival, plan, outbox)
@@ -336,7 +336,7 @@ impl Dataplane {
             return self.refuse(arrival, Refused { reason: DropReason::FlowLimit, object: None });
         }
         match plan.refused {
-            Some(refused) => self.refuse(arrival, refused),
+            Some(refused) => self.refuse_answer(arrival, refused, flow.owner()),
             None => self.carry(frame, arrival, &plan, outbox),
         }
     }
@@ -666,6 +666,26 @@ impl Dataplane {
         self.note(arrival.ingress, refused, Some(header), None, arrival.now)
     }
 
+    /// Refuses the answer to what `answers` sent, which wants to know.
+    fn refuse_answer(&self, arrival: &Arrival, refused: Refused, answers: LinkIndex) -> Verdict {
+        let header = shown(arrival.tables, arrival.ingress, &arrival.packet);
+        let (Refused { reason, object }, at, ingress) = (refused, arrival.now, arrival.ingress);
+        let answers = Some(answers);
+        let record = DropRecord {
+            number: 0,
+            at,
+            ingress,
+            answers,
+            reason,
+            detail: None,
+            object,
+            header: Some(header),
+            count: 1,
+        };
+        self.drops.note(record);
+        Verdict::Drop(reason)
+    }
+
     fn drop_frame(
         &self,
         ingress: LinkIndex,
@@ -685,7 +705,8 @@ impl Dataplane {
         now: Duration,
     ) -> Verdict {
         let Refused { reason, object } = refused;
-        self.drops.note(DropRecord { number: 0, at: now, ingress, reason, detail, object, header, count: 1 });
+        let answers = None;
+        self.drops.note(DropRecord { number: 0, at: now, ingress, answers, reason, detail, object, header, count: 1 });
         Verdict::Drop(reason)
     }
 }

@@ -46,7 +46,8 @@ pub enum End {
 impl Way {
     /// A walk in people's names.
     pub fn of(path: &Path, tables: &Tables) -> Self {
-        let end = match path.dropped {
+        // A question whose answer is lost is as good as lost.
+        let end = match path.dropped.or(path.back_dropped) {
             None => End::Delivered,
             Some(reason) => End::Dropped { code: reason.code().to_owned(), sentence: reason.sentence().to_owned() },
         };

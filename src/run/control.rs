@@ -30,7 +30,7 @@ use super::lab::{Guest, Lab};
 use super::launch::refused;
 use super::protocol::{Answer, Request, TraceQuestion};
 use super::report;
-use crate::dataplane::{Header, LinkIndex, TraceQuery};
+use crate::dataplane::{DropRecord, Header, LinkIndex, TraceQuery};
 use crate::dns;
 use crate::host;
 use crate::model::naming::{self, GuestName};
@@ -235,7 +235,7 @@ async fn drops(lab: &Lab, guest: Option<&str>, mut since: u64, follow: bool, str
         let tables = lab.dataplane.tables();
         for record in lab.dataplane.drops(since) {
             since = record.number + 1;
-            if wanted.as_ref().is_none_or(|links| links.contains(&record.ingress)) {
+            if wanted.as_ref().is_none_or(|links| concerns(&record, links)) {
                 say(stream, &Answer::Drop(report::drop_line(&record, &tables, &lab.links))).await?;
             }
         }
@@ -246,6 +246,11 @@ async fn drops(lab: &Lab, guest: Option<&str>, mut since: u64, follow: bool, str
             return Ok(());
         }
     }
+}
+
+/// A drop is of interest to who sent the packet, and to whom it was an answer.
+fn concerns(record: &DropRecord, links: &[LinkIndex]) -> bool {
+    links.contains(&record.ingress) || record.answers.is_some_and(|link| links.contains(&link))
 }
 
 /// Waits; whether the other side closed the connection meanwhile.

@@ -165,11 +165,13 @@ pub struct EndpointSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TraceReport {
-    /// The packet arrives.
+    /// The packet arrives, and its answer comes back.
     pub network_path_found: bool,
     /// `delivered`, `dropped` or `denied`.
     pub verdict: String,
-    /// Why not.
+    /// The packet arrives, whatever becomes of its answer.
+    pub delivered: bool,
+    /// Why not: the packet's reason, or its answer's.
     pub explanation_code: Option<String>,
     /// The same as a sentence.
     pub explanation: Option<String>,
@@ -177,6 +179,8 @@ pub struct TraceReport {
     pub question: TraceQuestion,
     /// In the order in which the packet meets them.
     pub hops: Vec<TraceHop>,
+    /// In the order in which its answer meets them.
+    pub return_hops: Vec<TraceHop>,
 }
 
 /// What was asked.
@@ -272,6 +276,7 @@ mod tests {
     fn trace_reports_print_in_the_promised_shape() {
         let report = TraceReport {
             network_path_found: false,
+            delivered: false,
             verdict: "dropped".into(),
             explanation_code: Some("NO_ROUTE_TO_DESTINATION".into()),
             explanation: None,
@@ -282,6 +287,7 @@ mod tests {
                 resolved: vec![],
             },
             hops: vec![],
+            return_hops: vec![],
         };
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["NetworkPathFound"], false);

@@ -7,11 +7,12 @@ use std::net::Ipv4Addr;
 use serde_json::{Value, json};
 
 use super::protocol::*;
+use crate::compile::INTERNET_GUEST;
 use crate::dataplane::flow::{Key, Phase};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, Path, Tables};
 use crate::dns::NoAddress;
-use crate::model::naming::GuestName;
+use crate::model::naming::{GuestName, INTERNET};
 use crate::model::{Meta, VpcEndpointType, World, describe};
 
 /// The names of all links: guests', and services' in their own words.
@@ -40,6 +41,9 @@ pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<Stri
 }
 
 fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
+    if let Some(outside) = outside_summary(world, guest) {
+        return Some(outside);
+    }
     let instance = world.instances.get(&guest.instance_id)?;
     let interfaces: Vec<_> =
         instance.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id)).collect();
@@ -53,6 +57,25 @@ fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
         subnet: name_of(&subnet.meta, &subnet.subnet_id),
         subnet_cidr: subnet.cidr_block.to_string(),
         vpc: name_of(&vpc.meta, &vpc.vpc_id),
+    })
+}
+
+/// The same of a guest that no VPC has.
+fn outside_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
+    let customer = world.customer_gateways.get(&guest.instance_id);
+    let address = match customer {
+        Some(customer) => world.on_premises_address(customer)?,
+        None if guest.instance_id == INTERNET => INTERNET_GUEST,
+        None => return None,
+    };
+    Some(GuestSummary {
+        guest: guest.shown.clone(),
+        instance_id: guest.instance_id.clone(),
+        account: customer.map(|customer| customer.meta.account.clone()).unwrap_or_default(),
+        private_ip_addresses: vec![address],
+        subnet: String::new(),
+        subnet_cidr: String::new(),
+        vpc: if customer.is_some() { "on premises".to_owned() } else { "the internet".to_owned() },
     })
 }
 
@@ -193,23 +216,27 @@ pub fn unresolved(question: TraceQuestion, no_address: NoAddress) -> TraceReport
     TraceReport {
         network_path_found: false,
         verdict: "dropped".into(),
+        delivered: false,
         explanation_code: Some(no_address.code.to_owned()),
         explanation: Some(no_address.sentence),
         question,
         hops: Vec::new(),
+        return_hops: Vec::new(),
     }
 }
 
 /// The report on a path.
 pub fn trace(path: &Path, question: TraceQuestion, tables: &Tables) -> TraceReport {
-    let delivered = path.delivered.is_some();
+    let dropped = path.dropped.or(path.back_dropped);
     TraceReport {
-        network_path_found: delivered,
-        verdict: if delivered { "delivered" } else { "dropped" }.into(),
-        explanation_code: path.dropped.map(|reason| reason.code().to_owned()),
-        explanation: path.dropped.map(|reason| reason.sentence().to_owned()),
+        network_path_found: dropped.is_none(),
+        verdict: if dropped.is_none() { "delivered" } else { "dropped" }.into(),
+        delivered: path.delivered.is_some(),
+        explanation_code: dropped.map(|reason| reason.code().to_owned()),
+        explanation: dropped.map(|reason| reason.sentence().to_owned()),
         question,
         hops: path.hops.iter().map(|hop| trace_hop(hop, tables)).collect(),
+        return_hops: path.back_hops.iter().map(|hop| trace_hop(hop, tables)).collect(),
     }
 }
 
