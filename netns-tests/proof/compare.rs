@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use super::generate::{self, Features};
 use super::helper::{Answers, Key, Order, Seen, Shot};
-use super::lab::{Lab, Party, Protocol};
+use super::lab::{Block, Lab, Packet, Party, Protocol};
 use super::packets::{self, Pair};
 use super::random::Random;
-use super::reference::Place;
+use super::reference::{Place, Reason, Reply};
 use super::{learn, template};
 use crate::harness;
 
@@ -33,6 +33,10 @@ const WAIT_MS: u64 = 950;
 const WAIT_AGAIN_MS: u64 = 2500;
 /// Packets leave from ports beginning here, one for each: above all ports that guests listen on, in Linux's ephemeral range.
 const FIRST_PORT: u16 = 40_000;
+
+fn from_port(id: u32) -> u16 {
+    FIRST_PORT + id as u16
+}
 
 /// What all labs together showed.
 #[derive(Default)]
@@ -164,15 +168,20 @@ fn one_lab(stage: &harness::Stage, seed: u64, number: u64, features: Features) -
     if !again.is_empty() {
         let pairs: Vec<&Pair> = again.iter().map(|it| &pairs[*it]).collect();
         room.send(&pairs, WAIT_AGAIN_MS)?;
-        for (it, second) in again.iter().zip(room.collect(&pairs)?) {
+        for (it, mut second) in again.iter().zip(room.collect(&pairs)?) {
+            second.from_ports.append(&mut saw[*it].from_ports);
             saw[*it] = second;
         }
     }
+    let drops = Drops::of(&running)?;
     let mut tally = Tally { pairs: pairs.len(), sent_again: again.len(), ..Tally::default() };
     for ((pair, trace), saw) in pairs.iter().zip(&traces).zip(&saw) {
         *tally.outcomes.entry(packets::outcome(&pair.judgement)).or_default() += 1;
         let differences: Vec<String> =
-            trace_differs(&lab, pair, trace).into_iter().chain(sockets_differ(&lab, pair, saw)).collect();
+            [trace_differs(&lab, pair, trace), sockets_differ(&lab, pair, saw), drops.differ(&lab, pair, trace, saw)]
+                .into_iter()
+                .flatten()
+                .collect();
         if !differences.is_empty() {
             tally.mismatches.push(mismatch(&lab, number, &files, pair, trace, saw, &differences));
         }
@@ -222,6 +231,7 @@ fn guest_at(lab: &Lab, place: Place) -> Option<&str> {
 #[derive(Debug)]
 struct Trace {
     delivered: bool,
+    answered: bool,
     code: Option<String>,
     /// Kind and name of the last hop.
     last: (String, String),
@@ -230,6 +240,8 @@ struct Trace {
     /// For people.
     #[expect(dead_code, reason = "printed with the rest of it")]
     hops: Vec<String>,
+    #[expect(dead_code, reason = "printed with the rest of it")]
+    return_hops: Vec<String>,
 }
 
 impl Trace {
@@ -245,16 +257,16 @@ impl Trace {
         let last = hops.last().context("a hop")?;
         let source = text(&last["After"]).split([':', ' ']).next().and_then(|address| address.parse().ok());
         let name = text(&last["Name"]);
+        let show = |hop: &Value| format!("{} {}: {}", text(&hop["Kind"]), text(&hop["Name"]), text(&hop["Decision"]));
         let short = name.rsplit('/').next().unwrap_or_default().to_owned();
         Ok(Self {
-            delivered: said["Verdict"] == "delivered",
+            delivered: said["Delivered"] == true,
+            answered: said["Verdict"] == "delivered",
             code: said["ExplanationCode"].as_str().map(str::to_owned),
             last: (text(&last["Kind"]), short),
             source,
-            hops: hops
-                .iter()
-                .map(|hop| format!("{} {}: {}", text(&hop["Kind"]), text(&hop["Name"]), text(&hop["Decision"])))
-                .collect(),
+            hops: hops.iter().map(show).collect(),
+            return_hops: said["ReturnHops"].as_array().into_iter().flatten().map(show).collect(),
         })
     }
 }
@@ -263,11 +275,7 @@ impl Trace {
 fn trace_differs(lab: &Lab, pair: &Pair, trace: &Trace) -> Option<String> {
     match &pair.judgement.forward {
         Err(reason) if trace.delivered => Some(format!("trace delivers what the reference drops: {}", reason.why)),
-        Err(reason) => {
-            let code = trace.code.as_deref().unwrap_or_default();
-            let right = reason.codes.is_empty() || reason.codes.contains(&code);
-            (!right).then(|| format!("trace says {code}, the reference {:?} ({})", reason.codes, reason.why))
-        }
+        Err(reason) => trace_code_differs(reason, trace),
         Ok(_) if !trace.delivered => Some(format!("trace drops ({:?}) what arrives by the reference", trace.code)),
         Ok(arrived) => {
             let there = arrived.iter().find(|it| match (it.place, guest_at(lab, it.place)) {
@@ -280,15 +288,82 @@ fn trace_differs(lab: &Lab, pair: &Pair, trace: &Trace) -> Option<String> {
                 Some(it) if trace.source != Some(it.source) => {
                     Some(format!("trace ends with source {:?}, the reference with {}", trace.source, it.source))
                 }
-                Some(_) => None,
+                Some(_) => trace_reply_differs(&pair.judgement.reply, trace),
             }
         }
+    }
+}
+
+fn trace_code_differs(reason: &Reason, trace: &Trace) -> Option<String> {
+    let code = trace.code.as_deref().unwrap_or_default();
+    let right = reason.codes.is_empty() || reason.codes.contains(&code);
+    (!right).then(|| format!("trace says {code}, the reference {:?} ({})", reason.codes, reason.why))
+}
+
+fn trace_reply_differs(reply: &Reply, trace: &Trace) -> Option<String> {
+    match (reply, trace.answered) {
+        (Reply::None, _) | (Reply::ComesBack, true) => None,
+        (Reply::ComesBack, false) => Some(format!("trace loses ({:?}) the answer that comes back", trace.code)),
+        (Reply::Lost(reason), true) => Some(format!("trace brings back the answer that is lost: {}", reason.why)),
+        (Reply::Lost(reason), false) => trace_code_differs(reason, trace).map(|it| format!("the answer: {it}")),
+    }
+}
+
+/// What `drops --json` lists: what really became of frames.
+struct Drops(Vec<Value>);
+
+impl Drops {
+    fn of(running: &harness::Lab<'_>) -> Result<Self> {
+        let listed = running.vpclab(&["drops", "--json"])?.ok()?;
+        Ok(Self(listed.lines().map(serde_json::from_str).collect::<Result<_, _>>()?))
+    }
+
+    /// The reason for which a packet was dropped, if it was.
+    fn reason(&self, lab: &Lab, pair: &Pair, saw: &Saw) -> Option<&str> {
+        let (guest, own) = lab.party(pair.packet.from);
+        let Packet { to, port, protocol, .. } = pair.packet;
+        let shown = saw.from_ports.iter().map(|from| format!("{own}:{from} > {to}:{port} {}", protocol.name()));
+        let shown: Vec<String> = shown.collect();
+        let found = self.0.iter().find(|drop| {
+            let by = drop["guest"].as_str().unwrap_or_default();
+            let packet = drop["packet"].as_str().unwrap_or_default();
+            by.rsplit('/').next() == Some(guest) && shown.iter().any(|shown| packet.contains(shown.as_str()))
+        });
+        found?["reason"].as_str()
+    }
+
+    /// Where they and the others part: a packet that is sent and does not arrive is dropped for the reason that `trace` says.
+    fn differ(&self, lab: &Lab, pair: &Pair, trace: &Trace, saw: &Saw) -> Option<String> {
+        // A ping has no port by which it is told apart from the answer to another, and what is for a neighbour may end
+        // with a question by ARP.
+        if pair.packet.protocol == Protocol::Icmp || is_for_a_neighbour(lab, &pair.packet) {
+            return None;
+        }
+        match (&pair.judgement.forward, self.reason(lab, pair, saw)) {
+            (Ok(_), Some(reason)) => Some(format!("drops: {reason}, and by the reference it arrives")),
+            (Err(_), Some(reason)) if Some(reason) != trace.code.as_deref() => {
+                Some(format!("drops: {reason}, and trace says {:?}", trace.code))
+            }
+            (Err(_), None) => Some("drops: nothing of it".into()),
+            (Err(_), Some(_)) | (Ok(_), None) => None,
+        }
+    }
+}
+
+/// Whether it is for an address of the sender's own network.
+fn is_for_a_neighbour(lab: &Lab, packet: &Packet) -> bool {
+    match packet.from {
+        Party::Instance(instance) => lab.subnets[lab.instances[instance].subnet].block.contains(packet.to),
+        Party::Internet => Block::new(198, 51, 100, 0, 24).contains(packet.to),
+        Party::OnPremises => lab.vpn.iter().flat_map(|vpn| &vpn.routes).any(|network| network.contains(packet.to)),
     }
 }
 
 /// What sockets saw of a packet.
 #[derive(Debug, Default)]
 struct Saw {
+    /// From which ports it was sent.
+    from_ports: Vec<u16>,
     answer: String,
     /// In which guest, and what was seen there.
     arrivals: Vec<(String, Seen)>,
@@ -303,8 +378,8 @@ fn sockets_differ(lab: &Lab, pair: &Pair, saw: &Saw) -> Option<String> {
         Err(_) => return None,
         Ok(arrived) => arrived,
     };
-    if pair.judgement.answered.is_some_and(|expected| expected != answered) {
-        return Some(format!("sockets: answered is {answered}; by the reference, {}", pair.judgement.reply));
+    if pair.judgement.reply != Reply::None && (pair.judgement.reply == Reply::ComesBack) != answered {
+        return Some(format!("sockets: answered is {answered}; by the reference, {:?}", pair.judgement.reply));
     }
     let visible: Vec<_> = arrived.iter().filter_map(|it| Some((it, guest_at(lab, it.place)?))).collect();
     if visible.is_empty() {
@@ -325,7 +400,7 @@ fn sockets_differ(lab: &Lab, pair: &Pair, saw: &Saw) -> Option<String> {
     let expected = match (visible[0].0.place, pair.packet.protocol) {
         // Unless it is a broadcast in its own eyes.
         (Place::Appliance(_), _) => return None,
-        (_, Protocol::Tcp) => pair.judgement.answered == Some(true),
+        (_, Protocol::Tcp) => pair.judgement.reply == Reply::ComesBack,
         _ => true,
     };
     (by_socket != expected).then(|| format!("sockets: received by a socket is {by_socket}"))
@@ -397,7 +472,7 @@ impl<'l> Room<'l> {
         for (party, actor) in &mut self.actors {
             let mine = pairs.iter().zip(&self.ids).filter(|(pair, _)| pair.packet.from == *party);
             let shots = mine.map(|(Pair { packet, .. }, id)| {
-                Shot::new(*id, packet.to, packet.protocol, packet.port, FIRST_PORT + *id as u16)
+                Shot::new(*id, packet.to, packet.protocol, packet.port, from_port(*id))
             });
             actor.order(&Order::Send(shots.collect(), wait_ms))?;
         }
@@ -406,7 +481,8 @@ impl<'l> Room<'l> {
 
     /// What became of them, in their order.
     fn collect(&mut self, pairs: &[&Pair]) -> Result<Vec<Saw>> {
-        let mut saw: BTreeMap<u32, Saw> = self.ids.iter().map(|id| (*id, Saw::default())).collect();
+        let sent = |id: &u32| (*id, Saw { from_ports: vec![from_port(*id)], ..Saw::default() });
+        let mut saw: BTreeMap<u32, Saw> = self.ids.iter().map(sent).collect();
         let mut numbers: BTreeMap<Key, u32> = self.ids.iter().map(|id| (Key::Number(*id), *id)).collect();
         for (_, actor) in &mut self.actors {
             let answers: Answers = serde_json::from_str(&actor.line()?).context("answers")?;

@@ -10,7 +10,7 @@ use super::generate::PORTS;
 use super::lab::*;
 use super::published;
 use super::random::Random;
-use super::reference::{Judgement, Place, judge};
+use super::reference::{Judgement, Place, Reply, judge};
 
 /// A packet and what the reference says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Pair {
 }
 
 /// How many packets are thought up for each that is taken.
-const CANDIDATES: usize = 14;
+const CANDIDATES: usize = 24;
 
 /// Packets of a lab whose addresses are all known.
 pub fn packets(lab: &Lab, random: &mut Random, count: usize) -> Vec<Pair> {
@@ -98,12 +98,12 @@ pub fn outcome(judgement: &Judgement) -> String {
         Some(Place::Behind(..)) => "through an interface endpoint",
         None => "nowhere",
     };
-    let answer = match judgement.answered {
-        Some(true) => "answered",
-        Some(false) => "not answered",
-        None => "nobody answers",
-    };
-    format!("arrives {place}, {answer}")
+    match &judgement.reply {
+        Reply::ComesBack => format!("arrives {place}, answered"),
+        Reply::None => format!("arrives {place}, which does not answer"),
+        Reply::Lost(reason) if reason.codes.is_empty() => format!("arrives {place}, the answer is lost"),
+        Reply::Lost(reason) => format!("arrives {place}, the answer is dropped: {}", reason.codes.join(" or ")),
+    }
 }
 
 /// Addresses that have something in common, so that each kind is met as often as the other.
@@ -214,7 +214,7 @@ fn candidate(lab: &Lab, targets: &Targets, random: &mut Random) -> Packet {
         _ if resolver => 53,
         Protocol::Tcp if is_published(to) => *random.pick(&[80, 443]),
         Protocol::Udp if is_published(to) => 443,
-        _ if random.chance(45) => *random.pick(&[80, 443, 5000]),
+        _ if random.chance(60) => *random.pick(&[80, 443, 443, 5000, 8080]),
         _ => *random.pick(&PORTS),
     };
     Packet { from, to, protocol, port }

@@ -112,7 +112,7 @@ impl Maker {
             if nodes.is_empty() {
                 continue;
             }
-            let groups = match self.features.groups && self.random.chance(50) {
+            let groups = match self.features.groups && self.random.chance(40) {
                 true => self.some_groups(vpc),
                 false => Vec::new(),
             };

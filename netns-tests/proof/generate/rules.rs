@@ -28,6 +28,12 @@ impl Maker {
                 self.lab.groups[group].ingress = vec![Rule { traffic: Traffic::All, peer: Peer::Block(EVERYWHERE) }];
                 continue;
             }
+            // Were all of them strict, hardly anything would pass several in turn.
+            let is_first = self.lab.groups[..group].iter().filter(|it| it.vpc == vpc).count() == 1;
+            if is_first && self.random.chance(45) {
+                self.lab.groups[group].ingress = vec![Rule { traffic: Traffic::All, peer: Peer::Block(EVERYWHERE) }];
+                continue;
+            }
             let count = if self.random.chance(8) { 0 } else { self.random.between(1, 4) };
             let mut ingress: Vec<Rule> = (0..count).map(|_| self.rule(vpc, false)).collect();
             if count > 0 && self.random.chance(50) {

@@ -31,10 +31,16 @@ use route::Way;
 pub struct Judgement {
     /// Where it may arrive (a balancer has a choice), or why it does not.
     pub forward: Result<Vec<Arrived>, Reason>,
-    /// Whether the receiver's reply comes back; `None` where nobody replies (an appliance that only looks).
-    pub answered: Option<bool>,
-    /// What became of the reply, for people.
-    pub reply: String,
+    pub reply: Reply,
+}
+
+/// What becomes of the receiver's reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    ComesBack,
+    Lost(Reason),
+    /// There is none: the packet did not arrive, or at an appliance, which only looks.
+    None,
 }
 
 /// An arrival.
@@ -176,31 +182,31 @@ pub fn judge(lab: &Lab, packet: &Packet) -> Option<Judgement> {
         Ok(arrivals) => arrivals,
         Err(Stop::Unknown) => return None,
         Err(Stop::Dropped(reason)) => {
-            return Some(Judgement { forward: Err(reason), answered: Some(false), reply: "none was sent".into() });
+            return Some(Judgement { forward: Err(reason), reply: Reply::None });
         }
     };
-    let mut answers = Vec::new();
+    let mut replies = Vec::new();
     for arrival in &arrivals {
-        answers.push(reply(lab, packet, arrival)?);
+        replies.push(reply(lab, packet, arrival)?);
     }
-    let (answered, told) = answers.first()?.clone();
-    if answers.iter().any(|(other, _)| *other != answered) {
+    let reply = replies.pop()?;
+    if replies.iter().any(|other| *other != reply) {
         return None;
     }
     let arrived =
         arrivals.iter().map(|arrival| Arrived { place: arrival.place, source: arrival.header.source }).collect();
-    Some(Judgement { forward: Ok(arrived), answered, reply: told })
+    Some(Judgement { forward: Ok(arrived), reply })
 }
 
 /// Follows the reply; `None` where nobody can say.
-fn reply(lab: &Lab, packet: &Packet, arrival: &Arrival) -> Option<(Option<bool>, String)> {
+fn reply(lab: &Lab, packet: &Packet, arrival: &Arrival) -> Option<Reply> {
     let mut walker = Walker { lab, kind: Kind::Reply, steps: 0 };
     let header = arrival.header.reversed();
     let trail = arrival.trail.clone();
     let back = match arrival.place {
-        Place::Appliance(_) => return Some((None, "an appliance does not reply".into())),
+        Place::Appliance(_) => return Some(Reply::None),
         // What is link-local stays so (B1.2).
-        Place::Resolver => return Some((Some(true), "the resolver answers".into())),
+        Place::Resolver => return Some(Reply::ComesBack),
         Place::Instance(instance) => match trail.split_last() {
             Some((Translation { by, before, preserved: true }, rest)) => {
                 walker.through_preserving_balancer(instance, *by, before, rest)
@@ -222,12 +228,15 @@ fn reply(lab: &Lab, packet: &Packet, arrival: &Arrival) -> Option<(Option<bool>,
     };
     match back {
         Err(Stop::Unknown) => None,
-        Err(Stop::Dropped(reason)) => Some((Some(false), reason.why)),
+        Err(Stop::Dropped(reason)) => Some(Reply::Lost(reason)),
         Ok(arrivals) => {
             let good = |it: &Arrival| it.place == home && it.header.source == packet.to && it.trail.is_empty();
             match arrivals.iter().all(good) {
-                true => Some((Some(true), "it comes back".into())),
-                false => Some((Some(false), format!("it goes astray: {:?}", arrivals[0]))),
+                true => Some(Reply::ComesBack),
+                false => {
+                    let why = format!("it goes astray: {:?}", arrivals[0]);
+                    Some(Reply::Lost(Reason { codes: Vec::new(), why }))
+                }
             }
         }
     }
@@ -240,6 +249,11 @@ impl Walker<'_> {
         let subnet = interface.subnet(self.lab);
         if self.is_resolver(subnet, &header) {
             return self.resolver(header);
+        }
+        // B1.4: nobody answers the question for a neighbour that is not there, so that nothing is sent.
+        let neighbour = self.lab.subnets[subnet].block.contains(header.destination);
+        if neighbour && interface::with_address(self.lab, self.lab.vpc_of(subnet), header.destination).is_none() {
+            return dropped(&[], "B1.1, B1.4: no network interface of the own subnet has the address");
         }
         self.groups_let_out(interface, &header)?;
         self.travel(subnet, header, Vec::new())
@@ -257,6 +271,12 @@ impl Walker<'_> {
         // Its router is asked by ARP as a neighbour is, but what it does with a packet for itself is not said (B12-6):
         // nothing, as far as anybody knows, unless another route holds the whole subnet.
         if header.destination == block.nth(1) && self.route(subnet, header.destination)? != Way::Local {
+            return Err(Stop::Unknown);
+        }
+        // Whether a gateway or balancer in a subnet meets its neighbours as a host does is not said: unknown where a route
+        // holds the whole subnet.
+        let translated = trail.last().is_some_and(|last| last.by.address(lab) == header.source);
+        if translated && block.contains(header.destination) && self.route(subnet, header.destination)? != Way::Local {
             return Err(Stop::Unknown);
         }
         if block.contains(header.destination) {
@@ -315,6 +335,15 @@ impl Walker<'_> {
         let subnet = interface.subnet(self.lab);
         let acl = if from == Some(subnet) { Ok(()) } else { self.acl_lets_in(subnet, &header) };
         let groups = self.groups_let_in(interface, &header);
+        if let Interface::Idle(_) = interface {
+            let mut codes = vec!["BAD_STATE_ATTACHMENT"];
+            match acl {
+                Err(Stop::Dropped(reason)) => codes.extend(reason.codes),
+                Err(Stop::Unknown) => return Err(Stop::Unknown),
+                Ok(()) => {}
+            }
+            return dropped(&codes, "B11: nothing is attached to the network interface");
+        }
         if header.destination != interface.address(self.lab) && interface.is_checked(self.lab) {
             let mut codes = vec!["ENI_SOURCE_DEST_CHECK_RESTRICTION"];
             for other in [acl, groups] {
@@ -334,9 +363,10 @@ impl Walker<'_> {
                 here(Place::Instance(instance))
             }
             Interface::Instance(instance) => here(Place::Appliance(instance)),
-            Interface::Idle(_) => dropped(&[], "nothing is attached to the network interface"),
             _ if self.kind == Kind::Reply => self.translate_back(interface, trail),
-            Interface::Nat(_) => dropped(&[], "B7: nothing that comes from outside passes a NAT gateway"),
+            Interface::Idle(_) | Interface::Nat(_) => {
+                dropped(&[], "B7: nothing that comes from outside passes a NAT gateway")
+            }
             Interface::Endpoint(endpoint, node) => self.interface_endpoint(endpoint, node, header, trail),
             Interface::Balancer(balancer, node) => self.balancer(balancer, node, header, false, trail),
         }

@@ -131,7 +131,7 @@ impl Walker<'_> {
         self.groups_let_out(by, &header)?;
         let node = by.subnet(self.lab);
         // The targets are in the balancer's VPC; whether routes that are more specific than local apply is not said.
-        if node != subnet && self.route(node, address)? != super::route::Way::Local {
+        if self.route(node, address)? != super::route::Way::Local {
             return Err(Stop::Unknown);
         }
         if node != subnet {
