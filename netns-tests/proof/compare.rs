@@ -78,9 +78,13 @@ pub fn all_agree() -> Result<()> {
     let next = AtomicU64::new(0);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(numbers.len()) {
-            scope.spawn(|| {
-                let worked = work(seed, features, &numbers, &next, &tally);
+        let settings = harness::Setting::all();
+        for worker in 0..AT_ONCE.min(numbers.len()) {
+            // As root and as an ordinary user, with offloads and without.
+            let setting = settings[worker % settings.len()];
+            let (numbers, next, tally, failures) = (&numbers, &next, &tally, &failures);
+            scope.spawn(move || {
+                let worked = work(setting, seed, features, numbers, next, tally);
                 if let Err(error) = worked {
                     failures.lock().expect("no panic while it is held").push(format!("{error:#}"));
                 }
@@ -118,8 +122,14 @@ fn report(seed: u64, labs: u64, tally: &Tally, begin: Instant) {
 }
 
 /// Takes lab after lab.
-fn work(seed: u64, features: Features, numbers: &[u64], next: &AtomicU64, tally: &Mutex<Tally>) -> Result<()> {
-    let setting = harness::Setting { who: harness::Who::Me, plain_links: false };
+fn work(
+    setting: harness::Setting,
+    seed: u64,
+    features: Features,
+    numbers: &[u64],
+    next: &AtomicU64,
+    tally: &Mutex<Tally>,
+) -> Result<()> {
     let stage = harness::Stage::new(setting)?;
     harness::copy_program(&std::env::current_exe()?, &stage.path().join("proof-program"))?;
     loop {
@@ -176,7 +186,7 @@ fn one_lab(stage: &harness::Stage, seed: u64, number: u64, features: Features) -
     let drops = Drops::of(&running)?;
     let mut tally = Tally { pairs: pairs.len(), sent_again: again.len(), ..Tally::default() };
     for ((pair, trace), saw) in pairs.iter().zip(&traces).zip(&saw) {
-        *tally.outcomes.entry(packets::outcome(&pair.judgement)).or_default() += 1;
+        *tally.outcomes.entry(packets::outcome(&lab, &pair.packet, &pair.judgement)).or_default() += 1;
         let differences: Vec<String> =
             [trace_differs(&lab, pair, trace), sockets_differ(&lab, pair, saw), drops.differ(&lab, pair, trace, saw)]
                 .into_iter()

@@ -64,15 +64,17 @@ fn in_turn(mut kinds: BTreeMap<String, Vec<Pair>>, count: usize) -> Vec<Pair> {
 
 /// What a packet is taken as one of, and how many such packets a lab needs: few of what is always the same.
 fn kind(lab: &Lab, packet: &Packet, judgement: &Judgement) -> (String, usize) {
-    let outcome = outcome(judgement);
+    let outcome = outcome(lab, packet, judgement);
     let protocol = packet.protocol.name();
     match &judgement.forward {
-        Ok(arrived) if arrived[0].place == Place::Resolver => (outcome, 3),
+        Ok(arrived) if arrived[0].place == Place::Resolver => (outcome, 2),
         Ok(arrived) => {
-            // Translated or not, balanced or not.
-            let own = arrived[0].source == lab.party(packet.from).1;
-            let direct = matches!(arrived[0].place, Place::Instance(it) if lab.instances[it].address == packet.to);
-            (format!("{outcome} {protocol} {own} {direct}"), usize::MAX)
+            let translated = arrived[0].source != lab.party(packet.from).1;
+            let limit = match (arrived[0].place, &judgement.reply) {
+                (Place::OverInternet(_) | Place::ThroughEndpoint(..), Reply::ComesBack) => 2,
+                _ => usize::MAX,
+            };
+            (format!("{outcome} {protocol} {translated}"), limit)
         }
         Err(reason) if reason.why.contains("no network interface") => (outcome, 8),
         Err(reason) if reason.codes.is_empty() => (outcome, 3),
@@ -81,14 +83,14 @@ fn kind(lab: &Lab, packet: &Packet, judgement: &Judgement) -> (String, usize) {
 }
 
 /// The kind of outcome: what a table of results counts.
-pub fn outcome(judgement: &Judgement) -> String {
+pub fn outcome(lab: &Lab, packet: &Packet, judgement: &Judgement) -> String {
     let arrived = match &judgement.forward {
         Err(reason) if reason.codes.is_empty() => return format!("dropped without a code: {}", reason.why),
         Err(reason) => return format!("dropped: {}", reason.codes.join(" or ")),
         Ok(arrived) => arrived,
     };
     let place = match arrived.first().map(|arrived| arrived.place) {
-        Some(Place::Instance(_)) => "at an instance",
+        Some(Place::Instance(instance)) => way_to(lab, packet, instance),
         Some(Place::Appliance(_)) => "at an appliance",
         Some(Place::Internet) => "at the internet",
         Some(Place::OnPremises) => "on premises",
@@ -106,6 +108,17 @@ pub fn outcome(judgement: &Judgement) -> String {
     }
 }
 
+fn way_to(lab: &Lab, packet: &Packet, instance: usize) -> &'static str {
+    let endpoints = || lab.interface_endpoints.iter().flat_map(|it| &it.nodes);
+    let balancers = || lab.balancers.iter().flat_map(|it| &it.nodes);
+    match packet.to {
+        to if to == lab.instances[instance].address => "at an instance",
+        to if endpoints().any(|node| node.address == Some(to)) => "at an instance through an endpoint service",
+        to if balancers().any(|node| node.address == to) => "at an instance through a balancer",
+        _ => "at an instance by its public address",
+    }
+}
+
 /// Addresses that have something in common, so that each kind is met as often as the other.
 type Targets = Vec<Vec<Ipv4Addr>>;
 
@@ -117,7 +130,10 @@ fn targets(lab: &Lab) -> Targets {
     let endpoints = lab.interface_endpoints.iter().flat_map(|it| &it.nodes);
     let endpoints: Vec<Ipv4Addr> = endpoints.filter_map(|node| node.address).collect();
     kinds.extend([endpoints.clone(), endpoints]);
-    kinds.push(lab.balancers.iter().flat_map(|it| &it.nodes).map(|node| node.address).collect());
+    let balancers: Vec<Ipv4Addr> = lab.balancers.iter().flat_map(|it| &it.nodes).map(|node| node.address).collect();
+    kinds.extend([balancers.clone(), balancers]);
+    let partners = lab.interface_endpoints.iter().filter(|it| matches!(it.service, EndpointService::Balancer(_)));
+    kinds.push(partners.flat_map(|it| &it.nodes).filter_map(|node| node.address).collect());
     if lab.vpcs.iter().any(|vpc| vpc.internet_gateway) {
         kinds.push(vec![INTERNET, INTERNET, INTERNET, next(INTERNET), Ipv4Addr::new(203, 0, 113, 250)]);
         let public = lab.instances.iter().filter_map(|it| it.public.address());
@@ -209,13 +225,40 @@ fn candidate(lab: &Lab, targets: &Targets, random: &mut Random) -> Packet {
         _ => Protocol::Icmp,
     };
     let resolver = lab.vpcs.iter().any(|vpc| vpc.blocks[0].nth(2) == to) || to.octets()[..2] == [169, 254];
-    let port = match protocol {
+    let listener = listener_before(lab, to, random);
+    let (protocol, port) = match (protocol, listener) {
+        (Protocol::Icmp, _) => (protocol, 0),
+        (_, Some(listener)) if random.chance(70) => (
+            match listener.protocol {
+                ListenerProtocol::Tcp => Protocol::Tcp,
+                ListenerProtocol::Udp => Protocol::Udp,
+                ListenerProtocol::TcpUdp => protocol,
+            },
+            listener.port,
+        ),
+        _ => (protocol, port(protocol, resolver, to, random)),
+    };
+    Packet { from, to, protocol, port }
+}
+
+/// A listener behind the address, which may be a balancer's or an endpoint's.
+fn listener_before<'l>(lab: &'l Lab, to: Ipv4Addr, random: &mut Random) -> Option<&'l Listener> {
+    let own = lab.balancers.iter().find(|it| it.nodes.iter().any(|node| node.address == to));
+    let through = lab.interface_endpoints.iter().find(|it| it.nodes.iter().any(|node| node.address == Some(to)));
+    let behind = match (through.map(|it| it.service), own) {
+        (Some(EndpointService::Balancer(balancer)), _) => &lab.balancers[balancer],
+        (_, own) => own?,
+    };
+    Some(random.pick(&behind.listeners))
+}
+
+fn port(protocol: Protocol, resolver: bool, to: Ipv4Addr, random: &mut Random) -> u16 {
+    match protocol {
         Protocol::Icmp => 0,
         _ if resolver => 53,
         Protocol::Tcp if is_published(to) => *random.pick(&[80, 443]),
         Protocol::Udp if is_published(to) => 443,
         _ if random.chance(60) => *random.pick(&[80, 443, 443, 5000, 8080]),
         _ => *random.pick(&PORTS),
-    };
-    Packet { from, to, protocol, port }
+    }
 }

@@ -98,7 +98,7 @@ impl Maker {
     /// One before the provider's instances, often one at home.
     fn balancers(&mut self) {
         for vpc in 0..self.lab.vpcs.len() {
-            let wanted = self.is_provider(vpc) || vpc == 0 && self.random.chance(45);
+            let wanted = self.is_provider(vpc) || vpc == 0 && self.random.chance(60);
             let mut nodes: Vec<BalancerNode> = Vec::new();
             for subnet in self.subnets_of(vpc) {
                 let zone = self.lab.subnets[subnet].zone;

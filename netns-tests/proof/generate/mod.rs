@@ -74,7 +74,17 @@ const RANGES: [(u16, u16); 10] = [
 
 /// The lab of that number under a seed.
 pub fn lab(seed: u64, number: u64, features: Features) -> Lab {
-    let mut maker = Maker { lab: Lab { seed, ..Lab::default() }, random: Random::new(seed, number), features };
+    let mut random = Random::new(seed, number);
+    // Were everything to occur in every lab, little would get through to what stands at the end of a long way.
+    let features = Features {
+        groups: features.groups && random.chance(70),
+        acls: features.acls && random.chance(60),
+        internet: features.internet && random.chance(80),
+        nat: features.nat && random.chance(80),
+        peering: features.peering && random.chance(85),
+        vpn: features.vpn && random.chance(85),
+    };
+    let mut maker = Maker { lab: Lab { seed, ..Lab::default() }, random, features };
     maker.vpcs();
     for vpc in 0..maker.lab.vpcs.len() {
         maker.subnets(vpc);
@@ -130,7 +140,7 @@ impl Maker {
             let internet_gateway = self.features.internet && self.random.chance(40);
             self.lab.vpcs.push(Vpc { name: "VpcB".into(), stack: Stack::Home, blocks, internet_gateway });
         }
-        if self.random.chance(40) {
+        if self.random.chance(60) {
             let blocks = vec![block(PROVIDER)];
             self.lab.vpcs.push(Vpc { name: "VpcP".into(), stack: Stack::Provider, blocks, internet_gateway: false });
         }
