@@ -90,6 +90,8 @@ enum Verb {
     Echo(echo::Arguments),
     #[command(name = "__lab", hide = true)]
     Lab(lab::Arguments),
+    #[command(name = "__probe", hide = true)]
+    Probe(test::probe::Arguments),
 }
 
 /// Runs the command line and says how it went.
@@ -127,6 +129,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
         Verb::Down(arguments) => down::run(arguments, name),
         Verb::Echo(arguments) => echo::run(arguments).map(|()| 0),
         Verb::Lab(arguments) => lab::run(arguments, name),
+        Verb::Probe(arguments) => test::probe::run(arguments),
     }
 }
 
