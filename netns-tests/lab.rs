@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the bans are the pure rooms'")]
 
+#[path = "lab_expect.rs"]
+mod expect;
 #[path = "lab_harness.rs"]
 mod harness;
 #[path = "lab_life.rs"]
@@ -38,7 +40,8 @@ fn main() -> ExitCode {
     }
     let mut trials = Vec::new();
     for setting in Setting::all() {
-        let stories = STORIES.into_iter().chain(life::STORIES.into_iter().filter(|_| !setting.plain_links));
+        let once = life::STORIES.into_iter().chain(expect::STORIES);
+        let stories = STORIES.into_iter().chain(once.filter(|_| !setting.plain_links));
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));
         }

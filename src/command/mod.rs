@@ -47,7 +47,7 @@ Examples:
   vpclab up examples/first.yaml                 start a lab from a CloudFormation template
   vpclab exec app -- curl https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab trace app s3.us-east-1.amazonaws.com:443
-  vpclab test examples/first.yaml --static      does what `expect:` says hold?
+  vpclab test examples/first.yaml               does what `expect:` says hold?
   vpclab drops --follow                         which packets were dropped, and what said no
   vpclab capture app -w app.pcapng              what is on the wire, for Wireshark
   vpclab down                                   leave nothing behind

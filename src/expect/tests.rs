@@ -268,6 +268,8 @@ error: `Routes` is a route table, which no packet ends at
 fn entries_are_read_strictly() {
     for (entry, message) in [
         ("{from: app, to: internet, dorp: X}", "did you mean `drop`?"),
+        ("{from: app, onyl: [S3]}", "did you mean `only`?"),
+        ("{from: app, rum: ./smoke.sh}", "did you mean `run`?"),
         ("{from: app, to: internet, only: [S3]}", "`to` does not go with the entry's other keys"),
         ("{from: app, to: internet, via: S3, drop: NO_ROUTE_TO_DESTINATION}", "keep one of the two"),
         ("{from: app}", "the expectation has no `to`"),
