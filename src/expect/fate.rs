@@ -18,8 +18,8 @@ pub enum Fate {
     Unanswered(Carried),
     /// The lab dropped it.
     Dropped(Dropped),
-    /// It arrived, and the lab dropped the answer.
-    AnswerDropped(Dropped),
+    /// It was carried, and the lab dropped the answer.
+    AnswerDropped(Carried, Dropped),
     /// The guest's own kernel did not send it.
     NotSent(String),
     /// The lab saw nothing of it.
@@ -74,7 +74,9 @@ impl fmt::Display for Fate {
             Self::Carried(Carried { receiver, .. }) => write!(f, "went to {receiver}"),
             Self::Unanswered(Carried { receiver, .. }) => write!(f, "went to {receiver}, and nothing came back"),
             Self::Dropped(dropped) => write!(f, "was dropped: {dropped}"),
-            Self::AnswerDropped(dropped) => write!(f, "arrived, and the answer was dropped: {dropped}"),
+            Self::AnswerDropped(Carried { receiver, .. }, dropped) => {
+                write!(f, "went to {receiver}, and the answer was dropped: {dropped}")
+            }
             Self::NotSent(why) => write!(f, "was not sent by the guest's own kernel: {why}"),
             Self::Unseen => f.write_str("was not seen by the lab"),
         }
@@ -84,7 +86,7 @@ impl fmt::Display for Fate {
 /// What decided about a packet that did not make it.
 pub fn decider_of(fate: &Fate) -> Option<Decider> {
     match fate {
-        Fate::Dropped(dropped) | Fate::AnswerDropped(dropped) => dropped.decider(),
+        Fate::Dropped(dropped) | Fate::AnswerDropped(_, dropped) => dropped.decider(),
         _ => None,
     }
 }
@@ -99,12 +101,12 @@ const NOBODYS: [&str; 2] = ["NO_SUCH_ADDRESS", "RESERVED_ADDRESS"];
 pub fn agree(way: &Way, fate: &Fate) -> Result<(), Failure> {
     let (agrees, decider) = match (&way.end, fate) {
         (End::Delivered, Fate::Carried(carried)) => (is_receiver(way, carried), None),
-        (End::Dropped { code, .. }, Fate::Dropped(dropped) | Fate::AnswerDropped(dropped)) => {
+        (End::Dropped { code, .. }, Fate::Dropped(dropped) | Fate::AnswerDropped(_, dropped)) => {
             let no_arp_answer = dropped.code == Dropped::NO_ARP_ANSWER && NOBODYS.contains(&code.as_str());
             (*code == dropped.code || no_arp_answer, dropped.decider())
         }
         (End::Dropped { .. }, Fate::NotSent(_)) => (true, None),
-        (End::Delivered, Fate::Dropped(dropped) | Fate::AnswerDropped(dropped)) => (false, dropped.decider()),
+        (End::Delivered, Fate::Dropped(dropped) | Fate::AnswerDropped(_, dropped)) => (false, dropped.decider()),
         _ => (false, None),
     };
     if agrees {
@@ -123,19 +125,22 @@ pub fn agree(way: &Way, fate: &Fate) -> Result<(), Failure> {
 /// A balancer may choose another target for the real packet, whose sequence number trace can't know.
 fn is_receiver(way: &Way, carried: &Carried) -> bool {
     let balanced = way.stops.iter().any(|stop| stop.kind == "load balancer");
-    let receiver = carried.receiver_id.as_ref();
-    let same = way.stops.last().zip(receiver).is_none_or(|(stop, receiver)| stop.id == *receiver);
-    let via = carried.via.as_ref().is_none_or(|via| way.stops.iter().any(|stop| stop.id == *via));
-    via && (balanced || same)
+    let meets = |id: &Option<String>| id.as_ref().is_none_or(|id| way.stops.iter().skip(1).any(|stop| stop.id == *id));
+    meets(&carried.via) && (balanced || meets(&carried.receiver_id))
 }
 
-/// Whether a packet ended at one of the things, as its way says.
+/// Whether a packet ended at one of the things, as its way says; `packet` names it. What became of an answer is another
+/// matter: it was reached.
 ///
 /// # Errors
-/// It ended elsewhere, or nowhere; `packet` names it.
+/// It ended elsewhere, or nowhere.
 pub fn ends_at(packet: &str, way: &Way, fate: &Fate, things: &[Thing]) -> Result<(), Failure> {
-    agree(way, fate).map_err(|failure| failure.of(packet))?;
-    match fate {
+    let arrived = match (fate, &way.end) {
+        (Fate::AnswerDropped(carried, _) | Fate::Unanswered(carried), End::Delivered) => Fate::Carried(carried.clone()),
+        _ => fate.clone(),
+    };
+    agree(way, &arrived).map_err(|failure| failure.of(packet))?;
+    match arrived {
         Fate::Carried(_) if things.iter().any(|thing| way.meets(thing)) => Ok(()),
         Fate::Carried(carried) => {
             let reason = format!("{packet} went to {}, which is not listed", carried.receiver);
@@ -181,7 +186,8 @@ mod tests {
     fn trace_and_packet_agree_or_say_so() {
         let neighbour = way(&[("network interface", "eni-a"), ("network interface", "eni-b")], None);
         let endpoint = way(&[("network interface", "eni-a"), ("gateway endpoint", "vpce-1"), ("service", "s3")], None);
-        let balanced = way(&[("load balancer", "nlb"), ("network interface", "eni-b")], None);
+        let balanced =
+            way(&[("network interface", "eni-a"), ("load balancer", "nlb"), ("network interface", "eni-b")], None);
         let nobody = way(&[("subnet", "a")], Some("NO_SUCH_ADDRESS"));
         for (way, fate, agrees) in [
             (&neighbour, carried("eni-b", None), true),
@@ -194,7 +200,8 @@ mod tests {
             (&nobody, Fate::Dropped(dropped("NO_SUCH_ADDRESS")), true),
             (&nobody, Fate::Dropped(dropped(Dropped::NO_ARP_ANSWER)), true),
             (&nobody, Fate::Dropped(dropped("MULTICAST")), false),
-            (&nobody, Fate::AnswerDropped(dropped("NO_SUCH_ADDRESS")), true),
+            (&nobody, Fate::AnswerDropped(Carried::default(), dropped("NO_SUCH_ADDRESS")), true),
+            (&neighbour, Fate::AnswerDropped(Carried::default(), dropped("NO_SUCH_ADDRESS")), false),
             (&nobody, Fate::NotSent("EACCES".into()), true),
             (&nobody, carried("eni-b", None), false),
             (&nobody, Fate::Unseen, false),

@@ -8,12 +8,13 @@
 //! multicast) is left out. Where a balancer chooses, several conversations of a class are walked, since each may meet
 //! another target.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
 use super::judge::{Decider, Failure, router};
 use super::meaning::{Sender, Thing};
 use super::scene::Scene;
+use super::way::Way;
 use super::written::Protocol;
 use crate::dataplane::{DropReason, Header, LinkIndex, ObjectIndex, Path, Tables};
 
@@ -125,8 +126,17 @@ struct Survey<'a> {
     listed: HashMap<ObjectIndex, Vec<usize>>,
     /// Listed things that a packet reached.
     reached: Vec<bool>,
-    /// Where a packet to a listed thing was dropped: what it was, and who said no.
-    refused: Vec<Option<(String, Option<Decider>)>>,
+    /// How packets to a listed thing were dropped.
+    refused: Vec<BTreeMap<DropReason, Refusal>>,
+}
+
+/// Drops of packets to a listed thing, for one reason.
+struct Refusal {
+    count: usize,
+    is_ping: bool,
+    /// The first packet.
+    header: Header,
+    decider: Option<Decider>,
 }
 
 impl<'a> Survey<'a> {
@@ -139,7 +149,13 @@ impl<'a> Survey<'a> {
                 listed.insert(ObjectIndex(number as u32), is);
             }
         }
-        Self { scene, things, listed, reached: vec![false; things.len()], refused: vec![None; things.len()] }
+        Self {
+            scene,
+            things,
+            listed,
+            reached: vec![false; things.len()],
+            refused: things.iter().map(|_| BTreeMap::new()).collect(),
+        }
     }
 
     fn of(&mut self, from: &Sender) -> Vec<Class> {
@@ -200,25 +216,27 @@ impl<'a> Survey<'a> {
             return Ending::Dropped(DropReason::BadTables, None);
         };
         let path = self.scene.walk(from, header);
-        let ending = self.judge(&path, header);
+        let ending = self.judge(&path, protocol, header);
         if !path.hops.iter().any(|hop| hop.kind == "load balancer") {
             return ending;
         }
         let others = (1..BALANCED).map(|number| Header { source_port: header.source_port + number, ..header });
-        let others: Vec<Ending> = others.map(|header| self.judge(&self.scene.walk(from, header), header)).collect();
+        let others: Vec<Ending> =
+            others.map(|header| self.judge(&self.scene.walk(from, header), protocol, header)).collect();
         others.into_iter().find(|other| matches!(other, Ending::Elsewhere(_))).unwrap_or(ending)
     }
 
-    fn judge(&mut self, path: &Path, header: Header) -> Ending {
+    fn judge(&mut self, path: &Path, protocol: Protocol, header: Header) -> Ending {
         let met = path.hops.iter().skip(1).flat_map(|hop| [hop.object, hop.rule]).flatten();
         let mut things: Vec<usize> = met.filter_map(|object| self.listed.get(&object)).flatten().copied().collect();
         things.sort_unstable();
         if let Some(reason) = path.dropped.filter(|_| path.delivered.is_none()) {
             for thing in things {
-                self.refused[thing].get_or_insert_with(|| {
-                    let way = super::way::Way::of(path, &self.scene.tables);
-                    (format!("{header} is dropped: {}", reason.code()), way.stops.last().map(Decider::from))
+                let refusal = self.refused[thing].entry(reason).or_insert_with(|| {
+                    let decider = Way::of(path, &self.scene.tables).stops.last().map(Decider::from);
+                    Refusal { count: 0, is_ping: protocol == Protocol::Icmp, header, decider }
                 });
+                refusal.count += 1;
             }
             return Ending::Dropped(reason, path.hops.last().and_then(|hop| hop.object));
         }
@@ -228,14 +246,18 @@ impl<'a> Survey<'a> {
         things.first().map_or_else(|| Ending::Elsewhere(end(path, &self.scene.tables)), |thing| Ending::Listed(*thing))
     }
 
-    /// The first listed thing that nothing reaches.
+    /// The first listed thing that nothing reaches, and what it says instead. What it says least often comes first, since it is
+    /// no news that all other ports are closed; of ping it is no news either.
     fn unreached(&self) -> Option<Failure> {
         let thing = self.reached.iter().position(|reached| !reached)?;
         let name = &self.things.get(thing)?.name;
-        let (detail, decider) = self.refused.get(thing)?.clone().unzip();
-        let mut failure =
-            Failure::new(format!("{name} is listed, but nothing that is sent reaches it"), decider.flatten());
-        failure.details.extend(detail);
+        let mut refusals: Vec<(&DropReason, &Refusal)> = self.refused.get(thing)?.iter().collect();
+        refusals.sort_by_key(|(_, refusal)| (refusal.is_ping, refusal.count));
+        let decider = refusals.first().and_then(|(_, refusal)| refusal.decider.clone());
+        let mut failure = Failure::new(format!("{name} is listed, but nothing that is sent reaches it"), decider);
+        let told =
+            |(reason, refusal): &(&DropReason, &Refusal)| format!("{} is dropped: {}", refusal.header, reason.code());
+        failure.details = refusals.iter().take(SHOWN).map(told).collect();
         Some(failure)
     }
 }

@@ -97,6 +97,29 @@ expect:
     holds(&first(list), "first.yaml");
 }
 
+/// An internet gateway leads nowhere here, and says so by name.
+#[test]
+fn an_internet_gateway_drops_what_reaches_it() {
+    let template = "
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Gateway: {Type: AWS::EC2::InternetGateway}
+  Attachment: {Type: AWS::EC2::VPCGatewayAttachment, Properties: {VpcId: !Ref Vpc, InternetGatewayId: !Ref Gateway}}
+  Routes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  Out:
+    Type: AWS::EC2::Route
+    DependsOn: Attachment
+    Properties: {RouteTableId: !Ref Routes, DestinationCidrBlock: 0.0.0.0/0, GatewayId: !Ref Gateway}
+  SubnetRoutes: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Subnet, RouteTableId: !Ref Routes}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, ImageId: ami-0}}
+";
+    let list = "expect: [{from: app, to: internet, drop: IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS}]";
+    let files = [("open.yaml", template), ("open.test.yaml", list)];
+    let files = Memory(files.into_iter().map(|(path, text)| (path.into(), text.to_owned())).collect());
+    holds(&files, "open.yaml");
+}
+
 #[test]
 fn a_lab_of_several_stacks_has_its_list_in_lab_yaml() {
     let list = "
@@ -245,6 +268,8 @@ error: `Routes` is a route table, which no packet ends at
 fn entries_are_read_strictly() {
     for (entry, message) in [
         ("{from: app, to: internet, dorp: X}", "did you mean `drop`?"),
+        ("{from: app, onyl: [S3]}", "did you mean `only`?"),
+        ("{from: app, rum: ./smoke.sh}", "did you mean `run`?"),
         ("{from: app, to: internet, only: [S3]}", "`to` does not go with the entry's other keys"),
         ("{from: app, to: internet, via: S3, drop: NO_ROUTE_TO_DESTINATION}", "keep one of the two"),
         ("{from: app}", "the expectation has no `to`"),

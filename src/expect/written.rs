@@ -4,7 +4,7 @@
 //! `drop`), what may be reached at all (`only`), or that a command ends well (`run`) and what it may use (with `only`).
 
 use crate::template::document::{Map, Value};
-use crate::template::{Diagnostic, Span, did_you_mean};
+use crate::template::{Diagnostic, Span, did_you_mean, nearest};
 
 /// Text and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +134,9 @@ fn entry(value: &Value) -> Result<Written, Vec<Diagnostic>> {
         let message = format!("`{}` is not checked yet: no policy is enforced, so there is nothing to prove", key.text);
         return Err(vec![Diagnostic::at(&key.span, message).help("take the entry out until vpclab enforces policies")]);
     }
-    let about_all = value.get("only").is_some() || value.get("run").is_some();
+    // A misspelt `only` still says what the entry is about.
+    let about_all =
+        map.iter().any(|(key, _)| nearest(&key.text, all_keys()).is_some_and(|key| ["only", "run"].contains(&key)));
     let mut errors = unknown_keys(map, if about_all { &ONLY_KEYS } else { &PATH_KEYS });
     let mut keep = |result: Result<Word, Diagnostic>| result.map_err(|error| errors.push(error)).ok();
     let span = map.first().map_or(&value.span, |(key, _)| &key.span);
@@ -212,12 +214,15 @@ fn required(value: &Value, span: &Span, name: &str, help: &str) -> Result<Word, 
     optional(value, name)?.ok_or_else(missing)
 }
 
+fn all_keys() -> impl Iterator<Item = &'static str> {
+    PATH_KEYS.iter().chain(&ONLY_KEYS).chain(&CALL_KEYS).copied()
+}
+
 fn unknown_keys(map: &Map, known: &[&str]) -> Vec<Diagnostic> {
-    let all = || PATH_KEYS.iter().chain(&ONLY_KEYS).chain(&CALL_KEYS).copied();
     let unknown = map.iter().filter(|(key, _)| !known.contains(&key.text.as_str()));
     unknown
         .map(|(key, _)| {
-            if all().any(|other| other == key.text) {
+            if all_keys().any(|other| other == key.text) {
                 let message = format!("`{}` does not go with the entry's other keys", key.text);
                 return Diagnostic::at(&key.span, message).help(format!("here are known {}", known.join(", ")));
             }

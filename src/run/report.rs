@@ -32,12 +32,10 @@ fn name_of(meta: &Meta, id: &str) -> String {
 
 /// What `up` prints.
 pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<String>) -> Summary {
-    Summary {
-        lab: lab.to_owned(),
-        guests: guests.iter().filter_map(|guest| guest_summary(world, guest)).collect(),
-        endpoints: endpoints(world),
-        notices,
-    }
+    let mut guests: Vec<GuestSummary> = guests.iter().filter_map(|guest| guest_summary(world, guest)).collect();
+    // The world's order is that of ids, which mean nothing to a reader.
+    guests.sort_by(|a, b| a.guest.cmp(&b.guest));
+    Summary { lab: lab.to_owned(), guests, endpoints: endpoints(world), notices }
 }
 
 fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {

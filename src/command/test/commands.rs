@@ -8,7 +8,7 @@
 //! **Limits.** What a guest's own daemons send meanwhile counts, too: `only` is about the guest. Answers to others, and ICMP
 //! errors, open no flow and are not looked at.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -118,14 +118,12 @@ impl<'e, 'f> Commands<'e, 'f> {
         barriers.filter(|(barrier, _)| *barrier == number).for_each(|(_, passed)| *passed = true);
     }
 
-    /// Takes those whose packets have all been seen.
-    pub fn take_passed(&mut self) -> Vec<Running<'e>> {
-        let passed: Vec<&str> = self
-            .running
-            .iter()
-            .filter(|(_, it)| matches!(it.barrier, Some((_, true))))
-            .map(|(guest, _)| *guest)
-            .collect();
+    /// Takes those whose packets have all been seen, but for some guests.
+    pub fn take_passed(&mut self, not_yet: &BTreeSet<&str>) -> Vec<Running<'e>> {
+        let has_passed = |(guest, running): &(&&str, &Running)| {
+            matches!(running.barrier, Some((_, true))) && !not_yet.contains(**guest)
+        };
+        let passed: Vec<&str> = self.running.iter().filter(has_passed).map(|(guest, _)| *guest).collect();
         passed.into_iter().filter_map(|guest| self.running.remove(guest)).collect()
     }
 }

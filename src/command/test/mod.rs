@@ -36,7 +36,7 @@ use crate::run::state::Folder;
 use crate::template::TemplateError;
 use report::{Outcome, Verdict};
 
-/// Check what `expect:` says of a lab; ends with 0 when all holds, 1 when something does not.
+/// Check what `expect:` says of a lab: with real packets, or by its tables alone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +48,15 @@ template NAME.yaml:
   expect:
     - {from: app, to: \"s3.us-east-1.amazonaws.com:443\", via: S3}
     - {from: app, to: internet, drop: NO_ROUTE_TO_DESTINATION}
-    - {from: app, only: [S3, resolver]}")]
+    - {from: app, only: [S3, resolver]}
+    - {from: app, run: ./smoke.sh, only: [S3, resolver]}
+
+A lab is started, the guests really send, and what became of their packets must be
+what `trace` says. `run` starts in the file's folder. In GitHub Actions failures mark
+the template's lines.
+
+Ends with 0 when all holds, 1 when something does not, 2 for bad input, 3 when this
+machine can't run a lab.")]
 pub struct Arguments {
     #[command(flatten)]
     input: Input,

@@ -85,10 +85,24 @@ impl<'f> Witness<'f> {
             return Some(Fate::Dropped(dropped));
         }
         if let Some(flow) = self.flows.get(&(guest.to_owned(), header)) {
-            let answer_dropped = of(&flow.receiver.0, flow.answers).map(Fate::AnswerDropped);
-            return Some(answer_dropped.unwrap_or_else(|| carried(flow)));
+            let carried = carried(flow);
+            return Some(match self.dropped_answer(flow) {
+                Some(dropped) => Fate::AnswerDropped(carried, dropped),
+                None => Fate::Carried(carried),
+            });
         }
         of(guest, arp(header)).map(Fate::Dropped)
+    }
+
+    /// Whether the receiver's answer was dropped: by whichever of its links it left, since Linux answers by its own routes.
+    fn dropped_answer(&self, flow: &FlowLine) -> Option<Dropped> {
+        let (receiver, _) = &flow.receiver;
+        let guest = receiver.split_once(".eth").map_or(receiver.as_str(), |(guest, _)| guest);
+        let of_receiver = |drop: &&DropLine| drop.header == Some(flow.answers) && is_link_of(&drop.guest, guest);
+        if flow.state != "opening" {
+            return None;
+        }
+        self.drops.get(&(receiver.clone(), flow.answers)).or_else(|| self.drops.values().find(of_receiver)).map(dropped)
     }
 
     /// The way that the lab's trace gives for the packet.
@@ -146,9 +160,9 @@ pub fn arp(header: PacketHeader) -> PacketHeader {
     PacketHeader { protocol: 0, source_port: 0, destination_port: 0, ..header }
 }
 
-fn carried(flow: &FlowLine) -> Fate {
+fn carried(flow: &FlowLine) -> Carried {
     let (receiver, receiver_id) = flow.receiver.clone();
-    Fate::Carried(Carried { receiver, receiver_id, via: flow.via_id.clone(), answered: flow.state != "opening" })
+    Carried { receiver, receiver_id, via: flow.via_id.clone(), answered: flow.state != "opening" }
 }
 
 fn dropped(drop: &DropLine) -> Dropped {
@@ -167,7 +181,7 @@ pub fn fate_of_drop(drop: &DropLine) -> Fate {
 
 /// What became of a flow's packets.
 pub fn fate_of_flow(flow: &FlowLine) -> Fate {
-    carried(flow)
+    Fate::Carried(carried(flow))
 }
 
 fn way(report: TraceReport) -> Way {
