@@ -16,9 +16,10 @@ use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Path, TraceQuery};
 use super::plan::{Key, Limits, Plan, plans};
-use super::tables::{Behind, LinkIndex, ObjectIndex, Tables};
+use super::rates::Rates;
+use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
-use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, tcp_flags};
+use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, icmp, tcp_flags};
 
 /// Frames that the dataplane itself sends: answers to ARP, resets, ICMP errors, fragments.
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ pub struct Dataplane {
     flows: FlowTable,
     fragments: Fragments,
     ports: PortPools,
+    rates: Rates,
     drops: Drops,
     hasher: ahash::RandomState,
 }
@@ -60,7 +62,8 @@ struct Living<'a> {
     kept: RefCell<Leases>,
     /// Ports that the decision uses.
     leases: RefCell<Leases>,
-    is_tracked: bool,
+    /// The interfaces whose groups track the packet's flow.
+    tracked: &'a [InterfaceIndex],
 }
 
 impl Memory for Living<'_> {
@@ -74,12 +77,12 @@ impl Memory for Living<'_> {
         None
     }
 
-    fn tracks(&self, key: &Key) -> bool {
-        self.dataplane.flows.contains(key)
+    fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool {
+        self.dataplane.flows.tracks(key, interface)
     }
 
-    fn is_tracked(&self) -> bool {
-        self.is_tracked
+    fn is_tracked(&self, interface: InterfaceIndex) -> bool {
+        self.tracked.contains(&interface)
     }
 }
 
@@ -92,6 +95,7 @@ impl Dataplane {
             flows: FlowTable::new(seed),
             fragments: Fragments::new(seed),
             ports: PortPools::default(),
+            rates: Rates::default(),
             drops: Drops::new(),
             hasher: ahash::RandomState::with_seeds(seed[3], seed[2], seed[1], seed[0]),
         }
@@ -251,11 +255,7 @@ impl Dataplane {
         let packet = &arrival.packet;
         match arrival.behind {
             Behind::Interface(index) => Ok((Place::Interface(index), admit::packet(arrival.tables, index, packet)?)),
-            Behind::Service(index) => {
-                let object = arrival.tables.services.get(index.at()).map(|service| service.object);
-                let reason = if is_syn(packet) { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
-                Err(Refused { reason, object })
-            }
+            Behind::Service(index) => Err(decide::refuse_unasked(arrival.tables, index, packet)),
             outside => {
                 let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
                 let own = address_outside(arrival.tables, outside).ok_or(Refused::BAD_TABLES)?;
@@ -267,7 +267,7 @@ impl Dataplane {
 
     /// The first packet of a conversation.
     fn decide_new(&self, arrival: &Arrival, key: Key, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), false);
+        let living = self.living(Leases::default(), &[]);
         let outcome = match self.walk(arrival, &living) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),
@@ -285,8 +285,8 @@ impl Dataplane {
         }
     }
 
-    fn living(&self, kept: Leases, is_tracked: bool) -> Living<'_> {
-        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), is_tracked }
+    fn living<'a>(&'a self, kept: Leases, tracked: &'a [InterfaceIndex]) -> Living<'a> {
+        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), tracked }
     }
 
     fn walk(&self, arrival: &Arrival, memory: &dyn Memory) -> Result<Outcome, Refused> {
@@ -353,7 +353,7 @@ impl Dataplane {
         let client = place(behind).ok_or(gone)?;
         let addressed = addressed_by_arp(arrival.tables, client, destination);
         let traits = Traits { tcp_sequence: flow.tcp_sequence, ..Traits::first() };
-        let living = self.living(flow.leases, flow.tracked);
+        let living = self.living(flow.leases, &flow.tracked);
         let question = Question { client, addressed, header, traits, memory: &living };
         let outcome = decide::decide(arrival.tables, &self.hasher, &question, None);
         let leases = living.leases.into_inner();
@@ -456,6 +456,9 @@ impl Dataplane {
         {
             return self.report_ttl(arrival, None, reporter, frame, outbox);
         }
+        if limits.metered && !self.rates.take(arrival.ingress, arrival.now) {
+            return self.refuse(arrival, Refused { reason: DropReason::LinkLocalRate, object: None });
+        }
         if limits.whole_only && packet.fragment != packet::Fragment::None {
             return self.refuse(arrival, Refused { reason: DropReason::BalancerProtocol, object: None });
         }
@@ -480,7 +483,7 @@ impl Dataplane {
         if let Some(reporter) = reporter {
             let checksum = arrival.offload.checksum;
             let error = packet::build::fragmentation_needed(frame, packet, checksum, reporter, mtu);
-            outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
+            self.report(arrival, reporter, (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED), error, outbox);
         }
         self.refuse(arrival, Refused { reason: DropReason::PathMtu, object: None })
     }
@@ -495,8 +498,29 @@ impl Dataplane {
         outbox: &mut Outbox,
     ) -> Verdict {
         let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
-        outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
+        self.report(arrival, reporter, (icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED), error, outbox);
         self.refuse(arrival, Refused { reason: DropReason::TtlExceeded, object })
+    }
+
+    /// Tells the sender of a packet, unless a network ACL keeps it from hearing; then that is a drop of its own.
+    fn report(
+        &self,
+        arrival: &Arrival,
+        reporter: Ipv4Addr,
+        icmp: (u8, u8),
+        error: Option<Vec<u8>>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(error) = error else { return };
+        let told = arrival.packet.source;
+        match decide::judge_report(arrival.tables, arrival.behind, reporter, told, icmp) {
+            Ok(()) => outbox.frames.push((arrival.ingress, error)),
+            Err(refused) => {
+                let (protocol, source, destination) = (packet::protocol::ICMP, reporter, told);
+                let header = Header { protocol, source, destination, source_port: 0, destination_port: 0 };
+                self.note(arrival.ingress, refused, Some(header), None, arrival.now);
+            }
+        }
     }
 
     /// An ICMP error goes back along the flow that it quotes, or by the route table when no flow was translated.
@@ -525,7 +549,7 @@ impl Dataplane {
             return self.refuse(arrival, refused);
         }
         let plan = flow.plans[direction as usize];
-        if let Some(refused) = plan.refused {
+        if let Some(refused) = plan.refused.or_else(|| decide::refuse_icmp_error(arrival.tables, flow.via)) {
             return self.refuse(arrival, refused);
         }
         let icmp = (arrival.packet.icmp_type, arrival.packet.icmp_code);
@@ -548,7 +572,7 @@ impl Dataplane {
 
     /// An ICMP error about no flow that is known: it is carried as any packet, where nobody translates.
     fn route_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), false);
+        let living = self.living(Leases::default(), &[]);
         let outcome = match self.walk(arrival, &living) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),

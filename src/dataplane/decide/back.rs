@@ -1,6 +1,7 @@
 //! The way back: the legs in reverse, through the same hops.
 
 use super::*;
+use crate::dataplane::filter::Side;
 
 impl Walk<'_> {
     /// Walks the answer of a packet that arrived.
@@ -36,13 +37,11 @@ impl Walk<'_> {
         self.sender = leg.to;
         match (leg.from, leg.to) {
             (from, Place::Interface(index)) if leg.keeps_client => {
-                let (node, target) = (from, self.interface(index)?.subnet);
-                let other = match node {
-                    Place::Interface(node) => self.interface(node)?.subnet != target,
-                    _ => true,
-                };
-                if other {
-                    self.check_acl(target, crate::dataplane::filter::Side::Egress)?;
+                let Place::Interface(node) = from else { return Err(Refused::BAD_TABLES) };
+                let (node, target) = (self.interface(node)?.subnet, self.interface(index)?.subnet);
+                if node != target {
+                    self.check_acl(target, Side::Egress)?;
+                    self.check_acl(node, Side::Ingress)?;
                 }
                 Ok(Step::LegWalkedBack)
             }

@@ -5,5 +5,8 @@ mod lab;
 mod admission;
 mod balancing;
 mod endpoints;
+mod network_acls;
 mod noise;
 mod routing;
+mod rules;
+mod security_groups;
