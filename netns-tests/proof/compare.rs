@@ -171,7 +171,8 @@ fn one_lab(stage: &harness::Stage, seed: u64, number: u64, features: Features) -
     let mut room = Room::new(stage, &lab, &name)?;
     let all: Vec<&Pair> = pairs.iter().collect();
     room.send(&all, WAIT_MS)?;
-    let traces: Vec<Trace> = pairs.iter().map(|pair| Trace::ask(&running, &lab, pair)).collect::<Result<_>>()?;
+    let traces: Vec<Trace> =
+        pairs.iter().map(|pair| Trace::ask(&running, &lab, &files, pair)).collect::<Result<_>>()?;
     let mut saw = room.collect(&all)?;
     let again: Vec<usize> =
         (0..pairs.len()).filter(|it| sockets_differ(&lab, &pairs[*it], &saw[*it]).is_some()).collect();
@@ -245,7 +246,9 @@ struct Trace {
     code: Option<String>,
     /// Kind and name of the last hop.
     last: (String, String),
-    /// The source address there.
+    /// The resource in the template's line that the last hop of all shows.
+    refused_by: Option<String>,
+    /// The source address at the packet's last hop.
     source: Option<Ipv4Addr>,
     /// For people.
     #[expect(dead_code, reason = "printed with the rest of it")]
@@ -255,7 +258,7 @@ struct Trace {
 }
 
 impl Trace {
-    fn ask(running: &harness::Lab<'_>, lab: &Lab, pair: &Pair) -> Result<Self> {
+    fn ask(running: &harness::Lab<'_>, lab: &Lab, files: &[template::File], pair: &Pair) -> Result<Self> {
         let (guest, _) = lab.party(pair.packet.from);
         let to = match pair.packet.protocol {
             Protocol::Icmp => pair.packet.to.to_string(),
@@ -266,19 +269,29 @@ impl Trace {
         let hops = said["Hops"].as_array().with_context(|| format!("hops: {said}"))?;
         let last = hops.last().context("a hop")?;
         let source = text(&last["After"]).split([':', ' ']).next().and_then(|address| address.parse().ok());
-        let name = text(&last["Name"]);
+        let short = |hop: &Value| text(&hop["Name"]).rsplit('/').next().unwrap_or_default().to_owned();
+        let back = said["ReturnHops"].as_array().context("the answer's hops")?;
+        let end = back.last().unwrap_or(last);
         let show = |hop: &Value| format!("{} {}: {}", text(&hop["Kind"]), text(&hop["Name"]), text(&hop["Decision"]));
-        let short = name.rsplit('/').next().unwrap_or_default().to_owned();
         Ok(Self {
             delivered: said["Delivered"] == true,
             answered: said["Verdict"] == "delivered",
             code: said["ExplanationCode"].as_str().map(str::to_owned),
-            last: (text(&last["Kind"]), short),
+            last: (text(&last["Kind"]), short(last)),
+            refused_by: end["Source"].as_str().and_then(|place| resource_at(files, place)),
             source,
             hops: hops.iter().map(show).collect(),
-            return_hops: said["ReturnHops"].as_array().into_iter().flatten().map(show).collect(),
+            return_hops: back.iter().map(show).collect(),
         })
     }
+}
+
+/// The logical id in a line, of which there is one: `proof-7/home.yaml:12`.
+fn resource_at(files: &[template::File], place: &str) -> Option<String> {
+    let (path, line) = place.rsplit_once(':')?;
+    let (_, text) = files.iter().find(|(file, _)| path.rsplit('/').next() == Some(*file))?;
+    let line = text.lines().nth(line.parse::<usize>().ok()?.checked_sub(1)?)?;
+    Some(line.trim().split(':').next()?.to_owned())
 }
 
 /// Where `trace` and the reference part.
@@ -306,8 +319,12 @@ fn trace_differs(lab: &Lab, pair: &Pair, trace: &Trace) -> Option<String> {
 
 fn trace_code_differs(reason: &Reason, trace: &Trace) -> Option<String> {
     let code = trace.code.as_deref().unwrap_or_default();
-    let right = reason.codes.is_empty() || reason.codes.contains(&code);
-    (!right).then(|| format!("trace says {code}, the reference {:?} ({})", reason.codes, reason.why))
+    if !reason.codes.is_empty() && !reason.codes.contains(&code) {
+        return Some(format!("trace says {code}, the reference {:?} ({})", reason.codes, reason.why));
+    }
+    let named = trace.refused_by.as_deref();
+    let right = reason.objects.is_empty() || named.is_some_and(|name| reason.objects.iter().any(|it| it == name));
+    (!right).then(|| format!("trace shows the line of {named:?} for {code}, the reference names {:?}", reason.objects))
 }
 
 fn trace_reply_differs(reply: &Reply, trace: &Trace) -> Option<String> {
