@@ -34,6 +34,34 @@ impl AclCheck {
     }
 }
 
+/// Whether an ICMP error of an object on the way reaches the interface that sent the packet it is about: it leaves the
+/// subnet of the object, where that has one, and enters the sender's (B1.5). Security groups let it pass, as part of its flow.
+///
+/// # Errors
+/// The ACL, or its entry, that refuses it.
+pub fn admit_report(
+    tables: &Tables,
+    reporter: Ipv4Addr,
+    to: InterfaceIndex,
+    address: Ipv4Addr,
+    icmp: (u8, u8),
+) -> Result<(), Refused> {
+    let to = tables.interfaces.get(to.at()).ok_or(Refused::BAD_TABLES)?;
+    let vpc = tables.vpcs.get(to.vpc.at()).ok_or(Refused::BAD_TABLES)?;
+    let from = vpc.addresses.get(&reporter).and_then(|owner| tables.interfaces.get(owner.at()));
+    if from.is_some_and(|from| from.subnet == to.subnet) {
+        return Ok(());
+    }
+    let judge = |subnet: SubnetIndex, side, peer| {
+        let acl = tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?.network_acl;
+        AclCheck { back: false, acl, side, peer }.judge_icmp(tables, icmp)
+    };
+    if let Some(from) = from {
+        judge(from.subnet, Side::Egress, address)?;
+    }
+    judge(to.subnet, Side::Ingress, reporter)
+}
+
 impl Walk<'_> {
     fn facts(&self) -> Facts {
         Facts::of(&self.header, self.traits.icmp)
