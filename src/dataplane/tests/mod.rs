@@ -6,4 +6,5 @@ mod admission;
 mod balancing;
 mod endpoints;
 mod noise;
+mod outside;
 mod routing;
