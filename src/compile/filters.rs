@@ -63,16 +63,19 @@ impl<'w> Compiler<'w> {
         rules.iter().filter_map(rule).collect()
     }
 
-    /// How long an interface remembers idle flows: as its instance's generation does (B1.6).
+    /// How long an interface remembers idle flows: as it was told, else as its instance's generation does (B1.6).
     pub(super) fn connection_tracking(&self, interface: &model::NetworkInterface) -> ConnectionTracking {
         let instance = interface.attachment.as_ref().and_then(|attachment| attachment.instance_id.as_ref());
         let instance = instance.and_then(|id| self.world.instances.get(id));
         let usual = ConnectionTracking::default();
-        match instance {
-            Some(instance) if is_nitro_v6(&instance.instance_type) => {
-                ConnectionTracking { tcp_established: NITRO_V6_TCP_ESTABLISHED, ..usual }
-            }
-            _ => usual,
+        let short = instance.is_some_and(|instance| is_nitro_v6(&instance.instance_type));
+        let tcp_established = if short { NITRO_V6_TCP_ESTABLISHED } else { usual.tcp_established };
+        let set = &interface.connection_tracking;
+        let chosen = |set: Option<u32>, usual: Duration| set.map_or(usual, |it| Duration::from_secs(u64::from(it)));
+        ConnectionTracking {
+            tcp_established: chosen(set.tcp_established_timeout, tcp_established),
+            udp: chosen(set.udp_timeout, usual.udp),
+            udp_stream: chosen(set.udp_stream_timeout, usual.udp_stream),
         }
     }
 
