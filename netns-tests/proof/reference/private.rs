@@ -60,7 +60,11 @@ impl Walker<'_> {
         }
         let port = header.destination_ports.0;
         let Some(listener) = it.listeners.iter().find(|listener| listener.port == port) else {
-            return dropped("ELBV2_LISTENER_PORT_RESTRICTION", &it.name, "B9: no listener has the port");
+            return Err(Stop::Dropped(Reason {
+                codes: vec!["ELBV2_LISTENER_PORT_RESTRICTION", "ELBV2_LISTENERS_MISMATCH"],
+                objects: vec![it.name.clone()],
+                why: "B9: no listener has the port".into(),
+            }));
         };
         let takes = match listener.protocol {
             ListenerProtocol::Tcp => header.protocol == Protocol::Tcp,
