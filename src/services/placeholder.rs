@@ -90,12 +90,11 @@ fn context(caller: &Caller) -> serde_json::Value {
     let mut keys = serde_json::Map::new();
     let mut add = |key: &str, value: String| keys.insert(key.to_owned(), value.into());
     match caller.origin.as_deref() {
-        Some(Origin { vpc_endpoint_id: Some(id), vpc_id, private_ip, account, .. }) => {
+        Some(Origin { vpc_endpoint_id: Some(id), private_ip, endpoint_vpc_id, endpoint_account, .. }) => {
             add("aws:SourceVpce", id.clone());
-            add("aws:SourceVpc", vpc_id.clone());
+            endpoint_vpc_id.as_ref().map(|id| add("aws:SourceVpc", id.clone()));
             add("aws:VpcSourceIp", private_ip.to_string());
-            // Endpoints are their VPC's owner's: subnets are not shared.
-            add("aws:VpceAccount", account.clone());
+            endpoint_account.as_ref().map(|account| add("aws:VpceAccount", account.clone()));
         }
         _ => {
             add("aws:SourceIp", caller.peer.ip().to_string());

@@ -202,3 +202,32 @@ fn every_entry_of_a_customers_list_routes() {
         lab.drops(&format!("app: 10.0.1.10:1 > {outside}:80 tcp SYN"), NoRoute);
     }
 }
+
+/// Who comes from a peered VPC comes, for IAM, by the endpoint's VPC (B2.1).
+#[test]
+fn the_source_vpc_is_the_endpoints() {
+    let mut lab = Lab::new(&template(
+        "
+  Far: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.1.0.0/16}}
+  FarSubnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Far, CidrBlock: 10.1.1.0/24}}
+  Peering: {Type: AWS::EC2::VPCPeeringConnection, Properties: {VpcId: !Ref Vpc, PeerVpcId: !Ref Far}}
+  There: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref TableB, DestinationCidrBlock: 10.1.0.0/16, VpcPeeringConnectionId: !Ref Peering}}
+  FarTable: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Far}}
+  FarRoutes: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref FarSubnet, RouteTableId: !Ref FarTable}}
+  Back: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref FarTable, DestinationCidrBlock: 10.0.0.0/16, VpcPeeringConnectionId: !Ref Peering}}
+  far: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref FarSubnet, PrivateIpAddress: 10.1.1.10}}
+  Open: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: g, VpcId: !Ref Vpc, SecurityGroupIngress: [{IpProtocol: -1, CidrIp: 10.0.0.0/8}]}}
+  Sqs: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Vpc, VpcEndpointType: Interface, ServiceName: !Sub \"com.amazonaws.${AWS::Region}.sqs\", SubnetIds: [!Ref B], SecurityGroupIds: [!Ref Open]}}
+",
+    ));
+    let managed = |it: &&crate::model::NetworkInterface| it.requester_managed;
+    let address = lab.world.network_interfaces.values().find(managed).expect("the endpoint's").private_ip_address();
+    let [vpc, far] = ["Vpc", "Far"].map(|name| Lab::named(&lab.world.vpcs, |it| &it.meta, name).to_owned());
+    for (from, own) in [("app: 10.0.1.10", &vpc), ("far: 10.1.1.10", &far)] {
+        assert!(lab.send(&format!("{from}:1 > {address}:443 tcp SYN")).is_ok(), "{}", lab.refuser());
+        let origin = lab.origin();
+        assert_eq!((&origin.vpc_id, &origin.endpoint_vpc_id), (own, &Some(vpc.clone())));
+        assert_eq!(origin.vpc_endpoint_id, endpoint_id(&lab.world, "Sqs"));
+        assert_eq!(origin.endpoint_account, Some(origin.account.clone()));
+    }
+}
