@@ -4,7 +4,7 @@
 //! templates are those of `examples/`, which the README and the tests use, too.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -17,14 +17,23 @@ use crate::run::launch::{self, Definition, Started};
 use crate::run::protocol::{Answer, Request};
 use crate::run::state::{self, Folder};
 
-/// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks.
+/// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks, and what
+/// a NAT gateway costs beside an endpoint.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab demo
+  vpclab demo --name second     beside another demo
+
+It starts four labs from templates of its own, one after the other, and ends
+each: nothing is left. Every line below a `$` is what that command printed.")]
 pub struct Arguments {}
 
 /// The templates, as they stand in `examples/`.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("first.yaml", include_str!("../../examples/first.yaml")),
     ("files/hello.txt", include_str!("../../examples/files/hello.txt")),
+    ("nat-vs-endpoint.yaml", include_str!("../../examples/nat-vs-endpoint.yaml")),
     ("private-service/lab.yaml", include_str!("../../examples/private-service/lab.yaml")),
     ("private-service/provider.yaml", include_str!("../../examples/private-service/provider.yaml")),
     ("private-service/consumer.yaml", include_str!("../../examples/private-service/consumer.yaml")),
@@ -34,6 +43,10 @@ const FILES: [(&str, &str); 5] = [
 const ENDPOINT_LINES: [&str; 2] = ["  S3:", "  Policy:"];
 
 const OBJECT: &str = "https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt";
+
+/// Fetched twice, and its length.
+const COMPARED: &str = "https://compare-123456789012.s3.us-east-1.amazonaws.com/big.bin";
+const BIG: u64 = 32 << 20;
 
 /// Runs the verb.
 pub fn run(_arguments: Arguments, name: Option<&str>) -> Result<u8> {
@@ -52,14 +65,31 @@ struct Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // It is below the state folder; the next demo takes its place if this fails.
+        // It is below the state folder; the next demo sweeps it if this fails.
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Its folder is named after the process, so that several can tell the story at once.
+const FOLDER: &str = ".demo-";
+
+/// Removes the folders of demos that were interrupted.
+pub fn sweep(root: &Path) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER)).and_then(|id| id.parse::<u32>().ok());
+        if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
+            // What can't be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
 impl Stage {
     fn build() -> Result<Self> {
-        let folder = state::root()?.join(format!(".demo-{}", std::process::id()));
+        let root = state::root()?;
+        sweep(&root);
+        let folder = root.join(format!("{FOLDER}{}", std::process::id()));
         let stage = Self { folder, program: std::env::current_exe().context("finding vpclab's own program file")? };
         let without: String = FILES[0]
             .1
@@ -81,6 +111,7 @@ impl Stage {
         self.gateway_endpoint(lab)?;
         self.missing_route(lab)?;
         self.private_service(lab)?;
+        self.nat_or_endpoint(lab)?;
         say("That was the whole story. Your own template is next: vpclab up FILE")
     }
 
@@ -116,6 +147,18 @@ impl Stage {
         output::print("\nThe server saw the balancer, never the client. The same connection on both wires:\n")?;
         output::print(&seen)?;
         self.command(lab, &["trace", "client", &url], 0)?;
+        self.down(lab, held)
+    }
+
+    fn nat_or_endpoint(&self, lab: &str) -> Result<()> {
+        say("4. The same object through a NAT gateway and through an endpoint")?;
+        let big = self.folder.join("files/big.bin");
+        // Holes on the disk, zeros on the wire.
+        let file = fs::File::create(&big).with_context(|| format!("creating `{}`", big.display()))?;
+        file.set_len(BIG).with_context(|| format!("making `{}` long", big.display()))?;
+        let seed = ("Bucket".to_owned(), PathBuf::from("files"));
+        let held = self.up(lab, "nat-vs-endpoint.yaml", vec![seed], " --seed Bucket=files")?;
+        self.command(lab, &["compare", "natted", "direct", "--", COMPARED], 0)?;
         self.down(lab, held)
     }
 
@@ -204,6 +247,20 @@ fn say(text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_interrupted_demo_left_is_swept_and_a_running_one_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let mut child = Command::new("true").spawn().unwrap();
+        let (own, ended) = (format!("{FOLDER}{}", std::process::id()), format!("{FOLDER}{}", child.id()));
+        child.wait().unwrap();
+        for folder in [&own, &ended, "a-lab"] {
+            fs::create_dir_all(root.path().join(folder).join("files")).unwrap();
+        }
+        sweep(root.path());
+        let left = |folder: &str| root.path().join(folder).exists();
+        assert!(left(&own) && left("a-lab") && !left(&ended));
+    }
 
     #[test]
     fn the_variant_without_the_endpoint_still_loads() {

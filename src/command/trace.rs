@@ -49,7 +49,7 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
         Protocol::Udp => "udp",
         Protocol::Icmp => "icmp",
     };
-    let request = Request::Trace { guest: arguments.guest, host, port, protocol: protocol.into() };
+    let request = Request::Trace { guest: arguments.guest, host, port, protocol: protocol.into(), from: None };
     let Answer::Trace(report) = Client::connect(&state::choose(name)?)?.call(&request)? else {
         bail!("the lab did not answer with a path");
     };

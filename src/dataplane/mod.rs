@@ -23,6 +23,7 @@
 
 pub mod admit;
 pub mod balance;
+pub mod borders;
 pub mod decide;
 pub mod drops;
 mod edges;
@@ -35,6 +36,7 @@ pub mod nat;
 pub mod path;
 mod pipeline;
 pub mod plan;
+mod rates;
 mod routes;
 pub mod tables;
 pub mod verdict;

@@ -18,7 +18,8 @@ use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Path, TraceQuery};
 use super::plan::{Key, Limiters, Limits, Plan, plans};
-use super::tables::{Behind, LinkIndex, ObjectIndex, Tables};
+use super::rates::Rates;
+use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
 use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, tcp_flags};
 
@@ -39,6 +40,7 @@ pub struct Dataplane {
     flows: FlowTable,
     fragments: Fragments,
     ports: PortPools,
+    rates: Rates,
     drops: Drops,
     hasher: ahash::RandomState,
 }
@@ -62,7 +64,8 @@ struct Living<'a> {
     kept: RefCell<Leases>,
     /// Ports that the decision uses.
     leases: RefCell<Leases>,
-    is_tracked: bool,
+    /// The interfaces whose groups track the packet's flow.
+    tracked: &'a [InterfaceIndex],
 }
 
 impl Memory for Living<'_> {
@@ -80,12 +83,12 @@ impl Memory for Living<'_> {
         self.kept.borrow().iter().any(|lease| lease.pool == *pool)
     }
 
-    fn tracks(&self, key: &Key) -> bool {
-        self.dataplane.flows.contains(key)
+    fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool {
+        self.dataplane.flows.tracks(key, interface)
     }
 
-    fn is_tracked(&self) -> bool {
-        self.is_tracked
+    fn is_tracked(&self, interface: InterfaceIndex) -> bool {
+        self.tracked.contains(&interface)
     }
 }
 
@@ -98,6 +101,7 @@ impl Dataplane {
             flows: FlowTable::new(seed),
             fragments: Fragments::new(seed),
             ports: PortPools::default(),
+            rates: Rates::default(),
             drops: Drops::new(),
             hasher: ahash::RandomState::with_seeds(seed[3], seed[2], seed[1], seed[0]),
         }
@@ -257,11 +261,7 @@ impl Dataplane {
         let packet = &arrival.packet;
         match arrival.behind {
             Behind::Interface(index) => Ok((Place::Interface(index), admit::packet(arrival.tables, index, packet)?)),
-            Behind::Service(index) => {
-                let object = arrival.tables.services.get(index.at()).map(|service| service.object);
-                let reason = if is_syn(packet) { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
-                Err(Refused { reason, object })
-            }
+            Behind::Service(index) => Err(decide::refuse_unasked(arrival.tables, index, packet)),
             outside => {
                 let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
                 let own = address_outside(arrival.tables, outside).ok_or(Refused::BAD_TABLES)?;
@@ -275,7 +275,7 @@ impl Dataplane {
 
     /// The first packet of a conversation.
     fn decide_new(&self, arrival: &Arrival, key: Key, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), false);
+        let living = self.living(Leases::default(), &[]);
         let outcome = match self.walk(arrival, &living) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),
@@ -293,8 +293,8 @@ impl Dataplane {
         }
     }
 
-    fn living(&self, kept: Leases, is_tracked: bool) -> Living<'_> {
-        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), is_tracked }
+    fn living<'a>(&'a self, kept: Leases, tracked: &'a [InterfaceIndex]) -> Living<'a> {
+        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), tracked }
     }
 
     fn walk(&self, arrival: &Arrival, memory: &dyn Memory) -> Result<Outcome, Refused> {
@@ -361,7 +361,7 @@ impl Dataplane {
         let client = place(behind).ok_or(gone)?;
         let addressed = addressed_by_arp(arrival.tables, client, destination);
         let traits = Traits { tcp_sequence: flow.tcp_sequence, ..Traits::first() };
-        let living = self.living(flow.leases, flow.tracked);
+        let living = self.living(flow.leases, &flow.tracked);
         let question = Question { client, addressed, header, traits, memory: &living };
         let outcome = decide::decide(arrival.tables, &self.hasher, &question, None);
         let leases = living.leases.into_inner();
@@ -469,6 +469,9 @@ impl Dataplane {
             && packet.ttl <= 1
         {
             return self.report_ttl(arrival, None, reporter, frame, outbox);
+        }
+        if limits.metered && !self.rates.take(arrival.ingress, arrival.now) {
+            return self.refuse(arrival, Refused { reason: DropReason::LinkLocalRate, object: None });
         }
         if arrival.offload.wire_len(packet) > usize::from(limits.mtu) {
             return self.too_big(frame, arrival, plan, outbox);

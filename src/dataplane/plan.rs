@@ -80,6 +80,8 @@ pub struct Limits {
     pub hop: Option<Ipv4Addr>,
     /// Fragments are not carried.
     pub whole_only: bool,
+    /// Packets count against the rate of link-local services.
+    pub metered: bool,
 }
 
 /// Who set which limit: what drops name.
@@ -98,7 +100,8 @@ const TCP_HEADERS: u16 = 40;
 
 impl Limits {
     /// No limits.
-    pub const NONE: Self = Self { mtu: u16::MAX, reporter: None, mss: None, hop: None, whole_only: false };
+    pub const NONE: Self =
+        Self { mtu: u16::MAX, reporter: None, mss: None, hop: None, whole_only: false, metered: false };
 
     /// Connections agree on segments that fit `mtu`.
     pub fn clamp_mss(&mut self, mtu: u16) {
@@ -109,7 +112,7 @@ impl Limits {
     /// The same for the answers, whose sender hears of them from the address it talks to, or from who is nearer.
     fn for_answers(self, talks_to: Ipv4Addr, nearer: Option<Ipv4Addr>) -> Self {
         let reporter = self.reporter.map(|_| nearer.unwrap_or(talks_to));
-        Self { reporter, hop: self.hop.map(|_| talks_to), ..self }
+        Self { reporter, hop: self.hop.map(|_| talks_to), metered: false, ..self }
     }
 }
 

@@ -32,12 +32,10 @@ fn name_of(meta: &Meta, id: &str) -> String {
 
 /// What `up` prints.
 pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<String>) -> Summary {
-    Summary {
-        lab: lab.to_owned(),
-        guests: guests.iter().filter_map(|guest| guest_summary(world, guest)).collect(),
-        endpoints: endpoints(world),
-        notices,
-    }
+    let mut guests: Vec<GuestSummary> = guests.iter().filter_map(|guest| guest_summary(world, guest)).collect();
+    // The world's order is that of ids, which mean nothing to a reader.
+    guests.sort_by(|a, b| a.guest.cmp(&b.guest));
+    Summary { lab: lab.to_owned(), guests, endpoints: endpoints(world), notices }
 }
 
 fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
@@ -132,6 +130,7 @@ pub fn drop_line(record: &DropRecord, tables: &Tables, links: &LinkNames) -> Dro
         sequence: record.number,
         at_ms: record.at.as_millis() as u64,
         packet: record.header.map(|header| format!("{guest}: {}", header_text(&header))).unwrap_or_default(),
+        header: record.header.map(|header| packet_header(&header)),
         guest,
         reason: record.reason.code().to_owned(),
         sentence: match record.detail {
@@ -142,6 +141,11 @@ pub fn drop_line(record: &DropRecord, tables: &Tables, links: &LinkNames) -> Dro
         source,
         count: record.count,
     }
+}
+
+fn packet_header(header: &Header) -> PacketHeader {
+    let Header { protocol, source, destination, source_port, destination_port } = *header;
+    PacketHeader { protocol, source, source_port, destination, destination_port }
 }
 
 fn header_text(header: &Header) -> String {
@@ -168,17 +172,32 @@ pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> Flo
     let guest = links.of(record.ingress).to_owned();
     let far = links.of(record.egress);
     let via = record.via.map(|index| named(tables, index).0);
-    let egress = tables.links.get(record.egress.at());
-    let far_side = if egress.is_some_and(|link| matches!(link.behind, Behind::Service(_))) {
-        far.to_owned()
-    } else {
-        format!("{far}: {}", header_text(&key_header(&turned(record.back))))
+    let behind = tables.links.get(record.egress.at()).map(|link| link.behind);
+    let answers = key_header(&record.back);
+    let (far_side, answers) = match behind {
+        Some(Behind::Service(_)) => {
+            (far.to_owned(), Header { destination: tables.private_source(answers.destination), ..answers })
+        }
+        _ => (format!("{far}: {}", header_text(&key_header(&turned(record.back)))), answers),
     };
+    let receiver = match behind {
+        Some(Behind::Interface(index)) => tables.interfaces.get(index.at()).map(|interface| interface.object),
+        Some(Behind::Service(index)) => tables.services.get(index.at()).map(|service| service.object),
+        Some(Behind::OnPremises(index)) => tables.customers.get(index.at()).map(|customer| customer.object),
+        Some(Behind::Internet) => tables.internet.object,
+        None => None,
+    };
+    let id = |index: ObjectIndex| tables.object(index).id.clone();
+    let header = key_header(&record.key);
     FlowLine {
-        flow: format!("{guest}: {}", header_text(&key_header(&record.key))),
+        flow: format!("{guest}: {}", header_text(&header)),
+        header: packet_header(&header),
+        receiver: (far.to_owned(), receiver.map(id)),
+        answers: packet_header(&answers),
         guest,
         far_side,
         via,
+        via_id: record.via.map(id),
         frames: record.frames.iter().sum(),
         bytes: record.bytes.iter().sum(),
         state: match record.phase {

@@ -17,13 +17,16 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
         walk.check_groups(node.interface, Side::Ingress)?;
     }
     let (tcp, udp) = (walk.header.protocol == protocol::TCP, walk.header.protocol == protocol::UDP);
-    if !(udp || tcp && !walk.traits.fragment) {
+    let whole_tcp = tcp && !walk.traits.fragment;
+    if !udp && !whole_tcp {
         return walk.refuse("load balancer", object, DropReason::ProtocolRestriction);
     }
     let port = walk.header.destination_port;
     let listener = balancer.listeners.iter().find(|it| it.port == port && (tcp && it.tcp || udp && it.udp));
     let Some(listener) = listener else {
-        return walk.refuse("load balancer", object, DropReason::ListenerPort);
+        let of_protocol = balancer.listeners.iter().any(|it| tcp && it.tcp || udp && it.udp);
+        let reason = if of_protocol { DropReason::ListenerPort } else { DropReason::ListenersMismatch };
+        return walk.refuse("load balancer", object, reason);
     };
     if tcp && !walk.traits.opens {
         // Not the start of a flow, and no flow is known (B9).

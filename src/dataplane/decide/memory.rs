@@ -12,11 +12,12 @@ pub trait Memory {
     /// Whether the flow that is decided anew has a port of that pool.
     fn has_port_of(&self, pool: &Pool) -> bool;
 
-    /// Whether a flow stands whose packets enter with that key: then a packet the other way is its answer, and tracked.
-    fn tracks(&self, key: &Key) -> bool;
+    /// Whether a flow stands whose packets enter with that key, and that the interface tracks: then a packet the other way is
+    /// its answer.
+    fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool;
 
-    /// The packet belongs to a flow that its security groups let through before and track (B1.6).
-    fn is_tracked(&self) -> bool;
+    /// The packet belongs to a flow that the security groups of that interface let through before and track (B1.6).
+    fn is_tracked(&self, interface: InterfaceIndex) -> bool;
 }
 
 /// Nothing went before: all ports are free, nothing is tracked.
@@ -31,11 +32,11 @@ impl Memory for Imagined {
         false
     }
 
-    fn tracks(&self, _key: &Key) -> bool {
+    fn tracks(&self, _key: &Key, _interface: InterfaceIndex) -> bool {
         false
     }
 
-    fn is_tracked(&self) -> bool {
+    fn is_tracked(&self, _interface: InterfaceIndex) -> bool {
         false
     }
 }

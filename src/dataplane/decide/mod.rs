@@ -42,7 +42,8 @@ mod vpn;
 
 use std::net::Ipv4Addr;
 
-pub use filters::{AclCheck, admit_report};
+pub use endpoint::{refuse_icmp_error, refuse_unasked};
+pub use filters::{AclCheck, judge_report};
 pub use link_local::RESOLVER;
 pub use memory::{Imagined, Memory};
 
@@ -135,8 +136,8 @@ pub struct Decision {
     pub via: Option<ObjectIndex>,
     /// The network ACLs that more than wave it through: ICMP errors of the flow ask them again.
     pub acls: Vec<AclCheck>,
-    /// Somebody on the way tracks the flow (B1.6).
-    pub tracked: bool,
+    /// The interfaces whose groups track the flow (B1.6).
+    pub tracked: Vec<InterfaceIndex>,
 }
 
 /// How a walk ended.
@@ -251,7 +252,10 @@ struct Walk<'a> {
     /// See [`Decision::answers_reporter`].
     answers_reporter: Option<Ipv4Addr>,
     acls: Vec<AclCheck>,
-    tracked: bool,
+    /// The interfaces whose groups let it through, and whether they track it.
+    judged: Vec<(InterfaceIndex, bool)>,
+    /// All of them do, whatever their rules say.
+    always_tracked: bool,
     recorder: Option<&'a mut Path>,
 }
 
@@ -294,7 +298,8 @@ pub fn decide(
         limits: Limits::NONE,
         limiters: Limiters::default(),
         acls: Vec::new(),
-        tracked: false,
+        judged: Vec::new(),
+        always_tracked: false,
         recorder,
     };
     let first = match question.client {
@@ -312,18 +317,18 @@ pub fn decide(
         Err(refused) => return Outcome::Refuse(refused),
     };
     let back = walk.walk_back();
+    let tracked = walk.tracked();
     Outcome::Deliver(Box::new(Decision {
         forward,
         back,
-        timeouts: walk.timeouts(forward.header.protocol),
+        timeouts: walk.timeouts(forward.header.protocol, &tracked),
         stamps: walk.stamps,
         limits: walk.limits,
         limiters: walk.limiters,
         answers_reporter: walk.answers_reporter,
         via: walk.via,
         acls: walk.acls,
-        // What has no groups at all is tracked by whoever is in between.
-        tracked: walk.tracked || walk.remembered > Remembered::Groups,
+        tracked,
     }))
 }
 
@@ -461,17 +466,6 @@ impl Walk<'_> {
     fn deliver_outside(&mut self, link: LinkIndex) -> Result<Step, Refused> {
         let destination_mac = self.tables.links.get(link.at()).ok_or(Refused::BAD_TABLES)?.mac;
         Ok(Step::Arrived(Arrival { link, header: self.header, source_mac: OUTSIDE_ROUTER_MAC, destination_mac }))
-    }
-
-    fn timeouts(&self, number: u8) -> Timeouts {
-        match (number, self.remembered) {
-            (protocol::TCP, Remembered::Groups) => Timeouts::TRACKED_TCP,
-            (protocol::TCP, _) => Timeouts::BALANCED_TCP,
-            (protocol::UDP, Remembered::Groups) => Timeouts::UDP,
-            (protocol::UDP, Remembered::Balancer) => Timeouts::BALANCED_UDP,
-            (_, Remembered::NatGateway) => Timeouts::NAT_GATEWAY,
-            _ => Timeouts::OTHER,
-        }
     }
 
     /// An object on the way keeps the flow in its own memory.

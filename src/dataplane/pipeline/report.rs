@@ -42,8 +42,7 @@ impl Dataplane {
         }
     }
 
-    /// Sends an error to the sender of a packet, if the network ACLs on its way let it through (B1.5); else it is a drop of
-    /// its own.
+    /// Tells the sender of a packet, unless a network ACL keeps it from hearing; then that is a drop of its own.
     fn report(
         &self,
         arrival: &Arrival,
@@ -53,17 +52,11 @@ impl Dataplane {
         outbox: &mut Outbox,
     ) {
         let Some(error) = error else { return };
-        let admitted = match arrival.behind {
-            Behind::Interface(index) => {
-                decide::admit_report(arrival.tables, reporter, index, arrival.packet.source, icmp)
-            }
-            _ => Ok(()),
-        };
-        match admitted {
+        let told = arrival.packet.source;
+        match decide::judge_report(arrival.tables, arrival.behind, reporter, told, icmp) {
             Ok(()) => outbox.frames.push((arrival.ingress, error)),
             Err(refused) => {
-                let (source, destination) = (reporter, arrival.packet.source);
-                let protocol = protocol::ICMP;
+                let (protocol, source, destination) = (protocol::ICMP, reporter, told);
                 let header = Header { protocol, source, destination, source_port: 0, destination_port: 0 };
                 self.note(arrival.ingress, refused, Some(header), None, arrival.now);
             }
@@ -95,7 +88,7 @@ impl Dataplane {
             return self.refuse(arrival, refused);
         }
         let plan = flow.plans[direction as usize];
-        if let Some(refused) = plan.refused {
+        if let Some(refused) = plan.refused.or_else(|| decide::refuse_icmp_error(arrival.tables, flow.via)) {
             return self.refuse(arrival, refused);
         }
         let icmp = (arrival.packet.icmp_type, arrival.packet.icmp_code);
@@ -133,7 +126,7 @@ impl Dataplane {
 
     /// An ICMP error about no flow that is known: it is carried as any packet, where nobody translates.
     fn route_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), false);
+        let living = self.living(Leases::default(), &[]);
         let outcome = match self.walk(arrival, &living) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),

@@ -140,6 +140,7 @@ pub fn add_interface(
         mac: mac(index),
         source_dest_check: true,
         groups: Vec::new(),
+        tracking: ConnectionTracking::default(),
         role,
     });
     index
@@ -153,7 +154,13 @@ fn add_inside(tables: &mut Tables) {
     let service = Some(ServiceIndex(0));
     for (id, gateway_service) in [("vpce-gateway", service), ("vpce-s3", None), ("vpce-provider", None)] {
         let object = object(tables, id);
-        tables.endpoints.push(Endpoint { object, vpc: VpcIndex(0), gateway_service, available: true });
+        tables.endpoints.push(Endpoint {
+            object,
+            vpc: VpcIndex(0),
+            gateway_service,
+            always_tracked: gateway_service.is_none(),
+            available: true,
+        });
     }
     let to_s3 = EndpointBackend::Service { service: ServiceIndex(0), address: ip("52.216.0.1") };
     let to_provider = EndpointBackend::Balancer { balancer: BalancerIndex(0), node: 0 };
