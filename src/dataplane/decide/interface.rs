@@ -92,6 +92,20 @@ pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refu
 }
 
 impl Walk<'_> {
+    /// An interface has an address.
+    fn has(&self, index: InterfaceIndex, address: Ipv4Addr) -> Result<bool, Refused> {
+        Ok(self.interface(index)?.addresses.contains(&address))
+    }
+
+    fn is_nat_gateway(&self, index: InterfaceIndex) -> Result<bool, Refused> {
+        Ok(matches!(self.interface(index)?.role, Role::NatGateway(_)))
+    }
+
+    /// An address is the router's, in any subnet of the VPC.
+    fn is_router(&self, vpc: VpcIndex, address: Ipv4Addr) -> bool {
+        self.tables.subnets.iter().any(|subnet| subnet.vpc == vpc && subnet.router() == address)
+    }
+
     /// The interface of a VPC that has the packet's source address, whoever sends it on: a gateway takes nothing else from
     /// the VPC, with the source/destination check on or off (B1.4). What could be an address of the VPC, but is nobody's,
     /// each kind of gateway refuses by a reason of its own.
@@ -115,20 +129,6 @@ impl Walk<'_> {
     pub(super) fn router_of_sender(&self) -> Result<Ipv4Addr, Refused> {
         let sender = self.sending_interface().ok_or(Refused::BAD_TABLES)?;
         Ok(self.tables.subnets.get(sender.subnet.at()).ok_or(Refused::BAD_TABLES)?.router())
-    }
-
-    /// An interface has an address.
-    fn has(&self, index: InterfaceIndex, address: Ipv4Addr) -> Result<bool, Refused> {
-        Ok(self.interface(index)?.addresses.contains(&address))
-    }
-
-    fn is_nat_gateway(&self, index: InterfaceIndex) -> Result<bool, Refused> {
-        Ok(matches!(self.interface(index)?.role, Role::NatGateway(_)))
-    }
-
-    /// An address is the router's, in any subnet of the VPC.
-    fn is_router(&self, vpc: VpcIndex, address: Ipv4Addr) -> bool {
-        self.tables.subnets.iter().any(|subnet| subnet.vpc == vpc && subnet.router() == address)
     }
 
     /// The frame as it comes to a guest: a neighbour's bears its own MAC address, what comes from elsewhere the router's.

@@ -43,7 +43,7 @@ mod vpn;
 use std::net::Ipv4Addr;
 
 pub use endpoint::{refuse_icmp_error, refuse_unasked};
-pub use filters::{AclCheck, judge_report};
+pub use filters::{AclCheck, admit_report};
 pub use link_local::RESOLVER;
 pub use memory::{Imagined, Memory};
 

@@ -42,7 +42,8 @@ impl Dataplane {
         }
     }
 
-    /// Tells the sender of a packet, unless a network ACL keeps it from hearing; then that is a drop of its own.
+    /// Sends an error to the sender of a packet, if the network ACLs on its way let it through (B1.5); else it is a drop of
+    /// its own.
     fn report(
         &self,
         arrival: &Arrival,
@@ -52,11 +53,17 @@ impl Dataplane {
         outbox: &mut Outbox,
     ) {
         let Some(error) = error else { return };
-        let told = arrival.packet.source;
-        match decide::judge_report(arrival.tables, arrival.behind, reporter, told, icmp) {
+        let admitted = match arrival.behind {
+            Behind::Interface(index) => {
+                decide::admit_report(arrival.tables, reporter, index, arrival.packet.source, icmp)
+            }
+            _ => Ok(()),
+        };
+        match admitted {
             Ok(()) => outbox.frames.push((arrival.ingress, error)),
             Err(refused) => {
-                let (protocol, source, destination) = (protocol::ICMP, reporter, told);
+                let (source, destination) = (reporter, arrival.packet.source);
+                let protocol = protocol::ICMP;
                 let header = Header { protocol, source, destination, source_port: 0, destination_port: 0 };
                 self.note(arrival.ingress, refused, Some(header), None, arrival.now);
             }

@@ -140,7 +140,7 @@ pub fn add_interface(
         mac: mac(index),
         source_dest_check: true,
         groups: Vec::new(),
-        tracking: ConnectionTracking::default(),
+        tracking: Default::default(),
         role,
     });
     index
