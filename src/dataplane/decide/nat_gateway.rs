@@ -55,8 +55,11 @@ fn refusal(walk: &Walk, gateway: &NatGateway, own: &Interface) -> Option<DropRea
     if !gateway.available {
         return Some(DropReason::EndpointUnavailable);
     }
+    let in_vpc = |sender: InterfaceIndex| walk.interface(sender).is_ok_and(|sender| sender.vpc == own.vpc);
+    let originates_here = || walk.vpc(own.vpc).is_ok_and(|vpc| vpc.addresses.contains_key(&walk.header.source));
     match walk.sender {
-        Place::Interface(sender) if walk.interface(sender).is_ok_and(|sender| sender.vpc == own.vpc) => {}
+        // An appliance may send on what another interface of the VPC sent, not what came from elsewhere.
+        Place::Interface(sender) if in_vpc(sender) && originates_here() => {}
         // What begins on the internet comes to its public address.
         Place::InternetGateway(_) => return Some(DropReason::NatGatewayInbound),
         _ => return Some(DropReason::NatGatewaySource),

@@ -23,6 +23,7 @@ mod internet;
 mod middlebox;
 mod mtu;
 mod nat;
+mod nat_ports;
 mod noise;
 mod on_premises;
 mod peering;
