@@ -376,7 +376,11 @@ impl Walker<'_> {
         }
         if header.destination != interface.address(self.lab) && interface.is_checked(self.lab) {
             let why = "B1.4: the interface takes nothing that is addressed to others";
-            return either(refusal("ENI_SOURCE_DEST_CHECK_RESTRICTION", why), [acl, groups]);
+            let code = match interface {
+                Interface::Instance(_) => "ENI_SOURCE_DEST_CHECK_RESTRICTION",
+                _ => "ENI_ADDRESS_RESTRICTION",
+            };
+            return either(refusal(code, why), [acl, groups]);
         }
         acl?;
         groups?;
