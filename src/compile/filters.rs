@@ -67,15 +67,15 @@ impl<'w> Compiler<'w> {
     pub(super) fn connection_tracking(&self, interface: &model::NetworkInterface) -> ConnectionTracking {
         let instance = interface.attachment.as_ref().and_then(|attachment| attachment.instance_id.as_ref());
         let instance = instance.and_then(|id| self.world.instances.get(id));
-        let nitro_v6 = instance.is_some_and(|instance| is_nitro_v6(&instance.instance_type));
         let usual = ConnectionTracking::default();
-        let tcp = if nitro_v6 { NITRO_V6_TCP_ESTABLISHED } else { usual.tcp_established };
-        let or = |told: Option<u32>, usual| told.map_or(usual, |seconds| Duration::from_secs(seconds.into()));
-        let told = &interface.connection_tracking;
+        let short = instance.is_some_and(|instance| is_nitro_v6(&instance.instance_type));
+        let tcp_established = if short { NITRO_V6_TCP_ESTABLISHED } else { usual.tcp_established };
+        let set = &interface.connection_tracking;
+        let chosen = |set: Option<u32>, usual: Duration| set.map_or(usual, |it| Duration::from_secs(u64::from(it)));
         ConnectionTracking {
-            tcp_established: or(told.tcp_established_timeout, tcp),
-            udp: or(told.udp_timeout, usual.udp),
-            udp_stream: or(told.udp_stream_timeout, usual.udp_stream),
+            tcp_established: chosen(set.tcp_established_timeout, tcp_established),
+            udp: chosen(set.udp_timeout, usual.udp),
+            udp_stream: chosen(set.udp_stream_timeout, usual.udp_stream),
         }
     }
 

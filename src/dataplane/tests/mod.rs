@@ -7,6 +7,7 @@ mod balancing;
 mod endpoints;
 mod network_acls;
 mod noise;
+mod outside;
 mod routing;
 mod rules;
 mod security_groups;
