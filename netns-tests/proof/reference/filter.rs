@@ -77,9 +77,14 @@ impl Walker<'_> {
             }
         }
         let direction = if egress { "out" } else { "in" };
-        let code = if rules == 0 { "SG_HAS_NO_RULES" } else { "ENI_SG_RULES_MISMATCH" };
+        // B11: a group that is named and does not count behind an object on the way may be told as well.
+        let codes = match rules {
+            0 => vec!["SG_HAS_NO_RULES"],
+            _ if egress => vec!["ENI_SG_RULES_MISMATCH"],
+            _ => vec!["ENI_SG_RULES_MISMATCH", "SG_REFERENCES_NOT_PRESERVED"],
+        };
         Err(Stop::Dropped(Reason {
-            codes: vec![code],
+            codes,
             objects: groups.iter().map(|group| lab.resource_of_group(*group).to_owned()).collect(),
             why: format!("B1.6: none of {rules} rules lets it {direction} at {}", interface.name(lab)),
         }))

@@ -109,8 +109,10 @@ impl Walk<'_> {
         Peer { address, member, origin: self.origin_for(interface) }
     }
 
-    /// The first sender's address, where an interface's groups could name that sender: in its own VPC or a peered one.
+    /// The first sender's address, where another interface sends for it, and where an interface's groups could name that
+    /// sender: in its own VPC or a peered one.
     fn origin_for(&self, interface: &Interface) -> Option<Ipv4Addr> {
+        self.sending_interface()?;
         let first = self.legs.first()?;
         let Place::Interface(client) = first.from else { return None };
         let vpc = self.interface(client).ok()?.vpc;

@@ -18,8 +18,8 @@ pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed
         walk.record("network interface", object, None, before, || "sends".to_owned());
         return Ok(Step::LinkLocal);
     }
-    // Nor what is sent to a router itself, which answers nothing but ARP.
-    if of_guest && walk.is_router(vpc, destination) {
+    // Nor what is sent to its router itself, which answers nothing but ARP.
+    if of_guest && walk.is_router(subnet, destination)? {
         walk.record("network interface", object, None, before, || "sends".to_owned());
         return super::route::local(walk, vpc);
     }
@@ -101,9 +101,9 @@ impl Walk<'_> {
         Ok(matches!(self.interface(index)?.role, Role::NatGateway(_)))
     }
 
-    /// An address is the router's, in any subnet of the VPC.
-    fn is_router(&self, vpc: VpcIndex, address: Ipv4Addr) -> bool {
-        self.tables.subnets.iter().any(|subnet| subnet.vpc == vpc && subnet.router() == address)
+    /// An address is the router's in a subnet.
+    fn is_router(&self, subnet: SubnetIndex, address: Ipv4Addr) -> Result<bool, Refused> {
+        Ok(self.tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?.router() == address)
     }
 
     /// The interface of a VPC that has the packet's source address, whoever sends it on: a gateway takes nothing else from

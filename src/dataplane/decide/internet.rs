@@ -107,7 +107,7 @@ fn enter_by(walk: &mut Walk, to: PublicAddress) -> Result<Step, Refused> {
     walk.header.destination = to.private;
     walk.record("internet gateway", object, None, before, || format!("translates the destination to {}", to.private));
     walk.rest_on(gateway.vpc)?;
-    Ok(Step::Enter(to.interface))
+    Ok(Step::Inside(gateway.vpc, gateway.route_table))
 }
 
 /// RFC 6598: 100.64.0.0/10.

@@ -198,8 +198,8 @@ struct Leg {
 enum Step {
     Leave(InterfaceIndex, Addressed),
     Route(SubnetIndex),
-    /// From an edge into a VPC: to whoever has the address.
-    Inside(VpcIndex),
+    /// From an edge into a VPC: by the edge's own route table, or to whoever has the address.
+    Inside(VpcIndex, Option<RouteTableIndex>),
     Enter(InterfaceIndex),
     LinkLocal,
     GatewayEndpoint(EndpointIndex),
@@ -351,7 +351,8 @@ impl Walk<'_> {
         match step {
             Step::Leave(interface, addressed) => interface::leave(self, interface, addressed),
             Step::Route(subnet) => route::route(self, subnet),
-            Step::Inside(vpc) => route::local(self, vpc),
+            Step::Inside(vpc, None) => route::local(self, vpc),
+            Step::Inside(vpc, Some(table)) => route::from_gateway(self, vpc, table),
             Step::Enter(interface) => interface::enter(self, interface),
             Step::LinkLocal => link_local::serve(self),
             Step::GatewayEndpoint(endpoint) => endpoint::gateway(self, endpoint),

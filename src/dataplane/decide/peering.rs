@@ -33,5 +33,5 @@ pub(super) fn cross(walk: &mut Walk, index: PeeringIndex) -> Result<Step, Refuse
     walk.via = walk.via.or(Some(object));
     let before = walk.header;
     walk.record("peering connection", object, None, before, || "carries it to the other VPC".to_owned());
-    Ok(Step::Inside(other))
+    Ok(Step::Inside(other, None))
 }

@@ -58,7 +58,7 @@ pub(super) fn enter_by(walk: &mut Walk, index: CustomerIndex) -> Result<Step, Re
     let before = walk.header;
     walk.record("customer gateway", customer.object, None, before, || "sends".to_owned());
     let gateway = tables.vpn_gateways.get(customer.gateway.at()).ok_or(Refused::BAD_TABLES)?;
-    let (object, vpc) = (gateway.object, gateway.vpc);
+    let (object, vpc, route_table) = (gateway.object, gateway.vpc, gateway.route_table);
     let Some(owner) = walk.vpc(vpc)?.addresses.get(&before.destination).copied() else {
         return walk.refuse("virtual private gateway", object, DropReason::VpnDestination);
     };
@@ -69,5 +69,5 @@ pub(super) fn enter_by(walk: &mut Walk, index: CustomerIndex) -> Result<Step, Re
     walk.record("virtual private gateway", object, None, before, || "lets it into the VPC".to_owned());
     let place = Place::VpnGateway(customer.gateway);
     walk.end_leg(place, place);
-    Ok(Step::Inside(vpc))
+    Ok(Step::Inside(vpc, route_table))
 }

@@ -1,6 +1,7 @@
 //! Appliances: interfaces without source/destination check that routes lead to, on the way there, back, or both (B1.3).
 
 use super::*;
+use crate::dataplane::tests::lab::route;
 
 const SYN: &str = "10.0.1.10:9 > 10.0.2.10:80 tcp SYN";
 const SYN_ACK: &str = "10.0.2.10:80 > 10.0.1.10:9 tcp SYN|ACK";
@@ -137,4 +138,37 @@ fn before_a_vpn_and_an_interface_endpoint() {
         &format!("s3: 52.216.0.1:443 > {source}:9 tcp SYN|ACK"),
         "app: 10.0.2.60:443 > 10.0.1.10:9 tcp SYN|ACK",
     );
+}
+
+/// B1.3-18: the internet gateway's own route table leads what enters to the appliance, and the subnet's leads answers there.
+#[test]
+fn between_the_internet_and_a_subnet() {
+    let syn = "198.51.100.10:5 > 10.0.3.10:80 tcp SYN";
+    let answer = "10.0.3.10:80 > 198.51.100.10:5 tcp SYN|ACK";
+    let ingress = |tables: &mut Tables| {
+        let object = ObjectIndex(0);
+        let routes =
+            vec![route(&["10.0.0.0/16"], Rank::Local, Target::Local), route(&["10.0.3.0/24"], Rank::Static, TO_FW)];
+        tables.internet_gateways[0].route_table = Some(RouteTableIndex(tables.route_tables.len() as u32));
+        tables.route_tables.push(RouteTable::new(object, routes));
+    };
+    let world = World::with(|tables| {
+        ingress(tables);
+        remove_route(tables, N, "0.0.0.0/0");
+        add_route(tables, N, &["0.0.0.0/0"], Rank::Static, TO_FW);
+    });
+    world.passes("internet: 198.51.100.10:5 > 203.0.113.1:80 tcp SYN", &format!("fw: {syn}"));
+    world.passes(&format!("fw: {syn}"), &format!("pub: {syn}"));
+    world.passes(&format!("pub: {answer}"), &format!("fw: {answer}"));
+    world.passes(&format!("fw: {answer}"), "internet: 203.0.113.1:80 > 198.51.100.10:5 tcp SYN|ACK");
+    // What the guest itself asks comes back by the gateway, so by the appliance.
+    world.passes("pub: 10.0.3.10:7 > 198.51.100.10:80 tcp SYN", "fw: 10.0.3.10:7 > 198.51.100.10:80 tcp SYN");
+    world.passes("fw: 10.0.3.10:7 > 198.51.100.10:80 tcp SYN", "internet: 203.0.113.1:7 > 198.51.100.10:80 tcp SYN");
+    world.passes(
+        "internet: 198.51.100.10:80 > 203.0.113.1:7 tcp SYN|ACK",
+        "fw: 198.51.100.10:80 > 10.0.3.10:7 tcp SYN|ACK",
+    );
+    // Without the gateway's table it goes straight in.
+    let world = World::with(|_| ());
+    world.passes("internet: 198.51.100.10:5 > 203.0.113.1:80 tcp SYN", &format!("pub: {syn}"));
 }

@@ -190,7 +190,12 @@ fn add_inside(tables: &mut Tables) {
 
 fn add_edges(tables: &mut Tables) {
     let igw = object(tables, "igw-main");
-    tables.internet_gateways.push(InternetGateway { object: igw, vpc: VpcIndex(0), public: Default::default() });
+    tables.internet_gateways.push(InternetGateway {
+        object: igw,
+        vpc: VpcIndex(0),
+        route_table: None,
+        public: Default::default(),
+    });
     set_public(tables, InterfaceIndex(2), "10.0.3.10", "203.0.113.1");
     set_public(tables, NAT_INTERFACE, "10.0.3.200", "203.0.113.2");
     tables.internet.object = Some(object(tables, "internet"));
@@ -200,7 +205,12 @@ fn add_edges(tables: &mut Tables) {
     tables.internet.guest = Some(InternetGuest { link: link("internet"), address: ip("198.51.100.10") });
     tables.links.push(Link { behind: Behind::Internet, mac: [2, 0, 0, 0, 2, 0], mtu: 9001 });
     let vgw = object(tables, "vgw-main");
-    tables.vpn_gateways.push(VpnGateway { object: vgw, vpc: VpcIndex(0), customers: vec![CustomerIndex(0)] });
+    tables.vpn_gateways.push(VpnGateway {
+        object: vgw,
+        vpc: VpcIndex(0),
+        route_table: None,
+        customers: vec![CustomerIndex(0)],
+    });
     let office = object(tables, "cgw-office");
     tables.links.push(Link { behind: Behind::OnPremises(CustomerIndex(0)), mac: [2, 0, 0, 0, 3, 0], mtu: 9001 });
     tables.customers.push(Customer {
