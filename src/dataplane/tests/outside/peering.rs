@@ -122,3 +122,20 @@ fn both_subnets_acls_decide() {
     world.drops("app: 10.0.1.10:9 > 10.1.1.10:81 tcp SYN", "SUBNET_ACL_RESTRICTION at acl-far");
     world.drops("app: 10.0.1.10:9 > 10.1.1.10:82 tcp SYN", "SUBNET_ACL_RESTRICTION at acl-a");
 }
+
+/// B1.2-9: each VPC has its own.
+#[test]
+fn the_resolver_of_a_peer_does_not_answer() {
+    let world = World::with(|tables| {
+        tables.services[0].ports.push((17, 53));
+        let far = Client::Interface(InterfaceIndex(4));
+        let entry = FabricEntry { client: far, address: ip("10.1.1.10"), way: Way::LinkLocal };
+        tables.fabric = Fabric::new(vec![entry]);
+        tables.vpcs.iter_mut().for_each(|vpc| vpc.resolver_service = Some(ServiceIndex(0)));
+    });
+    world.passes(
+        "far: 10.1.1.10:9 > 10.1.0.2:53 udp 30",
+        &format!("s3: {}:9 > 169.254.169.253:53 udp 30", Fabric::BASE),
+    );
+    world.drops("far: 10.1.1.10:9 > 10.0.0.2:53 udp 30", "NO_SUCH_ADDRESS at vpc-main");
+}
