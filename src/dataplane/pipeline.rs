@@ -16,7 +16,7 @@ use super::drops::{DropRecord, Drops};
 use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, is_syn};
 use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
-use super::path::{Header, Path, TraceQuery};
+use super::path::{Header, Hop, Path, TraceQuery};
 use super::plan::{Key, Limiters, Limits, Plan, plans};
 use super::rates::Rates;
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
@@ -527,6 +527,11 @@ impl Dataplane {
             path.dropped = Some(DropReason::BadTables);
             return path;
         };
+        if let Err(refused) = asked_by_arp(&tables, client, &query.header) {
+            path.hops.push(Hop::refused("network interface", refused, query.header));
+            path.dropped = Some(refused.reason);
+            return path;
+        }
         let addressed = addressed_by_arp(&tables, client, query.header.destination);
         let question = Question { client, addressed, header: query.header, traits: Traits::first(), memory: &Imagined };
         let outcome = decide::decide(&tables, &self.hasher, &question, Some(&mut path));
@@ -537,7 +542,10 @@ impl Dataplane {
             Outcome::Deliver(decision) => {
                 path.delivered = Some(decision.forward.link);
                 match decision.back {
-                    Ok(arrival) => (path.back, path.back_delivered) = (Some(arrival.header), Some(arrival.link)),
+                    Ok(arrival) => {
+                        (path.back, path.back_delivered) = (Some(arrival.header), Some(arrival.link));
+                        path.back_dropped = (arrival.link != from).then_some(DropReason::AnswerElsewhere);
+                    }
                     Err(refused) => path.back_dropped = Some(refused.reason),
                 }
             }
@@ -668,6 +676,25 @@ fn address_outside(tables: &Tables, behind: Behind) -> Option<Ipv4Addr> {
         Behind::OnPremises(index) => tables.customers.get(index.at()).map(|customer| customer.address),
         Behind::Interface(_) | Behind::Service(_) => None,
     }
+}
+
+/// What a kernel learns before it sends: nothing where the router is its next hop; in its own subnet whether anybody has the
+/// address, whatever routes say (B1.4). The real packet is the question by ARP, which nobody answers.
+fn asked_by_arp(tables: &Tables, from: Place, header: &Header) -> Result<(), Refused> {
+    let Place::Interface(index) = from else { return Ok(()) };
+    let interface = tables.interfaces.get(index.at()).ok_or(Refused::BAD_TABLES)?;
+    let subnet = tables.subnets.get(interface.subnet.at()).ok_or(Refused::BAD_TABLES)?;
+    let (target_ip, own) = (header.destination, interface.addresses.contains(&header.destination));
+    if own || !subnet.cidr.contains(&target_ip) {
+        return Ok(());
+    }
+    let (sender_mac, sender_ip, target_mac) = (interface.mac, header.source, [0; 6]);
+    let request = Arp { operation: Arp::REQUEST, sender_mac, sender_ip, target_mac, target_ip };
+    let nobody = match subnet.is_reserved(target_ip) {
+        true => DropReason::ReservedAddress,
+        false => DropReason::NoSuchAddress,
+    };
+    admit::arp(tables, index, &request).map(drop).map_err(|_| Refused { reason: nobody, object: Some(subnet.object) })
 }
 
 /// Whom a kernel would send to: a neighbour in its own subnet, else the router.

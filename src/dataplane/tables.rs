@@ -250,6 +250,12 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// Addresses that no interface can have: the first four and the last (B1.1).
+    pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        let first = u32::from(self.cidr.network());
+        self.cidr.contains(&address) && (u32::from(address) - first < 4 || address == self.cidr.broadcast())
+    }
+
     /// The router's address: base+1 (B1.1).
     pub fn router(&self) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.cidr.network()).wrapping_add(1))

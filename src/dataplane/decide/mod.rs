@@ -484,11 +484,3 @@ fn service_name(protocol: u8, port: u16) -> String {
         other => format!("protocol {other}"),
     }
 }
-
-/// Addresses that no interface can have: the first four and the last of a subnet (B1.1).
-fn is_reserved(subnet: &Subnet, address: Ipv4Addr) -> bool {
-    let first = u32::from(subnet.cidr.network());
-    let address = u32::from(address);
-    subnet.cidr.contains(&Ipv4Addr::from(address))
-        && (address - first < 4 || address == u32::from(subnet.cidr.broadcast()))
-}

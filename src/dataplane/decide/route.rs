@@ -82,7 +82,7 @@ pub(super) fn local(walk: &mut Walk, index: VpcIndex) -> Result<Step, Refused> {
     let object = vpc.object;
     let holder = tables.subnets.iter().find(|subnet| subnet.vpc == index && subnet.cidr.contains(&destination));
     match holder {
-        Some(subnet) if is_reserved(subnet, destination) => {
+        Some(subnet) if subnet.is_reserved(destination) => {
             walk.refuse("subnet", subnet.object, DropReason::ReservedAddress)
         }
         Some(subnet) => walk.refuse("subnet", subnet.object, DropReason::NoSuchAddress),
