@@ -188,6 +188,8 @@ enum Kind {
 struct Walker<'l> {
     lab: &'l Lab,
     kind: Kind,
+    /// Who sent the packet, if a network interface did.
+    sender: Option<Interface>,
     /// How many subnets it left so far: a loop of routes ends somewhere.
     steps: u32,
 }
@@ -195,7 +197,11 @@ struct Walker<'l> {
 /// What becomes of a packet; `None` where the description of AWS does not decide it.
 pub fn judge(lab: &Lab, packet: &Packet) -> Option<Judgement> {
     let header = Header::of(lab, packet);
-    let mut walker = Walker { lab, kind: Kind::First, steps: 0 };
+    let sender = match packet.from {
+        Party::Instance(instance) => Some(Interface::Instance(instance)),
+        Party::Internet | Party::OnPremises => None,
+    };
+    let mut walker = Walker { lab, kind: Kind::First, sender, steps: 0 };
     let forward = match packet.from {
         Party::Instance(instance) => walker.leave(Interface::Instance(instance), header),
         Party::Internet => walker.internet(header, Vec::new()),
@@ -223,7 +229,7 @@ pub fn judge(lab: &Lab, packet: &Packet) -> Option<Judgement> {
 
 /// Follows the reply; `None` where nobody can say.
 fn reply(lab: &Lab, packet: &Packet, arrival: &Arrival) -> Option<Reply> {
-    let mut walker = Walker { lab, kind: Kind::Reply, steps: 0 };
+    let mut walker = Walker { lab, kind: Kind::Reply, sender: None, steps: 0 };
     let header = arrival.header.reversed();
     let trail = arrival.trail.clone();
     let back = match arrival.place {
