@@ -29,6 +29,7 @@ mod edges;
 mod fabric;
 pub mod filter;
 pub mod flow;
+pub mod flow_log;
 pub mod fragments;
 pub mod lpm;
 pub mod nat;

@@ -12,6 +12,7 @@ use ipnet::Ipv4Net;
 pub use super::edges::*;
 pub use super::fabric::{Client, Fabric, FabricEntry, Way};
 pub use super::filter::{AddressSet, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector};
+pub use super::flow_log::{FlowLogPlan, FlowLogs, LoggedInterface};
 pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
 
@@ -102,6 +103,8 @@ pub struct Tables {
     pub internet: Internet,
     /// One-to-one addresses that services see.
     pub fabric: Fabric,
+    /// Which interfaces are logged, and how.
+    pub flow_logs: FlowLogs,
 }
 
 /// An object's names.

@@ -38,8 +38,12 @@ impl Walk<'_> {
                     Place::Interface(node) => self.interface(node)?.subnet != target,
                     _ => true,
                 };
+                self.observe(index, Side::Egress);
                 if other {
-                    self.check_acl(target, crate::dataplane::filter::Side::Egress)?;
+                    self.check_acl(target, Side::Egress)?;
+                }
+                if let Place::Interface(node) = node {
+                    self.observe(node, Side::Ingress);
                 }
                 Ok(Step::LegWalkedBack)
             }

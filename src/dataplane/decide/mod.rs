@@ -46,7 +46,9 @@ pub use link_local::RESOLVER;
 pub use memory::{Imagined, Memory};
 
 use super::admit::Addressed;
+use super::filter::Side;
 use super::flow::{Stamps, Timeouts};
+use super::flow_log::{Observed, TrafficPath};
 use super::nat::Pool;
 use super::path::{Header, Hop, Path};
 use super::plan::Limits;
@@ -233,6 +235,8 @@ struct Walk<'a> {
     limits: Limits,
     acls: Vec<AclCheck>,
     tracked: bool,
+    /// The logged interfaces that it passed.
+    observed: &'a mut Observed,
     recorder: Option<&'a mut Path>,
 }
 
@@ -250,11 +254,12 @@ pub struct Question<'a> {
     pub memory: &'a dyn Memory,
 }
 
-/// Walks a packet there, and its answer back.
+/// Walks a packet there, and its answer back; `observed` gets what flow logs record, however it ends.
 pub fn decide(
     tables: &Tables,
     hasher: &ahash::RandomState,
     question: &Question<'_>,
+    observed: &mut Observed,
     recorder: Option<&mut Path>,
 ) -> Outcome {
     let mut walk = Walk {
@@ -274,6 +279,7 @@ pub fn decide(
         limits: Limits::NONE,
         acls: Vec::new(),
         tracked: false,
+        observed,
         recorder,
     };
     let first = match question.client {
@@ -349,6 +355,11 @@ impl Walk<'_> {
             self.legs.push(Leg { from: self.sender, to, sent: self.header, keeps_client });
         }
         self.sender = next;
+    }
+
+    /// Passes an interface, if that is logged.
+    fn observe(&mut self, index: InterfaceIndex, side: Side) {
+        self.observed.pass(self.tables, self.back.is_some(), index, side, self.header);
     }
 
     /// Writes a hop down, if anyone reads along.

@@ -5,5 +5,6 @@ mod lab;
 mod admission;
 mod balancing;
 mod endpoints;
+mod flow_logs;
 mod noise;
 mod routing;
