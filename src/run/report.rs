@@ -35,6 +35,7 @@ pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<Stri
         lab: lab.to_owned(),
         guests: guests.iter().filter_map(|guest| guest_summary(world, guest)).collect(),
         endpoints: endpoints(world),
+        flow_logs: Vec::new(),
         notices,
     }
 }

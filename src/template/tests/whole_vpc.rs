@@ -562,7 +562,7 @@ const REFUSALS: [(&str, usize, &str); 41] = [
       TrafficType: ALL
       LogGroupName: logs
       Tags: [{Key: 'vpclab:AggregationSeconds', Value: '0'}]",
-        2,
+        9,
         "InvalidParameterValue: The tag vpclab:AggregationSeconds is '0', which is not between 1 and 600 seconds",
     ),
     (
@@ -575,7 +575,7 @@ const REFUSALS: [(&str, usize, &str); 41] = [
       TrafficType: ALL
       LogGroupName: logs
       Tags: [{Key: 'vpclab:LogFile', Value: /etc/passwd}]",
-        2,
+        9,
         "InvalidParameterValue: The tag vpclab:LogFile is '/etc/passwd', which does not end in .log",
     ),
     (
