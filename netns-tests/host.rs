@@ -12,8 +12,9 @@ mod harness;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, ensure};
@@ -25,6 +26,10 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     if args.get(1).is_some_and(|arg| arg == "--role") {
         play(&args[2..].iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    if let Some(error) = with_default_signals() {
+        eprintln!("starting this test again with the default signals: {error}");
+        return ExitCode::FAILURE;
     }
     let mut trials = Vec::new();
     for who in Who::all() {
@@ -42,6 +47,20 @@ fn main() -> ExitCode {
     }
     trials.extend(exec::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Starts this program anew when it was started deaf to Ctrl-C, as a shell's `&` and `nohup` do: whoever is ignored here
+/// is ignored in all that the stories start, and those about signals would wait for ever. Returns only what went wrong.
+fn with_default_signals() -> Option<std::io::Error> {
+    const INTERRUPT_HANGUP_QUIT: u64 = 1 << 1 | 1 | 1 << 2;
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).ok()?;
+    if ignored & INTERRUPT_HANGUP_QUIT == 0 {
+        return None;
+    }
+    let program = std::env::current_exe().ok()?;
+    Some(Command::new("env").arg("--default-signal=INT,HUP,QUIT").arg(program).args(std::env::args().skip(1)).exec())
 }
 
 pub(crate) fn trial(name: &str, test: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {

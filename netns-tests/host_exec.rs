@@ -295,7 +295,7 @@ fn signals_reach_the_command(who: Who) -> anyhow::Result<()> {
         let (mut child, _output) = lab.spawn("echo ready; exec sleep 5003")?;
         until("the command runs", || lab.running("sleep 5003").then_some(()))?;
         kill(Pid::from_raw(child.id() as i32), signal)?;
-        let ended = child.wait()?;
+        let ended = until(&format!("{signal} ended the command"), || child.try_wait().ok().flatten())?;
         ensure!(ended.code() == Some(status), "{signal}: {ended}");
     }
     lab.down()
@@ -405,7 +405,7 @@ fn kill_9_of_a_guests_process(who: Who) -> anyhow::Result<()> {
         kill(process, Signal::SIGKILL)?;
         until("it is gone", || (!is_alive(process)).then_some(()))?;
     }
-    ensure!(lab.exec(&["hostname"]).status()?.success(), "the guest is gone with its process");
+    ensure!(lab.exec(&["hostname"]).output()?.status.success(), "the guest is gone with its process");
     // The two that `ends_by` expects beside init and forwarder.
     let (mut child, _output) = lab.spawn("sleep 5013 & echo ready; exec sleep 5014")?;
     lab.down()?;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the bans are the pure rooms'")]
 
+#[path = "lab_expect.rs"]
+mod expect;
 #[path = "lab_harness.rs"]
 mod harness;
 #[path = "lab_life.rs"]
@@ -10,8 +12,9 @@ mod life;
 #[path = "lab_offload.rs"]
 mod offload;
 
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use harness::*;
@@ -37,7 +40,8 @@ fn main() -> ExitCode {
     }
     let mut trials = Vec::new();
     for setting in Setting::all() {
-        let stories = STORIES.into_iter().chain(life::STORIES.into_iter().filter(|_| !setting.plain_links));
+        let once = life::STORIES.into_iter().chain(expect::STORIES);
+        let stories = STORIES.into_iter().chain(once.filter(|_| !setting.plain_links));
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));
         }
@@ -117,6 +121,12 @@ const ISOLATED: &str = "Resources:
 fn no_route_is_a_named_drop(stage: &Stage) -> Result<()> {
     stage.write("isolated.yaml", ISOLATED)?;
     let lab = stage.up("isolated", &["isolated.yaml"])?;
+    let mut follower = stage
+        .command(&["--name", "isolated", "drops", "--follow"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let followed = BufReader::new(follower.stdout.take().context("its standard output")?);
     let url = "https://s3.us-east-1.amazonaws.com/";
     let curl = lab.exec("app", &["curl", "-sS", "--connect-timeout", "1", url])?;
     ensure!(curl.code() == 28, "curl times out: {curl:?}");
@@ -127,6 +137,11 @@ fn no_route_is_a_named_drop(stage: &Stage) -> Result<()> {
     ensure!(good.stderr.is_empty(), "a command that succeeds hears nothing of drops: {}", good.stderr);
     let drops = lab.vpclab(&["drops", "app"])?.ok()?;
     ensure!(drops.contains("NO_ROUTE_TO_DESTINATION"), "{drops}");
+    // Whoever follows heard of it, and is still there.
+    let heard = followed.lines().map_while(Result::ok).find(|line| line.contains("tcp  NO_ROUTE_TO_DESTINATION"));
+    ensure!(heard.is_some() && follower.try_wait()?.is_none(), "{heard:?}");
+    follower.kill()?;
+    follower.wait()?;
     let trace = lab.vpclab(&["trace", "app", url, "--json"])?;
     ensure!(trace.code() == 1, "{trace:?}");
     let report: Value = serde_json::from_str(&trace.stdout)?;
@@ -230,5 +245,13 @@ fn private_dns_in_its_own_vpc_only(stage: &Stage) -> Result<()> {
     let unknown =
         lab.exec("app", &["dig", "+noall", "+comments", "no-such-name.us-east-1.vpce.amazonaws.com"])?.ok()?;
     ensure!(unknown.contains("NXDOMAIN"), "{unknown}");
+    let chaos = lab.exec("app", &["dig", "+noall", "+comments", "CH", "TXT", "version.bind"])?.ok()?;
+    ensure!(chaos.contains("REFUSED"), "{chaos}");
+    // The VPC has both DNS attributes, so its instances have names, both ways.
+    let back = lab.exec("app", &["sh", "-c", "dig +short -x $(dig +short $(hostname).ec2.internal)"])?.ok()?;
+    ensure!(back == "ip-10-0-1-4.ec2.internal.\n", "{back}");
+    let guests = lab.summary["guests"].as_array().context("guests")?;
+    let names: Vec<&str> = guests.iter().filter_map(|guest| guest["guest"].as_str()).collect();
+    ensure!(names == ["app", "orders/server", "partner/server"], "in order of their names: {names:?}");
     Ok(())
 }

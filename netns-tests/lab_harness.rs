@@ -163,8 +163,15 @@ impl Stage {
         })
     }
 
-    /// Starts a lab that ends with the returned [`Lab`].
+    /// Starts a lab that ends with the returned [`Lab`], and captures each of its guests.
     pub fn up(&self, name: &str, arguments: &[&str]) -> Result<Lab<'_>> {
+        let lab = self.start(name, arguments)?;
+        lab.capture_all()?;
+        Ok(lab)
+    }
+
+    /// The same without captures.
+    pub fn start(&self, name: &str, arguments: &[&str]) -> Result<Lab<'_>> {
         let mut all = vec!["up", "--name", name, "--hold", "--json"];
         all.extend(arguments);
         if self.setting.plain_links {
@@ -181,9 +188,7 @@ impl Stage {
             let said = fs::read_to_string(self.path().join(format!("up-{name}.stderr")))?;
             bail!("`vpclab {}` ended with {status}: {said}", all.join(" "));
         };
-        let lab = Lab { stage: self, name: name.into(), summary, holder, lease };
-        lab.capture_all()?;
-        Ok(lab)
+        Ok(Lab { stage: self, name: name.into(), summary, holder, lease })
     }
 
     /// Keeps the folder, for somebody to look into.

@@ -53,7 +53,7 @@ fn violations(room: &str, file: &str, text: &str) -> Vec<String> {
         let named = IMPURE.iter().filter(|(word, _)| names(&code, word));
         found.extend(named.map(|(word, why)| format!("{file}: a pure room names `{word}`, which {why}")));
     }
-    if names(&code, "unsafe") && !code.contains("unsafe_code") && file != "host/sys.rs" {
+    if names(&code, "unsafe") && file != "host/sys.rs" {
         found.push(format!("{file}: `unsafe` stands in host/sys.rs alone"));
     }
     found
@@ -129,6 +129,8 @@ fn planted_violations_are_found() {
         ("template", "std::fs::read(path)", "reads files"),
         ("dns", "use tokio::net::UdpSocket;", "waits"),
         ("run", "unsafe { close(fd) }", "host/sys.rs alone"),
+        // Whoever allows it in a file of their own has silenced the lint, not this rule.
+        ("run", "#![allow(unsafe_code)]\nunsafe { close(fd) }", "host/sys.rs alone"),
     ];
     for (room, text, expected) in planted {
         let found = violations(room, "planted.rs", text);

@@ -4,7 +4,7 @@
 //! templates are those of `examples/`, which the README and the tests use, too.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +19,13 @@ use crate::run::state::{self, Folder};
 
 /// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab demo
+  vpclab demo --name second     beside another demo
+
+It starts three labs from templates of its own, one after the other, and ends
+each: nothing is left. Every line below a `$` is what that command printed.")]
 pub struct Arguments {}
 
 /// The templates, as they stand in `examples/`.
@@ -52,14 +59,31 @@ struct Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // It is below the state folder; the next demo takes its place if this fails.
+        // It is below the state folder; the next demo sweeps it if this fails.
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Its folder is named after the process, so that several can tell the story at once.
+const FOLDER: &str = ".demo-";
+
+/// Removes the folders of demos that were interrupted.
+pub fn sweep(root: &Path) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER)).and_then(|id| id.parse::<u32>().ok());
+        if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
+            // What can't be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
 impl Stage {
     fn build() -> Result<Self> {
-        let folder = state::root()?.join(format!(".demo-{}", std::process::id()));
+        let root = state::root()?;
+        sweep(&root);
+        let folder = root.join(format!("{FOLDER}{}", std::process::id()));
         let stage = Self { folder, program: std::env::current_exe().context("finding vpclab's own program file")? };
         let without: String = FILES[0]
             .1
@@ -204,6 +228,20 @@ fn say(text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_interrupted_demo_left_is_swept_and_a_running_one_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let mut child = Command::new("true").spawn().unwrap();
+        let (own, ended) = (format!("{FOLDER}{}", std::process::id()), format!("{FOLDER}{}", child.id()));
+        child.wait().unwrap();
+        for folder in [&own, &ended, "a-lab"] {
+            fs::create_dir_all(root.path().join(folder).join("files")).unwrap();
+        }
+        sweep(root.path());
+        let left = |folder: &str| root.path().join(folder).exists();
+        assert!(left(&own) && left("a-lab") && !left(&ended));
+    }
 
     #[test]
     fn the_variant_without_the_endpoint_still_loads() {

@@ -5,13 +5,18 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::output;
+use super::{demo, output};
 use crate::run::client::Client;
 use crate::run::protocol::Request;
 use crate::run::state::{self, Folder};
 
 /// End a lab and leave nothing behind.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab down                   the only lab that runs
+  vpclab down --name private
+  vpclab down --all             every lab, and what a killed one left")]
 pub struct Arguments {
     /// End all labs, and sweep the folders of dead ones.
     #[arg(long)]
@@ -20,6 +25,9 @@ pub struct Arguments {
 
 /// Runs the verb.
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
+    if arguments.all {
+        demo::sweep(&state::root()?);
+    }
     let folders = match name {
         _ if arguments.all => state::folders()?,
         // A dead lab's folder can be named, too: `down` sweeps it.

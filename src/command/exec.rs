@@ -29,6 +29,9 @@ stderr.")]
 pub struct Arguments {
     /// [STACK/]NAME: logical id, Name tag or instance id.
     guest: String,
+    /// Be silent about drops: whoever started it asks for them.
+    #[arg(long, hide = true)]
+    no_drops: bool,
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<String>,
@@ -37,11 +40,24 @@ pub struct Arguments {
 /// Runs the verb.
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let folder = state::choose(name).map_err(NotTheCommand)?;
-    Ok(enter(&folder, &arguments.guest, &arguments.command).map_err(NotTheCommand)?)
+    let entered = match arguments.no_drops {
+        true => run_in(&folder, &arguments.guest, &arguments.command).map(|(status, ..)| status),
+        false => enter(&folder, &arguments.guest, &arguments.command),
+    };
+    Ok(entered.map_err(NotTheCommand)?)
 }
 
 /// Runs a command in a guest and, when it fails, prints the drops that it met.
 pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
+    let (status, guest, drops_seen) = run_in(folder, guest, command)?;
+    if status != 0 {
+        print_drops(folder, &guest, drops_seen);
+    }
+    Ok(status)
+}
+
+/// Runs a command in a guest: its status, the guest's own name, and the number of the first drop since.
+fn run_in(folder: &Folder, guest: &str, command: &[String]) -> Result<(u8, String, u64)> {
     let mut client = Client::connect(folder)?;
     let Answer::Entered { guest, environment, programs, drops_seen } =
         client.call(&Request::Enter { guest: guest.into() })?
@@ -62,10 +78,7 @@ pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
             ..GuestCommand::default()
         },
     )?;
-    if status != 0 {
-        print_drops(folder, &guest, drops_seen);
-    }
-    Ok(u8::try_from(status).unwrap_or(1))
+    Ok((u8::try_from(status).unwrap_or(1), guest, drops_seen))
 }
 
 /// Where commands are looked for when the caller says nothing.
@@ -113,7 +126,7 @@ fn print_drops(folder: &Folder, guest: &str, since: u64) {
                 continue;
             }
             if reasons.is_empty() {
-                eprintln!("vpclab: packets of {guest} that the lab dropped meanwhile:");
+                eprintln!("vpclab: packets of {guest}, or answers to it, that the lab dropped meanwhile:");
             }
             eprint!("  {}", output::drop_line(&drop));
             let reason = output::drop_reason(&drop);

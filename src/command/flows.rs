@@ -10,6 +10,14 @@ use crate::run::state;
 
 /// Show the flows that the lab tracks.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vpclab flows
+  vpclab flows app
+  vpclab flows --json | jq -r 'select(.state == \"established\") | .flow'
+
+VIA is the endpoint or load balancer on the way, FAR SIDE the packet as whoever
+answers sees it, LASTED the time from the flow's first frame to its last.")]
 pub struct Arguments {
     /// Only flows of this guest.
     guest: Option<String>,
@@ -54,6 +62,6 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
             ]
         })
         .collect();
-    output::print(&output::table(&["FLOW", "VIA", "FAR SIDE", "STATE", "FRAMES", "BYTES", "AGE"], &rows))?;
+    output::print(&output::table(&["FLOW", "VIA", "FAR SIDE", "STATE", "FRAMES", "BYTES", "LASTED"], &rows))?;
     Ok(0)
 }

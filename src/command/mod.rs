@@ -47,7 +47,7 @@ Examples:
   vpclab up examples/first.yaml                 start a lab from a CloudFormation template
   vpclab exec app -- curl https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab trace app s3.us-east-1.amazonaws.com:443
-  vpclab test examples/first.yaml --static      does what `expect:` says hold?
+  vpclab test examples/first.yaml               does what `expect:` says hold?
   vpclab drops --follow                         which packets were dropped, and what said no
   vpclab capture app -w app.pcapng              what is on the wire, for Wireshark
   vpclab down                                   leave nothing behind
@@ -90,6 +90,8 @@ enum Verb {
     Echo(echo::Arguments),
     #[command(name = "__lab", hide = true)]
     Lab(lab::Arguments),
+    #[command(name = "__probe", hide = true)]
+    Probe(test::probe::Arguments),
 }
 
 /// Runs the command line and says how it went.
@@ -127,6 +129,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
         Verb::Down(arguments) => down::run(arguments, name),
         Verb::Echo(arguments) => echo::run(arguments).map(|()| 0),
         Verb::Lab(arguments) => lab::run(arguments, name),
+        Verb::Probe(arguments) => test::probe::run(arguments),
     }
 }
 
@@ -168,6 +171,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_each_verb_teaches_by_example() {
+        for verb in CommandLine::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example = format!("  vpclab {}", verb.get_name());
+            assert!(help.starts_with("Example") && help.contains(&example), "{}: {help}", verb.get_name());
+        }
     }
 
     #[test]

@@ -9,10 +9,10 @@ use super::output;
 use crate::expect::Destination;
 use crate::run::BadInput;
 use crate::run::client::Client;
-use crate::run::protocol::{Answer, Request, TraceReport};
+use crate::run::protocol::{Answer, Request, TraceHop, TraceReport};
 use crate::run::state;
 
-/// Show the path of a packet hop by hop; ends with 0 when it is delivered, 1 when it is dropped or denied.
+/// Show the path of a packet and of its answer hop by hop; ends with 0 when both arrive, 1 when one is dropped or denied.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +49,7 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
         Protocol::Udp => "udp",
         Protocol::Icmp => "icmp",
     };
-    let request = Request::Trace { guest: arguments.guest, host, port, protocol: protocol.into() };
+    let request = Request::Trace { guest: arguments.guest, host, port, protocol: protocol.into(), from: None };
     let Answer::Trace(report) = Client::connect(&state::choose(name)?)?.call(&request)? else {
         bail!("the lab did not answer with a path");
     };
@@ -70,19 +70,13 @@ pub fn text(report: &TraceReport) -> String {
         [first, rest @ ..] => format!(" ({first}, and {} more)", rest.len()),
     };
     let mut text = format!("{} > {}{resolved} {}\n", question.source, question.destination, question.protocol);
-    for (number, hop) in report.hops.iter().enumerate() {
-        let name = if hop.name.is_empty() { hop.id.clone() } else { format!("{} ({})", hop.name, hop.id) };
-        let _ = writeln!(text, "{:3}  {} {name}", number + 1, hop.kind);
-        let _ = write!(text, "     {}", hop.decision);
-        if let Some(source) = &hop.source {
-            let _ = write!(text, "  [{source}]");
-        }
-        text.push('\n');
-        if hop.after != hop.before {
-            let _ = writeln!(text, "     becomes {}", hop.after);
-        }
+    write_hops(&mut text, &report.hops);
+    if !report.return_hops.is_empty() {
+        text.push_str("its answer\n");
+        write_hops(&mut text, &report.return_hops);
     }
-    let _ = write!(text, "{}", report.verdict);
+    let answer = if report.delivered && !report.network_path_found { "delivered, but its answer is " } else { "" };
+    let _ = write!(text, "{answer}{}", report.verdict);
     if let Some(code) = &report.explanation_code {
         let _ = write!(text, ": {code}");
     }
@@ -91,4 +85,23 @@ pub fn text(report: &TraceReport) -> String {
     }
     text.push('\n');
     text
+}
+
+/// Hops with their numbers, what they decided, where that is written, and what became of the header.
+fn write_hops(text: &mut String, hops: &[TraceHop]) {
+    for (number, hop) in hops.iter().enumerate() {
+        let name = if hop.name.is_empty() { hop.id.clone() } else { format!("{} ({})", hop.name, hop.id) };
+        let _ = writeln!(text, "{:3}  {} {name}", number + 1, hop.kind);
+        let _ = write!(text, "     {}", hop.decision);
+        if let Some(rule) = hop.rule.as_ref().filter(|rule| !hop.decision.contains(*rule)) {
+            let _ = write!(text, " by {rule}");
+        }
+        if let Some(source) = &hop.source {
+            let _ = write!(text, "  [{source}]");
+        }
+        text.push('\n');
+        if hop.after != hop.before {
+            let _ = writeln!(text, "     {} becomes {}", hop.before, hop.after);
+        }
+    }
 }

@@ -39,6 +39,7 @@ impl<'w> Compiler<'w> {
             for block in plan.local_prefixes.iter().copied().chain(single) {
                 if let Ok(network) = ip_network::Ipv4Network::new(block.network(), block.prefix_len()) {
                     truth.insert(network, number as u16);
+                    self.tables.internet.prefixes.push(block);
                 }
             }
         }

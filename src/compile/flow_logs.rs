@@ -50,7 +50,7 @@ impl Compiler<'_> {
                 interfaces,
                 accepted: log.traffic_type != TrafficType::Reject,
                 rejected: log.traffic_type != TrafficType::Accept,
-                format: Format::of(log.fields()),
+                format: Format::of(log.version(), log.fields()),
                 interval: Duration::from_secs(u64::from(seconds)),
             }
         };

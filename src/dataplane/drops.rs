@@ -22,6 +22,8 @@ pub struct DropRecord {
     pub at: Duration,
     /// Where the frame came from.
     pub ingress: LinkIndex,
+    /// Whose question the frame answers, if it answers one.
+    pub answers: Option<LinkIndex>,
     /// Why.
     pub reason: DropReason,
     /// What exactly, from a closed list of the packet room: `IPV4_TRUNCATED`.
@@ -36,7 +38,7 @@ pub struct DropRecord {
 
 impl DropRecord {
     fn is_like(&self, other: &Self) -> bool {
-        let of = |it: &Self| (it.ingress, it.reason, it.detail, it.object, it.header);
+        let of = |it: &Self| (it.ingress, it.answers, it.reason, it.detail, it.object, it.header);
         of(self) == of(other)
     }
 }

@@ -94,6 +94,8 @@ pub struct Internet {
     pub object: Option<ObjectIndex>,
     /// Public services by their addresses: values are indexes of services.
     pub services: FlatTable,
+    /// The blocks of those addresses.
+    pub prefixes: Vec<Ipv4Net>,
     /// Who has a public address.
     pub public: HashMap<Ipv4Addr, PublicAddress>,
     /// The guest `internet`.

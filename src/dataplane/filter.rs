@@ -114,6 +114,14 @@ impl Selector {
         }
     }
 
+    /// First and last destination port, where ports count.
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        match self {
+            Self::Ports(_, ports) => Some((*ports.start(), *ports.end())),
+            Self::All | Self::Protocol(_) | Self::Icmp(..) => None,
+        }
+    }
+
     /// Whether every packet of a protocol is meant.
     fn is_all_of(&self, number: u8) -> bool {
         match self {

@@ -305,8 +305,8 @@ pub fn is_syn(packet: &Packet) -> bool {
 pub enum Found {
     /// A plan to repeat; the packet is noted.
     Plan(Plan),
-    /// Packets of this direction are refused.
-    Refused(Refused),
+    /// Packets of this direction are refused: the answers to what that link sent.
+    Refused(Refused, LinkIndex),
     /// The flow's key, but other MAC addresses than its packets have: to be admitted first. Nothing is noted, or a forged
     /// frame could end a flow.
     Stranger(Arc<Flow>, Direction),
@@ -362,7 +362,7 @@ impl FlowTable {
         }
         if let Some(refused) = plan.refused {
             flow.log(*direction, seen);
-            return Found::Refused(refused);
+            return Found::Refused(refused, flow.owner());
         }
         flow.note(*direction, seen);
         Found::Plan(*plan)

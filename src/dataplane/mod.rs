@@ -23,6 +23,7 @@
 
 pub mod admit;
 pub mod balance;
+pub mod borders;
 pub mod decide;
 pub mod drops;
 mod edges;

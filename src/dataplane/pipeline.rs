@@ -152,7 +152,7 @@ impl Dataplane {
         let key = Key::of(ingress, &arrival.packet);
         match self.flows.find(&key, &arrival.seen(), &tables, epoch) {
             Found::Plan(plan) => self.carry(frame, &arrival, &plan, outbox),
-            Found::Refused(refused) => self.refuse(&arrival, refused),
+            Found::Refused(refused, answers) => self.refuse_answer(&arrival, refused, answers),
             Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame, outbox),
             Found::Stale(flow, direction) => self.decide_again(&arrival, &flow, direction, frame, outbox),
             Found::Nothing => self.decide_new(&arrival, key, frame, outbox),
@@ -248,7 +248,7 @@ impl Dataplane {
             Ok(_) if flow.is_current(arrival.tables, arrival.epoch) => {
                 if let Some(refused) = plan.refused {
                     flow.log(direction, &arrival.seen());
-                    return self.refuse(arrival, refused);
+                    return self.refuse_answer(arrival, refused, flow.owner());
                 }
                 flow.note(direction, &arrival.seen());
                 self.carry(frame, arrival, plan, outbox)
@@ -358,7 +358,7 @@ impl Dataplane {
             return self.refuse(arrival, Refused { reason: DropReason::FlowLimit, object: None });
         }
         match plan.refused {
-            Some(refused) => self.refuse(arrival, refused),
+            Some(refused) => self.refuse_answer(arrival, refused, flow.owner()),
             None => self.carry(frame, arrival, &plan, outbox),
         }
     }
@@ -505,7 +505,10 @@ impl Dataplane {
     fn too_big(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
         let (packet, Limits { mtu, reporter, .. }) = (&arrival.packet, plan.limits);
         if reporter.is_some() && !packet.dont_fragment && arrival.offload.segmentation.is_none() {
-            return fragment(frame, arrival, plan, outbox);
+            packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
+            let pieces = packet::fragment::split(frame, &arrival.offload, mtu).unwrap_or_default();
+            outbox.frames.extend(pieces.into_iter().map(|piece| (plan.egress, piece)));
+            return Verdict::Answer;
         }
         if let Some(reporter) = reporter {
             let checksum = arrival.offload.checksum;
@@ -524,9 +527,7 @@ impl Dataplane {
         frame: &[u8],
         outbox: &mut Outbox,
     ) -> Verdict {
-        let kind = (packet::icmp::TIME_EXCEEDED, 0);
-        let checksum = arrival.offload.checksum;
-        let error = packet::build::icmp_error(frame, &arrival.packet, checksum, reporter, kind, [0; 4]);
+        let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
         outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
         self.refuse(arrival, Refused { reason: DropReason::TtlExceeded, object })
     }
@@ -722,6 +723,26 @@ impl Dataplane {
         self.note(arrival.ingress, refused, Some(header), None, arrival.now)
     }
 
+    /// Refuses the answer to what `answers` sent, which wants to know.
+    fn refuse_answer(&self, arrival: &Arrival, refused: Refused, answers: LinkIndex) -> Verdict {
+        let header = shown(arrival.tables, arrival.ingress, &arrival.packet);
+        let (Refused { reason, object }, at, ingress) = (refused, arrival.now, arrival.ingress);
+        let answers = Some(answers);
+        let record = DropRecord {
+            number: 0,
+            at,
+            ingress,
+            answers,
+            reason,
+            detail: None,
+            object,
+            header: Some(header),
+            count: 1,
+        };
+        self.drops.note(record);
+        Verdict::Drop(reason)
+    }
+
     fn drop_frame(
         &self,
         ingress: LinkIndex,
@@ -741,23 +762,10 @@ impl Dataplane {
         now: Duration,
     ) -> Verdict {
         let Refused { reason, object } = refused;
-        self.drops.note(DropRecord { number: 0, at: now, ingress, reason, detail, object, header, count: 1 });
+        let answers = None;
+        self.drops.note(DropRecord { number: 0, at: now, ingress, answers, reason, detail, object, header, count: 1 });
         Verdict::Drop(reason)
     }
-}
-
-/// Sends a packet without DF in pieces that an object on the way carries.
-fn fragment(frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
-    let packet = &arrival.packet;
-    packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
-    if arrival.offload.checksum == packet::L4Checksum::Partial
-        && let Ok(Parsed::Ipv4(rewritten)) = packet::parse(frame)
-    {
-        packet::complete_checksum(frame, &rewritten);
-    }
-    let pieces = packet::fragments(frame, packet, plan.limits.mtu);
-    outbox.frames.extend(pieces.into_iter().map(|piece| (plan.egress, piece)));
-    Verdict::Answer
 }
 
 /// A packet's header as people may see it: a service answers fabric addresses, which stand for private ones.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::meaning::{Thing, Want};
+use super::meaning::Want;
 use super::way::{End, Stop, Way};
 
 /// Why an expectation does not hold.
@@ -59,7 +59,7 @@ impl fmt::Display for Decider {
 pub fn judge(want: &Want, way: &Way) -> Result<(), Failure> {
     match (want, &way.end) {
         (Want::Delivered, End::Delivered) => Ok(()),
-        (Want::Via(thing), End::Delivered) if passes(way, thing) => Ok(()),
+        (Want::Via(thing), End::Delivered) if way.meets(thing) => Ok(()),
         (Want::Dropped(code), End::Dropped { code: found, .. }) if code == found => Ok(()),
         (Want::Via(thing), End::Delivered) => {
             let reason = format!("it is delivered, but not by way of {}: {}", thing.name, route_taken(way));
@@ -78,12 +78,6 @@ pub fn judge(want: &Want, way: &Way) -> Result<(), Failure> {
             Err(Failure::new(reason, way.stops.last().map(Decider::from)))
         }
     }
-}
-
-/// The way meets the object after it left the sender.
-fn passes(way: &Way, thing: &Thing) -> bool {
-    let met = |stop: &Stop| thing.is(&stop.id) || stop.rule.as_deref().is_some_and(|rule| thing.is(rule));
-    way.stops.iter().skip(1).any(met)
 }
 
 /// What sent a packet where it went: the first route, else the last object.

@@ -30,13 +30,15 @@ pub enum Claim {
     Path(PathClaim),
     /// Nothing else can be reached.
     Only(Vec<Thing>),
-    /// The command uses nothing else.
-    Run(String, Vec<Thing>),
+    /// The command ends well, and uses nothing else where something is listed.
+    Run(String, Option<Vec<Thing>>),
 }
 
 /// What becomes of a packet.
 #[derive(Clone, Debug)]
 pub struct PathClaim {
+    /// The name that a client would look up; `None` for an address.
+    pub host: Option<String>,
     /// The addresses that a client would learn, or why it learns none. Any of them must do.
     pub addresses: Result<Vec<Ipv4Addr>, NoAddress>,
     /// Protocol.
@@ -89,6 +91,13 @@ impl Thing {
     }
 }
 
+/// Where a packet of a claim goes.
+struct Target {
+    host: Option<String>,
+    addresses: Result<Vec<Ipv4Addr>, NoAddress>,
+    port: Option<u16>,
+}
+
 /// What `internet` means where no guest is called so: some host out there. Documentation range (RFC 5737): nobody's.
 const INTERNET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
@@ -127,25 +136,17 @@ impl Scene {
         let from = self.guest(&entry.from).map_err(|error| vec![error])?;
         let claim = match &entry.claim {
             WrittenClaim::Path { to, protocol, end } => {
-                let (addresses, want) = (self.destination(&from, to, *protocol), self.want(end));
-                match (addresses, want) {
-                    (Ok((addresses, port)), Ok(want)) => {
-                        Claim::Path(PathClaim { addresses, protocol: *protocol, port, want })
+                let (target, want) = (self.target(&from, to, *protocol), self.want(end));
+                match (target, want) {
+                    (Ok(Target { host, addresses, port }), Ok(want)) => {
+                        Claim::Path(PathClaim { host, addresses, protocol: *protocol, port, want })
                     }
-                    (addresses, want) => return Err(addresses.err().into_iter().chain(want.err()).collect()),
+                    (target, want) => return Err(target.err().into_iter().chain(want.err()).collect()),
                 }
             }
-            WrittenClaim::Only { only, run } => {
-                let (things, errors): (Vec<_>, Vec<_>) =
-                    only.iter().map(|word| self.reached(word)).partition(Result::is_ok);
-                if !errors.is_empty() {
-                    return Err(errors.into_iter().filter_map(Result::err).collect());
-                }
-                let things = things.into_iter().flatten().collect();
-                match run {
-                    Some(run) => Claim::Run(run.text.clone(), things),
-                    None => Claim::Only(things),
-                }
+            WrittenClaim::Only { only } => Claim::Only(self.things(only)?),
+            WrittenClaim::Run { run, only } => {
+                Claim::Run(run.text.clone(), only.as_deref().map(|only| self.things(only)).transpose()?)
             }
         };
         Ok(Expectation { span: entry.span.clone(), title: title(&from, &entry.claim), from, claim })
@@ -178,6 +179,12 @@ impl Scene {
         self.names.find(&word.text).map_err(|(message, help)| Diagnostic::at(&word.span, message).maybe_help(help))
     }
 
+    fn things(&self, words: &[Word]) -> Result<Vec<Thing>, Vec<Diagnostic>> {
+        let (things, errors): (Vec<_>, Vec<_>) = words.iter().map(|word| self.reached(word)).partition(Result::is_ok);
+        let errors: Vec<Diagnostic> = errors.into_iter().filter_map(Result::err).collect();
+        if errors.is_empty() { Ok(things.into_iter().flatten().collect()) } else { Err(errors) }
+    }
+
     /// An object that packets may end at or pass: an endpoint, a gateway, a balancer, a guest, a link-local service.
     fn reached(&self, word: &Word) -> Result1<Thing> {
         if LINK_LOCAL.contains(&word.text.as_str()) {
@@ -199,14 +206,8 @@ impl Scene {
         }
     }
 
-    /// The addresses that a client in the guest would learn, and the port.
-    #[expect(clippy::type_complexity, reason = "two things of one word")]
-    fn destination(
-        &self,
-        from: &Sender,
-        word: &Word,
-        protocol: Protocol,
-    ) -> Result1<(Result<Vec<Ipv4Addr>, NoAddress>, Option<u16>)> {
+    /// Where a client in the guest would send to.
+    fn target(&self, from: &Sender, word: &Word, protocol: Protocol) -> Result1<Target> {
         let text = self.with_outputs(word)?;
         let destination = Destination::parse(&text).map_err(|message| Diagnostic::at(&word.span, message))?;
         if protocol == Protocol::Icmp && text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
@@ -229,18 +230,21 @@ impl Scene {
             let addresses = guest.sources.first().map(|(_, address)| *address).into_iter().collect();
             return match guest.name == from.name {
                 true => Err(Diagnostic::at(&word.span, "what a guest sends to itself never leaves it")),
-                false => Ok((Ok(addresses), destination.port)),
+                false => Ok(Target { host: None, addresses: Ok(addresses), port: destination.port }),
             };
         }
         if host == "internet" {
-            return Ok((Ok(vec![INTERNET]), destination.port));
+            return Ok(Target { host: None, addresses: Ok(vec![INTERNET]), port: destination.port });
         }
         let addresses = dns::addresses(&self.zones, &from.vpc_id, &host);
         match (&addresses, named) {
             // A word without a dot is no host out there: whoever wrote it meant a guest.
             (Err(_), Err(message)) if !host.contains('.') => Err(Diagnostic::at(&word.span, message)
                 .help("a destination is HOST[:PORT], GUEST[:PORT], a URL, `internet` or s3://BUCKET/KEY")),
-            _ => Ok((addresses, destination.port)),
+            _ => {
+                let host = host.parse::<Ipv4Addr>().is_err().then_some(host);
+                Ok(Target { host, addresses, port: destination.port })
+            }
         }
     }
 
@@ -297,7 +301,8 @@ fn title(from: &Sender, claim: &WrittenClaim) -> String {
             };
             format!("{} > {}{protocol} {end}", from.name, to.text)
         }
-        WrittenClaim::Only { only, run: None } => format!("{} reaches only {}", from.name, list(only)),
-        WrittenClaim::Only { only, run: Some(run) } => format!("{} runs {}: only {}", from.name, run.text, list(only)),
+        WrittenClaim::Only { only } => format!("{} reaches only {}", from.name, list(only)),
+        WrittenClaim::Run { run, only: None } => format!("{} runs {}", from.name, run.text),
+        WrittenClaim::Run { run, only: Some(only) } => format!("{} runs {}: only {}", from.name, run.text, list(only)),
     }
 }

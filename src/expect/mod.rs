@@ -15,17 +15,22 @@
 //! | `meaning.rs` | entries as meant; a name of nothing is an error at its place, never a pass |
 //! | `way.rs` | a path in people's names, from the walk here or from a lab that runs |
 //! | `judge.rs` | whether a path is as expected, and what decided |
+//! | `fate.rs` | what became of a packet that was really sent, held against its way |
+//! | `reach.rs` | what can be reached at all: one packet for each class of packets |
 //!
 //! *Static*: the walk on the compiled tables decides ([`Scene::ways`]); nothing is started. The dynamic half belongs to the
-//! shell, which sends packets and brings the [`Way`]s they took here to be judged by the same rules.
+//! shell: it starts a lab, sends packets, and brings what the lab's trace says ([`Way`]) and what became of them ([`Fate`]) here
+//! to be judged by the same rules.
 //!
 //! Pure: files are read by the [`Files`](crate::template::Files) that the shell passes in. Not here: policies (`call:` and
 //! `deny:` are refused until something enforces them), and how results are printed.
 
 mod destination;
+mod fate;
 mod judge;
 mod meaning;
 mod names;
+mod reach;
 mod scene;
 mod source;
 mod way;
@@ -35,8 +40,10 @@ mod written;
 mod tests;
 
 pub use destination::Destination;
+pub use fate::{Carried, Dropped, Fate, agree, decider_of, ends_at};
 pub use judge::{Decider, Failure, judge};
 pub use meaning::{Claim, Expectation, PathClaim, Sender, Thing, Want};
+pub use reach::Class;
 pub use scene::Scene;
 pub use source::source;
 pub use way::{End, Stop, Way};

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::way::Way;
 use crate::compile::{Compiled, Guest, compile};
 use crate::dataplane::tables::Behind;
-use crate::dataplane::{Dataplane, Header, LinkIndex, Tables, TraceQuery};
+use crate::dataplane::{Dataplane, Header, LinkIndex, Path, Tables, TraceQuery};
 use crate::dns::Zones;
 use crate::model::World;
 use crate::model::naming::{self, GuestName};
@@ -23,7 +23,7 @@ pub struct Scene {
     pub(super) names: Names,
     pub(super) zones: Zones,
     compiled_guests: Vec<Guest>,
-    tables: Arc<Tables>,
+    pub(super) tables: Arc<Tables>,
     dataplane: Dataplane,
 }
 
@@ -103,8 +103,13 @@ impl Scene {
         })
     }
 
-    /// Where a packet would go.
+    /// Where a packet would go, in people's names.
     pub(super) fn way(&self, from: LinkIndex, header: Header) -> Way {
-        Way::of(&self.dataplane.trace(from, &TraceQuery { header }), &self.tables)
+        Way::of(&self.walk(from, header), &self.tables)
+    }
+
+    /// Where a packet would go.
+    pub(super) fn walk(&self, from: LinkIndex, header: Header) -> Path {
+        self.dataplane.trace(from, &TraceQuery { header })
     }
 }

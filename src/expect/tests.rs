@@ -47,9 +47,16 @@ fn failures(files: &Memory, path: &str) -> Vec<(String, Failure)> {
     let (scene, expectations) = meant(files, path).unwrap_or_else(|error| panic!("{error}"));
     let check = |expectation: &Expectation| match &expectation.claim {
         Claim::Path(claim) => scene.check(&expectation.from, claim).err(),
-        other => panic!("{other:?}"),
+        Claim::Only(things) => scene.check_only(&expectation.from, things).err(),
+        Claim::Run(..) => None,
     };
     expectations.iter().filter_map(|it| Some((it.title.clone(), check(it)?))).collect()
+}
+
+/// A template of these lines with this list beside it.
+fn lab(template: &str, list: &str) -> Memory {
+    let files = [("lab-of-one.yaml", template.to_owned()), ("lab-of-one.test.yaml", format!("expect:\n{list}"))];
+    Memory(files.into_iter().map(|(path, text)| (path.into(), text)).collect())
 }
 
 fn holds(files: &Memory, path: &str) {
@@ -58,12 +65,12 @@ fn holds(files: &Memory, path: &str) {
 }
 
 /// The one entry fails for this reason, decided at this place.
-fn fails(entry: &str, reason: &str, source: &str) {
+fn fails(entry: &str, reason: &str, source: Option<&str>) {
     let list = format!("expect:\n  - {entry}\n");
     let failures = failures(&first(&list), "first.yaml");
     let [(_, failure)] = failures.as_slice() else { panic!("{failures:#?}") };
     assert!(failure.reason.contains(reason), "{failure:#?}");
-    assert_eq!(failure.decider.as_ref().and_then(|decider| decider.source.as_deref()), Some(source), "{failure:#?}");
+    assert_eq!(failure.decider.as_ref().and_then(|decider| decider.source.as_deref()), source, "{failure:#?}");
 }
 
 /// The one entry is bad input, drawn so.
@@ -90,6 +97,29 @@ expect:
     holds(&first(list), "first.yaml");
 }
 
+/// An internet gateway leads nowhere here, and says so by name.
+#[test]
+fn an_internet_gateway_drops_what_reaches_it() {
+    let template = "
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Gateway: {Type: AWS::EC2::InternetGateway}
+  Attachment: {Type: AWS::EC2::VPCGatewayAttachment, Properties: {VpcId: !Ref Vpc, InternetGatewayId: !Ref Gateway}}
+  Routes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  Out:
+    Type: AWS::EC2::Route
+    DependsOn: Attachment
+    Properties: {RouteTableId: !Ref Routes, DestinationCidrBlock: 0.0.0.0/0, GatewayId: !Ref Gateway}
+  SubnetRoutes: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Subnet, RouteTableId: !Ref Routes}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, ImageId: ami-0}}
+";
+    let list = "expect: [{from: app, to: internet, drop: IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS}]";
+    let files = [("open.yaml", template), ("open.test.yaml", list)];
+    let files = Memory(files.into_iter().map(|(path, text)| (path.into(), text.to_owned())).collect());
+    holds(&files, "open.yaml");
+}
+
 #[test]
 fn a_lab_of_several_stacks_has_its_list_in_lab_yaml() {
     let list = "
@@ -104,14 +134,65 @@ fn a_lab_of_several_stacks_has_its_list_in_lab_yaml() {
 
 #[test]
 fn a_failure_names_what_decided_and_where_it_is_written() {
-    fails("{from: app, to: internet, via: S3}", "NO_ROUTE_TO_DESTINATION", "first.yaml:5");
+    fails("{from: app, to: internet, via: S3}", "NO_ROUTE_TO_DESTINATION", Some("first.yaml:5"));
     fails(
         "{from: app, to: s3.us-east-1.amazonaws.com, drop: NO_ROUTE_TO_DESTINATION}",
         "it is delivered",
-        "first.yaml:7",
+        Some("first.yaml:7"),
     );
-    fails("{from: app, to: s3.us-east-1.amazonaws.com, via: app}", "not by way of app", "first.yaml:7");
-    fails("{from: app, to: 10.0.1.77, drop: RESERVED_ADDRESS}", "NO_SUCH_ADDRESS", "first.yaml:4");
+    fails("{from: app, to: s3.us-east-1.amazonaws.com, via: app}", "not by way of app", Some("first.yaml:7"));
+    fails("{from: app, to: 10.0.1.77, drop: RESERVED_ADDRESS}", "NO_SUCH_ADDRESS", Some("first.yaml:4"));
+}
+
+/// `appliance` takes what is addressed to others; a route leads there.
+const APPLIANCE: &str = "Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Routes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  SubnetRoutes: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Subnet, RouteTableId: !Ref Routes}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, PrivateIpAddress: 10.0.1.10, ImageId: ami-0}}
+  web: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, PrivateIpAddress: 10.0.1.20, ImageId: ami-0}}
+  appliance: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, PrivateIpAddress: 10.0.1.30, SourceDestCheck: false, ImageId: ami-0}}
+  Route: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref Routes, DestinationCidrBlock: 172.16.0.0/22, InstanceId: !Ref appliance}}
+";
+
+#[test]
+fn only_is_a_claim_about_every_class() {
+    holds(&first("expect: [{from: app, only: [S3, resolver]}]"), "first.yaml");
+    fails("{from: app, only: [S3]}", "10.0.0.2 tcp 53 reaches resolver, which is not listed", None);
+    fails("{from: app, only: [resolver]}", "1.178.4.0-1.178.6.255 tcp 1-65535 reaches first/S3", Some("first.yaml:7"));
+    fails("{from: app, only: [S3, resolver, metadata]}", "metadata is listed, but nothing", None);
+    holds(&private("  - {from: client, only: [Endpoint, resolver]}\n"), "lab.yaml");
+    holds(&private("  - {from: client, only: [provider/server, resolver]}\n"), "lab.yaml");
+    let list = "  - {from: app, only: [web, appliance, resolver]}\n";
+    holds(&lab(APPLIANCE, list), "lab-of-one.yaml");
+    let failures = failures(&lab(APPLIANCE, "  - {from: app, only: [web, resolver]}\n"), "lab-of-one.yaml");
+    let failure = &failures[0].1;
+    assert_eq!(failure.reason, "10.0.1.30 tcp 1-65535 reaches appliance, which is not listed");
+    let details = [
+        "10.0.1.30 udp 1-65535 reaches appliance",
+        "10.0.1.30 icmp reaches appliance",
+        "172.16.0.0-172.16.3.255 tcp 1-65535 reaches appliance",
+        "172.16.0.0-172.16.3.255 udp 1-65535 reaches appliance",
+        "172.16.0.0-172.16.3.255 icmp reaches appliance",
+    ];
+    assert_eq!(failure.details, details);
+}
+
+#[test]
+fn a_listed_thing_that_refuses_everything_is_a_failure_that_says_who() {
+    // The endpoint's service is of another account, which did not permit it: the endpoint waits for acceptance.
+    let mut files = private("  - {from: client, only: [Endpoint, resolver]}\n");
+    let provider = files.0.get_mut(Path::new("provider.yaml")).unwrap();
+    *provider = provider.replace("AcceptanceRequired: false", "AcceptanceRequired: true");
+    let failures = failures(&files, "lab.yaml");
+    let [(_, failure)] = failures.as_slice() else { panic!("{failures:#?}") };
+    assert_eq!(failure.reason, "Endpoint is listed, but nothing that is sent reaches it");
+    assert!(failure.details[0].contains("is dropped: BAD_STATE"), "{failure:#?}");
+    assert!(
+        failure.decider.as_ref().is_some_and(|it| it.source.as_deref() == Some("consumer.yaml:18")),
+        "{failure:#?}"
+    );
 }
 
 #[test]
@@ -187,11 +268,14 @@ error: `Routes` is a route table, which no packet ends at
 fn entries_are_read_strictly() {
     for (entry, message) in [
         ("{from: app, to: internet, dorp: X}", "did you mean `drop`?"),
+        ("{from: app, onyl: [S3]}", "did you mean `only`?"),
+        ("{from: app, rum: ./smoke.sh}", "did you mean `run`?"),
         ("{from: app, to: internet, only: [S3]}", "`to` does not go with the entry's other keys"),
         ("{from: app, to: internet, via: S3, drop: NO_ROUTE_TO_DESTINATION}", "keep one of the two"),
         ("{from: app}", "the expectation has no `to`"),
         ("{to: internet}", "the expectation has no `from`"),
-        ("{from: app, run: ./smoke.sh}", "the entry has a `run` and no `only`"),
+        ("{from: app, run: [./smoke.sh]}", "text is expected here, not a list"),
+        ("{from: app, run: ./smoke.sh, via: S3}", "`via` does not go with the entry's other keys"),
         ("{from: app, only: S3}", "`only` is a list of objects, not text"),
         ("{from: app, only: [{}]}", "text is expected here, not a map"),
         ("{from: app, to: internet, proto: sctp}", "tcp, udp or icmp"),

@@ -1,5 +1,6 @@
 //! A packet's way in the names that people use: from the walk here, or as a running lab tells it.
 
+use super::meaning::Thing;
 use crate::dataplane::{Hop, ObjectIndex, Path, Tables};
 use crate::dns::NoAddress;
 
@@ -46,7 +47,8 @@ pub enum End {
 impl Way {
     /// A walk in people's names.
     pub fn of(path: &Path, tables: &Tables) -> Self {
-        let end = match path.dropped {
+        // A question whose answer is lost is as good as lost.
+        let end = match path.dropped.or(path.back_dropped) {
             None => End::Delivered,
             Some(reason) => End::Dropped { code: reason.code().to_owned(), sentence: reason.sentence().to_owned() },
         };
@@ -57,6 +59,14 @@ impl Way {
     pub fn unresolved(no_address: &NoAddress) -> Self {
         let NoAddress { code, sentence } = no_address;
         Self { stops: Vec::new(), end: End::Dropped { code: (*code).to_owned(), sentence: sentence.clone() } }
+    }
+}
+
+impl Way {
+    /// The packet meets the object after it left the sender.
+    pub fn meets(&self, thing: &Thing) -> bool {
+        let met = |stop: &Stop| thing.is(&stop.id) || stop.rule.as_deref().is_some_and(|rule| thing.is(rule));
+        self.stops.iter().skip(1).any(met)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The language as written: entries of `expect:` and their keys, each with its place.
 //!
 //! An entry says who sends (`from`) and one of three things: what becomes of a packet (`to`, with `proto`, and `via` or
-//! `drop`), what may be reached at all (`only`), or what a command may use (`run` with `only`).
+//! `drop`), what may be reached at all (`only`), or that a command ends well (`run`) and what it may use (with `only`).
 
 use crate::template::document::{Map, Value};
-use crate::template::{Diagnostic, Span, did_you_mean};
+use crate::template::{Diagnostic, Span, did_you_mean, nearest};
 
 /// Text and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +38,17 @@ pub enum WrittenClaim {
         /// How it ends.
         end: WrittenEnd,
     },
-    /// What may be reached: by anything at all, or by a command.
+    /// What may be reached by anything at all.
     Only {
         /// The list.
         only: Vec<Word>,
+    },
+    /// A command ends well.
+    Run {
         /// The command.
-        run: Option<Word>,
+        run: Word,
+        /// What it may use; anything where nothing is said.
+        only: Option<Vec<Word>>,
     },
 }
 
@@ -129,13 +134,15 @@ fn entry(value: &Value) -> Result<Written, Vec<Diagnostic>> {
         let message = format!("`{}` is not checked yet: no policy is enforced, so there is nothing to prove", key.text);
         return Err(vec![Diagnostic::at(&key.span, message).help("take the entry out until vpclab enforces policies")]);
     }
-    let about_all = value.get("only").is_some() || value.get("run").is_some();
+    // A misspelt `only` still says what the entry is about.
+    let about_all =
+        map.iter().any(|(key, _)| nearest(&key.text, all_keys()).is_some_and(|key| ["only", "run"].contains(&key)));
     let mut errors = unknown_keys(map, if about_all { &ONLY_KEYS } else { &PATH_KEYS });
     let mut keep = |result: Result<Word, Diagnostic>| result.map_err(|error| errors.push(error)).ok();
     let span = map.first().map_or(&value.span, |(key, _)| &key.span);
     let from = keep(required(value, span, "from", "who sends, such as `from: app`"));
     let claim = match about_all {
-        true => only_claim(value, span),
+        true => only_claim(value),
         false => path_claim(value, span),
     };
     match (from, claim) {
@@ -172,22 +179,23 @@ fn path_claim(value: &Value, span: &Span) -> Result<WrittenClaim, Vec<Diagnostic
     Ok(WrittenClaim::Path { to, protocol, end })
 }
 
-fn only_claim(value: &Value, span: &Span) -> Result<WrittenClaim, Vec<Diagnostic>> {
+fn only_claim(value: &Value) -> Result<WrittenClaim, Vec<Diagnostic>> {
     let run = optional(value, "run").map_err(|error| vec![error])?;
-    let Some(list) = value.get("only") else {
-        let help = "say what it may use, such as `only: [S3, resolver]`";
-        return Err(vec![Diagnostic::at(span, "the entry has a `run` and no `only`").help(help)]);
-    };
+    let only = value.get("only").map(words).transpose()?;
+    Ok(match run {
+        Some(run) => WrittenClaim::Run { run, only },
+        None => WrittenClaim::Only { only: only.unwrap_or_default() },
+    })
+}
+
+fn words(list: &Value) -> Result<Vec<Word>, Vec<Diagnostic>> {
     let words = list.as_list().ok_or_else(|| {
         let message = format!("`only` is a list of objects, not {}", list.describe());
         vec![Diagnostic::at(&list.span, message).help("write `only: [S3, resolver]`")]
     })?;
-    let (only, errors): (Vec<_>, Vec<_>) = words.iter().map(word).partition(Result::is_ok);
+    let (words, errors): (Vec<_>, Vec<_>) = words.iter().map(word).partition(Result::is_ok);
     let errors: Vec<Diagnostic> = errors.into_iter().filter_map(Result::err).collect();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(WrittenClaim::Only { only: only.into_iter().flatten().collect(), run })
+    if errors.is_empty() { Ok(words.into_iter().flatten().collect()) } else { Err(errors) }
 }
 
 fn word(value: &Value) -> Result<Word, Diagnostic> {
@@ -206,12 +214,15 @@ fn required(value: &Value, span: &Span, name: &str, help: &str) -> Result<Word, 
     optional(value, name)?.ok_or_else(missing)
 }
 
+fn all_keys() -> impl Iterator<Item = &'static str> {
+    PATH_KEYS.iter().chain(&ONLY_KEYS).chain(&CALL_KEYS).copied()
+}
+
 fn unknown_keys(map: &Map, known: &[&str]) -> Vec<Diagnostic> {
-    let all = || PATH_KEYS.iter().chain(&ONLY_KEYS).chain(&CALL_KEYS).copied();
     let unknown = map.iter().filter(|(key, _)| !known.contains(&key.text.as_str()));
     unknown
         .map(|(key, _)| {
-            if all().any(|other| other == key.text) {
+            if all_keys().any(|other| other == key.text) {
                 let message = format!("`{}` does not go with the entry's other keys", key.text);
                 return Diagnostic::at(&key.span, message).help(format!("here are known {}", known.join(", ")));
             }

@@ -49,6 +49,8 @@ pub enum Change {
     CreateRouteTable { vpc_id: String },
     /// EC2 AssociateRouteTable.
     AssociateRouteTable { route_table_id: String, subnet_id: String },
+    /// EC2 AssociateRouteTable with a gateway: what enters by it follows the table.
+    AssociateGatewayRouteTable { route_table_id: String, gateway_id: String },
     /// EC2 CreateRoute; exactly one destination and one target.
     CreateRoute {
         route_table_id: String,
@@ -109,14 +111,7 @@ pub enum Change {
     /// EC2 AuthorizeSecurityGroupEgress. A first egress rule from a template replaces the allow-all one, as CloudFormation does.
     AuthorizeSecurityGroupEgress { group_id: String, permissions: Vec<IpPermission>, replace_default: bool },
     /// EC2 CreateNetworkInterface.
-    CreateNetworkInterface {
-        subnet_id: String,
-        private_ip_address: Option<Ipv4Addr>,
-        secondary_private_ip_addresses: Vec<Ipv4Addr>,
-        groups: Vec<String>,
-        source_dest_check: bool,
-        description: String,
-    },
+    CreateNetworkInterface(CreateNetworkInterface),
     /// EC2 AttachNetworkInterface.
     AttachNetworkInterface { network_interface_id: String, instance_id: String, device_index: u32 },
     /// EC2 RunInstances of one instance.
@@ -204,6 +199,36 @@ pub enum PermissionPeer {
     Group(String),
     /// `SourcePrefixListId` / `DestinationPrefixListId`.
     PrefixList(String),
+}
+
+/// Members of CreateNetworkInterface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateNetworkInterface {
+    /// Its subnet.
+    pub subnet_id: String,
+    /// Explicit primary private address.
+    pub private_ip_address: Option<Ipv4Addr>,
+    /// Explicit private addresses beyond the primary.
+    pub secondary_private_ip_addresses: Vec<Ipv4Addr>,
+    /// Security groups; the VPC's default one when empty.
+    pub groups: Vec<String>,
+    /// Refuses what is not its own.
+    pub source_dest_check: bool,
+    /// How long it remembers idle flows.
+    pub connection_tracking: ConnectionTracking,
+    /// Free text.
+    pub description: String,
+}
+
+/// AWS's `ConnectionTrackingSpecification`: seconds after which security groups forget an idle flow; AWS's own where absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionTracking {
+    /// 60 to 432,000.
+    pub tcp_established_timeout: Option<u32>,
+    /// UDP that went one way only: 30 to 60.
+    pub udp_timeout: Option<u32>,
+    /// UDP that went both ways: 60 to 180.
+    pub udp_stream_timeout: Option<u32>,
 }
 
 /// Members of CreateNetworkAclEntry; numbers as written, so that a refusal can show them.
@@ -350,6 +375,8 @@ pub struct SubnetMapping {
     pub subnet_id: String,
     /// Explicit private address of the node.
     pub private_ipv4_address: Option<Ipv4Addr>,
+    /// Elastic IP address of the node of an internet-facing load balancer.
+    pub allocation_id: Option<String>,
 }
 
 /// Members of CreateTargetGroup.

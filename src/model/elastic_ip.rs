@@ -114,10 +114,7 @@ impl World {
     ) -> Result<&NetworkInterface, Refusal> {
         let interface = match (&members.instance_id, &members.network_interface_id) {
             (None, Some(id)) => self.own_network_interface(id, request)?,
-            (Some(id), None) => {
-                let instance = self.own_instance(id, request)?;
-                &self.network_interfaces[&instance.network_interface_ids[0]]
-            }
+            (Some(id), None) => &self.network_interfaces[self.only_interface_of(request, id)?],
             (None, None) => {
                 return Err(Refusal::new(
                     "MissingParameter",
@@ -143,6 +140,11 @@ impl World {
         private_ip: Ipv4Addr,
         allow_reassociation: bool,
     ) -> Result<(), Refusal> {
+        // What serves a NAT gateway or a load balancer is AWS's to move, not the caller's.
+        let holder = address.association.as_ref().map(|association| &association.network_interface_id);
+        if let Some(holder) = holder.and_then(|id| self.network_interfaces.get(id)) {
+            holder.check_not_managed()?;
+        }
         if allow_reassociation {
             return Ok(());
         }

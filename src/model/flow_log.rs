@@ -60,65 +60,32 @@ pub const LOG_FILE_TAG: &str = "vpclab:LogFile";
 /// The fields that a custom format may name, by the version that brought them.
 ///
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>
-pub const FLOW_LOG_FIELDS: [&[&str]; 9] = [
-    // 2
-    &[
-        "version",
-        "account-id",
-        "interface-id",
-        "srcaddr",
-        "dstaddr",
-        "srcport",
-        "dstport",
-        "protocol",
-        "packets",
-        "bytes",
-        "start",
-        "end",
-        "action",
-        "log-status",
-    ],
-    // 3
-    &["vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr"],
-    // 4
-    &["region", "az-id", "sublocation-type", "sublocation-id"],
-    // 5
-    &["pkt-src-aws-service", "pkt-dst-aws-service", "flow-direction", "traffic-path"],
-    // 7
-    &[
-        "ecs-cluster-arn",
-        "ecs-cluster-name",
-        "ecs-container-instance-arn",
-        "ecs-container-instance-id",
-        "ecs-container-id",
-        "ecs-second-container-id",
-        "ecs-service-name",
-        "ecs-task-definition-arn",
-        "ecs-task-arn",
-        "ecs-task-id",
-    ],
-    // 8
-    &["reject-reason"],
-    // 9
-    &["resource-id"],
-    // 10
-    &["encryption-status"],
-    // 11
-    &[
-        "interface-type",
-        "next-hop-interface-id",
-        "next-hop-interface-type",
-        "next-hop-subnet-id",
-        "next-hop-az-id",
-        "next-hop-vpc-id",
-        "instance-tag",
-        "instance-tag-2",
-        "interface-tag",
-        "interface-tag-2",
-        "asg-tag",
-        "asg-tag-2",
-    ],
+pub const FLOW_LOG_FIELDS: [(u8, &str); 9] = [
+    (
+        2,
+        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status",
+    ),
+    (3, "vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr"),
+    (4, "region az-id sublocation-type sublocation-id"),
+    (5, "pkt-src-aws-service pkt-dst-aws-service flow-direction traffic-path"),
+    (
+        7,
+        "ecs-cluster-arn ecs-cluster-name ecs-container-instance-arn ecs-container-instance-id ecs-container-id ecs-second-container-id ecs-service-name ecs-task-definition-arn ecs-task-arn ecs-task-id",
+    ),
+    (8, "reject-reason"),
+    (9, "resource-id"),
+    (10, "encryption-status"),
+    (
+        11,
+        "instance-tag instance-tag-2 interface-tag interface-tag-2 asg-tag asg-tag-2 interface-type next-hop-interface-id next-hop-subnet-id next-hop-az-id next-hop-vpc-id next-hop-interface-type",
+    ),
 ];
+
+/// The version that brought a field; `None` for a name that is no field.
+fn version_of(field: &str) -> Option<u8> {
+    let brought = FLOW_LOG_FIELDS.iter().find(|(_, fields)| fields.split(' ').any(|name| name == field));
+    brought.map(|(version, _)| *version)
+}
 
 impl FlowLog {
     /// The names of the fields of a record, in their order.
@@ -150,6 +117,11 @@ impl FlowLog {
         let name = self.log_group_name.as_deref().or(of_arn).unwrap_or_default();
         let name = name.strip_prefix("log-group:").or_else(|| name.strip_prefix("deliverystream/")).unwrap_or(name);
         name.strip_suffix(":*").unwrap_or(name)
+    }
+
+    /// What the field `version` says: the highest version among the fields.
+    pub fn version(&self) -> u8 {
+        self.fields().into_iter().filter_map(version_of).max().unwrap_or(2)
     }
 }
 
@@ -309,7 +281,7 @@ fn check_format(format: &str) -> Result<(), Refusal> {
     for (piece, field) in format.split_ascii_whitespace().zip(fields(format)) {
         any = true;
         match field {
-            Some(field) if FLOW_LOG_FIELDS.iter().any(|fields| fields.contains(&field)) => {}
+            Some(field) if version_of(field).is_some() => {}
             Some(field) => return refuse(format!("Unknown fields provided: {field}")),
             None => return refuse(format!("Invalid Log Format: {piece} is not of the form ${{field}}")),
         }

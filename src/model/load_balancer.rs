@@ -74,6 +74,7 @@ impl World {
         let planned = self.plan_nodes(request, subnets, internal)?;
         let vpc_id = planned[0].0.vpc_id.clone();
         self.check_balancer_groups(request, &vpc_id, security_groups)?;
+        let allocations = self.node_allocations(request, subnets, internal)?;
         let public = if internal { Vec::new() } else { self.free_public_addresses(planned.len())? };
 
         let hex = id::Digest::of(&["loadbalancer", &request.account, &request.region, &name]).hex(16);
@@ -83,7 +84,6 @@ impl World {
             .enumerate()
             .map(|(position, (subnet, address))| {
                 let id = id::derived("eni", &[&arn, &subnet.subnet_id]);
-                let meta = request.meta_of_dependent();
                 NetworkInterface {
                     mac_address: address::mac_address(address::MacKind::NetworkLoadBalancer, *address),
                     description: format!("ELB net/{name}/{hex}"),
@@ -91,7 +91,13 @@ impl World {
                     requester_managed: true,
                     attachment: Some(Attachment::to_aws(&id)),
                     public_ip: public.get(position).copied(),
-                    ..NetworkInterface::new(id, meta, subnet, vec![*address], security_groups.to_vec())
+                    ..NetworkInterface::new(
+                        id,
+                        request.meta_of_dependent(),
+                        subnet,
+                        vec![*address],
+                        security_groups.to_vec(),
+                    )
                 }
             })
             .collect();
@@ -108,6 +114,10 @@ impl World {
         };
         for interface in interfaces {
             self.network_interfaces.insert(interface.network_interface_id.clone(), interface);
+        }
+        for (allocation_id, node) in allocations.iter().zip(&balancer.nodes) {
+            let (id, private_ip) = (&node.network_interface_id, node.private_ip_address);
+            self.put_association(allocation_id, AddressAssociation::new(allocation_id, id, private_ip));
         }
         self.load_balancers.insert(arn.clone(), balancer);
         Ok(arn)
@@ -172,6 +182,33 @@ impl World {
             }
             Some(_) => Ok(planned),
         }
+    }
+
+    /// The Elastic IP addresses of the nodes, in their order: of all of them or of none.
+    fn node_allocations(
+        &self,
+        request: &Request,
+        subnets: &[SubnetMapping],
+        internal: bool,
+    ) -> Result<Vec<String>, Refusal> {
+        let allocations: Vec<String> = subnets.iter().filter_map(|mapping| mapping.allocation_id.clone()).collect();
+        let refuse = |message: &str| Err(Refusal::new("InvalidConfigurationRequest", message));
+        if internal && !allocations.is_empty() {
+            return refuse("Elastic IPs are not supported for load balancers with scheme 'internal'");
+        }
+        if !allocations.is_empty() && allocations.len() != subnets.len() {
+            return refuse("An Elastic IP must be specified for all subnets or for none");
+        }
+        for (position, id) in allocations.iter().enumerate() {
+            let is_free = self.own_address(id, request).is_ok_and(|address| address.association.is_none());
+            if !is_free || allocations[..position].contains(id) {
+                return Err(Refusal::new(
+                    "AllocationIdNotFound",
+                    format!("The allocation IDs '{id}' are not available for use"),
+                ));
+            }
+        }
+        Ok(allocations)
     }
 
     fn check_balancer_groups(&self, request: &Request, vpc_id: &str, groups: &[String]) -> Result<(), Refusal> {

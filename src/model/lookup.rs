@@ -32,12 +32,12 @@ nouns! {
     NETWORK_ACL: "acl", "networkAcl ID", "InvalidNetworkAclId.Malformed", "InvalidNetworkAclID.NotFound";
     NETWORK_INTERFACE: "eni", "networkInterface ID", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound";
     INSTANCE: "i", "instance ID", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound";
-    ADDRESS: "eipalloc", "allocation ID", "InvalidAllocationId.Malformed", "InvalidAllocationID.NotFound";
+    ADDRESS: "eipalloc", "allocation ID", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound";
     NAT_GATEWAY: "nat", "natGateway ID", "NatGatewayMalformed", "InvalidNatGatewayID.NotFound";
     PEERING: "pcx", "vpcPeeringConnection ID", "InvalidVpcPeeringConnectionId.Malformed", "InvalidVpcPeeringConnectionID.NotFound";
-    VPN_GATEWAY: "vgw", "vpnGateway ID", "InvalidVpnGatewayId.Malformed", "InvalidVpnGatewayID.NotFound";
+    VPN_GATEWAY: "vgw", "vpnGateway ID", "InvalidVpnGatewayID.NotFound", "InvalidVpnGatewayID.NotFound";
     CUSTOMER_GATEWAY: "cgw", "customerGateway ID", "InvalidCustomerGatewayId.Malformed", "InvalidCustomerGatewayID.NotFound";
-    VPN_CONNECTION: "vpn", "vpnConnection ID", "InvalidVpnConnectionId.Malformed", "InvalidVpnConnectionID.NotFound";
+    VPN_CONNECTION: "vpn", "vpnConnection ID", "InvalidVpnConnectionID", "InvalidVpnConnectionID.NotFound";
     PREFIX_LIST: "pl", "prefix list ID", "InvalidPrefixListId.Malformed", "InvalidPrefixListID.NotFound";
     VPC_ENDPOINT: "vpce", "Vpc Endpoint Id", "InvalidVpcEndpointId.Malformed", "InvalidVpcEndpointId.NotFound";
     SERVICE: "vpce-svc", "VpcEndpointService Id", "InvalidVpcEndpointServiceIdId.Malformed", "InvalidVpcEndpointServiceId.NotFound";

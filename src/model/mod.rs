@@ -19,6 +19,7 @@ mod elastic_ip;
 mod endpoint;
 mod endpoint_service;
 mod flow_log;
+mod gateway_route_table;
 pub mod id;
 mod instance;
 mod interface_endpoint;

@@ -151,7 +151,7 @@ impl World {
         let taken = allocations.iter().find(|(id, _)| self.addresses[id].association.is_some());
         taken.map(|(id, _)| NatGatewayFailure {
             code: "Resource.AlreadyAssociated",
-            message: format!("Elastic IP address [{id}] is already associated"),
+            message: format!("Elastic IP address {id} is already associated"),
         })
     }
 }

@@ -235,7 +235,8 @@ impl CreateNetworkAclEntry {
     /// `-1` or a number; network ACLs know no names.
     fn checked_protocol(&self) -> Result<Option<u8>, Refusal> {
         let invalid = || {
-            Refusal::new("InvalidParameterValue", format!("Invalid value '{}' for IP protocol.", self.protocol))
+            let message = format!("Invalid value '{}' for IP protocol. Unknown protocol.", self.protocol);
+            Refusal::new("InvalidParameterValue", message)
                 .help("write the protocol's number: 6 for TCP, 17 for UDP, 1 for ICMP, -1 for all")
         };
         match self.protocol.parse::<i16>() {
@@ -250,10 +251,7 @@ impl CreateNetworkAclEntry {
         let Some((from, to)) = self.port_range else {
             return Err(Refusal::new(
                 "InvalidParameterValue",
-                format!(
-                    "Invalid value for portRange. When using protocol {} from and to must be specified.",
-                    self.protocol
-                ),
+                "Invalid value for portRange. Must specify both from and to ports with TCP/UDP.",
             )
             .help("add PortRange: {From: 0, To: 65535} for all ports"));
         };
@@ -267,7 +265,7 @@ impl CreateNetworkAclEntry {
         let Some((kind, code)) = self.icmp_type_code else {
             return Err(Refusal::new(
                 "InvalidParameterValue",
-                "Invalid value for icmpTypeCode. When using protocol 1 type and code must be specified.",
+                "Invalid value for icmpTypeCode. Must specify both type and code with ICMP.",
             )
             .help("add Icmp: {Type: -1, Code: -1} for all types"));
         };

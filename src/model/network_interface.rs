@@ -34,6 +34,8 @@ pub struct NetworkInterface {
     pub attachment: Option<Attachment>,
     /// The auto-assigned public address of the primary address; see [`World::public_addresses_of`] for all.
     pub public_ip: Option<Ipv4Addr>,
+    /// How long its security groups remember idle flows.
+    pub connection_tracking: ConnectionTracking,
 }
 
 /// AWS's `InterfaceType`, with the owner where there is one.
@@ -64,19 +66,18 @@ impl World {
     pub(super) fn create_network_interface(
         &mut self,
         request: &Request,
-        subnet_id: &str,
-        (primary, secondary): (Option<Ipv4Addr>, &[Ipv4Addr]),
-        groups: &[String],
-        source_dest_check: bool,
-        description: &str,
+        members: &CreateNetworkInterface,
     ) -> Result<ObjectId, Refusal> {
-        let subnet = self.own_subnet(subnet_id, request)?;
-        let groups = self.interface_groups(request, subnet, groups)?;
-        let addresses = self.interface_addresses(subnet, primary, secondary)?;
+        let subnet = self.own_subnet(&members.subnet_id, request)?;
+        let groups = self.interface_groups(request, subnet, &members.groups)?;
+        members.connection_tracking.check()?;
+        let secondary = &members.secondary_private_ip_addresses;
+        let addresses = self.interface_addresses(subnet, members.private_ip_address, secondary)?;
         let network_interface_id = id::for_request(request, "eni", |id| self.network_interfaces.contains_key(id));
         let interface = NetworkInterface {
-            description: description.to_owned(),
-            source_dest_check,
+            description: members.description.clone(),
+            source_dest_check: members.source_dest_check,
+            connection_tracking: members.connection_tracking,
             ..NetworkInterface::new(network_interface_id.clone(), request.meta(), subnet, addresses, groups)
         };
         self.network_interfaces.insert(network_interface_id.clone(), interface);
@@ -98,6 +99,19 @@ impl World {
         let mut addresses = vec![free.take(primary)?];
         addresses.append(&mut others);
         Ok(addresses)
+    }
+
+    /// The interface that an instance means where AWS takes its id in place of an interface's.
+    pub(super) fn only_interface_of(&self, request: &Request, instance_id: &str) -> Result<&str, Refusal> {
+        match self.own_instance(instance_id, request)?.network_interface_ids.as_slice() {
+            [only] => Ok(only),
+            _ => Err(Refusal::new(
+                "InvalidInstanceID",
+                format!(
+                    "There are multiple interfaces attached to instance '{instance_id}'. Please specify an interface ID for the operation instead."
+                ),
+            )),
+        }
     }
 
     pub(super) fn attach_network_interface(
@@ -158,6 +172,7 @@ impl NetworkInterface {
             requester_managed: false,
             attachment: None,
             public_ip: None,
+            connection_tracking: ConnectionTracking::default(),
         }
     }
 
@@ -183,6 +198,28 @@ impl NetworkInterface {
                 "InvalidNetworkInterface.InUse",
                 format!("Interface: [{}] in use.", self.network_interface_id),
             ));
+        }
+        Ok(())
+    }
+}
+
+impl ConnectionTracking {
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>, "Idle connection
+    /// tracking timeout".
+    fn check(&self) -> Result<(), Refusal> {
+        let limits = [
+            ("tcpEstablishedTimeout", self.tcp_established_timeout, 60..=432_000),
+            ("udpTimeout", self.udp_timeout, 30..=60),
+            ("udpStreamTimeout", self.udp_stream_timeout, 60..=180),
+        ];
+        for (name, seconds, range) in limits {
+            if let Some(seconds) = seconds.filter(|seconds| !range.contains(seconds)) {
+                return Err(Refusal::new(
+                    "InvalidParameterValue",
+                    format!("Value ({seconds}) for parameter {name} is invalid."),
+                )
+                .help(format!("it is between {} and {} seconds", range.start(), range.end())));
+            }
         }
         Ok(())
     }

@@ -111,6 +111,13 @@ fn read_entries(entries: &[(String, Option<String>)]) -> Result<Vec<PrefixListEn
 }
 
 impl PrefixList {
+    /// How many entries of a quota it takes where it is named: MaxEntries; AWS's lists of S3 and DynamoDB take one.
+    ///
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html>
+    pub(super) fn weight(&self) -> usize {
+        self.max_entries.map_or(1, |entries| entries as usize)
+    }
+
     /// `arn:aws:ec2:REGION:OWNER:prefix-list/ID`; AWS's own lists say `aws` for the owner.
     pub fn arn(&self) -> String {
         let Meta { account, region, .. } = &self.meta;

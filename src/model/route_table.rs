@@ -27,8 +27,17 @@ pub struct RouteTable {
 pub struct RouteTableAssociation {
     /// `rtbassoc-…`.
     pub association_id: String,
-    /// `None` for the main association.
+    /// `None` for the main association and for a gateway's.
     pub subnet_id: Option<String>,
+    /// The internet or virtual private gateway whose incoming packets follow the table.
+    pub gateway_id: Option<String>,
+}
+
+impl RouteTableAssociation {
+    /// Of a VPC's main route table.
+    pub fn is_main(&self) -> bool {
+        self.subnet_id.is_none() && self.gateway_id.is_none()
+    }
 }
 
 /// One route.
@@ -107,7 +116,7 @@ impl RouteTable {
             route_table_id,
             meta: request.meta_of_dependent(),
             vpc_id: vpc_id.to_owned(),
-            associations: vec![RouteTableAssociation { association_id, subnet_id: None }],
+            associations: vec![RouteTableAssociation { association_id, subnet_id: None, gateway_id: None }],
             routes: Vec::new(),
         };
         table.add_local_route(block, request.source.clone());
@@ -133,7 +142,7 @@ impl RouteTable {
 
     /// Whether it is its VPC's main route table.
     pub fn is_main(&self) -> bool {
-        self.associations.iter().any(|association| association.subnet_id.is_none())
+        self.associations.iter().any(RouteTableAssociation::is_main)
     }
 }
 
@@ -179,8 +188,11 @@ impl World {
             .help(format!("subnet {subnet_id} is associated with {}", other.meta.label(&other.route_table_id))));
         }
         let association_id = id::derived("rtbassoc", &[route_table_id, subnet_id]);
-        let association =
-            RouteTableAssociation { association_id: association_id.clone(), subnet_id: Some(subnet_id.to_owned()) };
+        let association = RouteTableAssociation {
+            association_id: association_id.clone(),
+            subnet_id: Some(subnet_id.to_owned()),
+            gateway_id: None,
+        };
         let table = self.route_tables.get_mut(route_table_id).expect("own_route_table found it");
         table.associations.push(association);
         Ok(association_id)
@@ -209,11 +221,21 @@ impl World {
         if let RouteDestination::Cidr(block) = destination {
             self.check_local_override(table, block, &target)?;
         }
+        if table.is_of_gateway() {
+            self.check_gateway_route(table, &destination, &target)?;
+        }
         let propagated = |route: &Route| route.origin == RouteOrigin::EnableVgwRoutePropagation;
         if table.routes.iter().any(|route| route.destination == destination && !propagated(route)) {
             return Err(already_exists(route_table_id, &destination));
         }
-        if table.routes.iter().filter(|route| !propagated(route)).count() >= ROUTES_PER_TABLE {
+        // A customer's prefix list takes as many routes as it may have entries (B2.2).
+        let weight = |destination: &RouteDestination| match destination {
+            RouteDestination::Cidr(_) => 1,
+            RouteDestination::PrefixList(id) => self.prefix_list(&request.region, id).map_or(1, PrefixList::weight),
+        };
+        let present: usize =
+            table.routes.iter().filter(|route| !propagated(route)).map(|route| weight(&route.destination)).sum();
+        if present + weight(&destination) > ROUTES_PER_TABLE {
             return Err(Refusal::new(
                 "RouteLimitExceeded",
                 format!("The maximum number of routes has been reached for {route_table_id}"),

@@ -32,21 +32,21 @@ impl World {
             RouteTargetId::NatGateway(id) => self.nat_gateway_as_target(request, table, id),
             RouteTargetId::VpcPeeringConnection(id) => self.peering_as_target(request, table, id),
             RouteTargetId::NetworkInterface(id) => self.interface_as_target(request, table, id),
-            RouteTargetId::Instance(id) => match self.own_instance(id, request)?.network_interface_ids.as_slice() {
-                [only] => self.interface_as_target(request, table, only),
-                _ => Err(Refusal::new(
-                    "InvalidInstanceID",
-                    format!(
-                        "There are multiple interfaces attached to instance '{id}'. Please specify an interface ID for the operation instead."
-                    ),
-                )),
-            },
+            RouteTargetId::Instance(id) => {
+                self.interface_as_target(request, table, self.only_interface_of(request, id)?)
+            }
         }
     }
 
     fn interface_as_target(&self, request: &Request, table: &RouteTable, id: &str) -> Result<RouteTarget, Refusal> {
-        if self.own_network_interface(id, request)?.vpc_id != table.vpc_id {
+        let interface = self.own_network_interface(id, request)?;
+        if interface.vpc_id != table.vpc_id {
             return Err(different_networks(&table.route_table_id, "interface", id));
+        }
+        if interface.requester_managed {
+            // AWS's interfaces stand in its own network, and CreateRoute says so in these words (B3.1).
+            return Err(different_networks(&table.route_table_id, "interface", id)
+                .help(format!("it belongs to AWS: {}", interface.description)));
         }
         Ok(RouteTarget::NetworkInterface(id.to_owned()))
     }
@@ -141,7 +141,7 @@ impl World {
     }
 }
 
-fn different_networks(route_table_id: &str, word: &str, id: &str) -> Refusal {
+pub(super) fn different_networks(route_table_id: &str, word: &str, id: &str) -> Refusal {
     Refusal::new(
         "InvalidParameterValue",
         format!("route table {route_table_id} and {word} {id} belong to different networks"),

@@ -160,13 +160,30 @@ impl World {
             }
             present.push(rule(&group.group_id, direction, permission));
         }
-        if present.len() > RULES_PER_DIRECTION && present.len() > group.rules(direction).len() {
+        let weight = |rules: &[SecurityGroupRule]| self.rules_weight(&request.region, rules);
+        if weight(&present) > RULES_PER_DIRECTION && weight(&present) > weight(group.rules(direction)) {
             return Err(Refusal::new(
                 "RulesPerSecurityGroupLimitExceeded",
                 format!("The maximum number of rules per security group has been reached: {RULES_PER_DIRECTION}"),
             ));
         }
         Ok(present)
+    }
+
+    /// How much of the quota rules take, of the one for IPv4 or the one for IPv6, whichever is fuller: a customer's prefix
+    /// list takes its MaxEntries, AWS's own the weight that AWS gives it, which for S3 and DynamoDB is 1 (B1.6).
+    fn rules_weight(&self, region: &str, rules: &[SecurityGroupRule]) -> usize {
+        let sum = |weight: &dyn Fn(&PermissionPeer) -> usize| -> usize {
+            rules.iter().map(|rule| weight(&rule.permission.peer)).sum()
+        };
+        let of_list = |id: &str| self.prefix_list(region, id).map_or(1, PrefixList::weight);
+        let ipv4 = sum(&|peer| match peer {
+            PermissionPeer::Cidr(_) | PermissionPeer::Group(_) => 1,
+            PermissionPeer::PrefixList(id) => of_list(id),
+            PermissionPeer::Ipv6Cidr(_) => 0,
+        });
+        let ipv6 = sum(&|peer| usize::from(matches!(peer, PermissionPeer::Ipv6Cidr(_) | PermissionPeer::Group(_))));
+        ipv4.max(ipv6)
     }
 
     /// The permission in canonical form, with its peer known to exist.

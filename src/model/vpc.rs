@@ -33,6 +33,12 @@ const FORBIDDEN: [&str; 4] = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224
 const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 const INTERNAL: &str = "198.19.0.0/16";
 
+/// The default VPC's range is never added.
+const DEFAULT_VPC: &str = "172.31.0.0/16";
+
+/// A VPC with a block of the first range takes none of the second.
+const LOWEST_TENS: (&str, &str) = ("10.0.0.0/15", "10.0.0.0/16");
+
 /// AWS's quota, raisable to 50.
 const CIDR_BLOCKS_PER_VPC: usize = 5;
 
@@ -76,6 +82,7 @@ impl World {
         let vpc = self.own_vpc(vpc_id, request)?;
         let added = vpc_block(cidr_block)?;
         check_secondary(vpc, added)?;
+        self.check_peers(vpc_id, added)?;
         let tables = self.route_tables.values().filter(|table| table.vpc_id == vpc_id);
         for route in tables.flat_map(|table| &table.routes) {
             // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html: not equal to or larger than a
@@ -93,6 +100,7 @@ impl World {
             table.add_local_route(added, request.source.clone());
         }
         self.vpcs.get_mut(vpc_id).expect("own_vpc found it").cidr_blocks.push(added);
+        self.fail_impossible_peerings();
         Ok(Vpc::cidr_association_id(vpc_id, added))
     }
 }
@@ -127,6 +135,7 @@ fn vpc_block(cidr_block: &str) -> Result<Ipv4Net, Refusal> {
     Ok(block)
 }
 
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html>, "IPv4 CIDR block association restrictions".
 fn check_secondary(vpc: &Vpc, added: Ipv4Net) -> Result<(), Refusal> {
     if vpc.cidr_blocks.len() >= CIDR_BLOCKS_PER_VPC {
         return Err(Refusal::new(
@@ -142,10 +151,13 @@ fn check_secondary(vpc: &Vpc, added: Ipv4Net) -> Result<(), Refusal> {
     }
     let primary = vpc.cidr_blocks[0];
     let range_of_primary = PRIVATE.iter().find(|range| literal(range).contains(&primary));
+    let low = vpc.cidr_blocks.iter().any(|own| literal(LOWEST_TENS.0).contains(own)).then_some(&LOWEST_TENS.1);
     let crosses = PRIVATE
         .iter()
         .filter(|range| Some(*range) != range_of_primary)
         .chain((!literal(INTERNAL).contains(&primary)).then_some(&INTERNAL))
+        .chain([&DEFAULT_VPC])
+        .chain(low)
         .any(|range| address::overlap(&literal(range), &added));
     if crosses {
         return Err(Refusal::new(

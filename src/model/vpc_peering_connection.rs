@@ -3,6 +3,8 @@
 //! Not done: the seven days after which AWS lets a request expire (the model has no clock), and DNS resolution from the
 //! remote VPC.
 
+use ipnet::Ipv4Net;
+
 use super::world::Meta;
 use super::*;
 
@@ -167,14 +169,7 @@ impl World {
             )
             .help(format!("account {account} accepts it, in {region}")));
         }
-        let (requester, accepter) = (connection.requester.clone(), connection.accepter.clone());
         match connection.status {
-            PeeringStatus::PendingAcceptance if self.peering_obstacle(&requester, &accepter).is_some() => {
-                Err(Refusal::new(
-                    "InvalidStateTransition",
-                    format!("Invalid state transition for {id}, attempted to transition from failed to provisioning"),
-                ))
-            }
             PeeringStatus::PendingAcceptance => {
                 let connection = self.vpc_peering_connections.get_mut(id).expect("visible_peering found it");
                 connection.status = PeeringStatus::Active;
@@ -189,6 +184,46 @@ impl World {
                     other.as_str()
                 ),
             )),
+        }
+    }
+
+    /// What a new block of a VPC must not meet in the VPCs that it is peered with (B1.1).
+    pub(super) fn check_peers(&self, vpc_id: &str, added: Ipv4Net) -> Result<(), Refusal> {
+        for connection in self.vpc_peering_connections.values() {
+            let Some(peer) = connection.peer_of(vpc_id) else { continue };
+            let id = &connection.vpc_peering_connection_id;
+            if connection.status == PeeringStatus::PendingAcceptance && connection.requester.vpc_id == vpc_id {
+                return Err(Refusal::new(
+                    "OperationNotPermitted",
+                    format!(
+                        "No CIDR can be added to {vpc_id} while its VPC peering connection {id} waits for acceptance"
+                    ),
+                ));
+            }
+            let blocks = self.vpcs.get(&peer.vpc_id).map(|peer| peer.cidr_blocks.as_slice()).unwrap_or_default();
+            let met = blocks.iter().find(|block| address::overlap(block, &added));
+            if let (PeeringStatus::Active, Some(block)) = (connection.status, met) {
+                return Err(Refusal::new(
+                    "InvalidVpc.Range",
+                    format!("The CIDR '{added}' overlaps with {block} of {}, peered by {id}", peer.vpc_id),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A request fails when its accepter's VPC gets an address of the requester's.
+    pub(super) fn fail_impossible_peerings(&mut self) {
+        let pending = |connection: &&VpcPeeringConnection| connection.status == PeeringStatus::PendingAcceptance;
+        let failed: Vec<String> = self
+            .vpc_peering_connections
+            .values()
+            .filter(pending)
+            .filter(|connection| self.peering_obstacle(&connection.requester, &connection.accepter).is_some())
+            .map(|connection| connection.vpc_peering_connection_id.clone())
+            .collect();
+        for id in failed {
+            self.vpc_peering_connections.get_mut(&id).expect("it was just read").status = PeeringStatus::Failed;
         }
     }
 

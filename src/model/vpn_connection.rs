@@ -41,6 +41,18 @@ impl World {
         vpn_gateway::check_type(connection_type)?;
         self.own_customer_gateway(customer_gateway_id, request)?;
         self.own_vpn_gateway(vpn_gateway_id, request)?;
+        let between = |each: &&VpnConnection| {
+            (each.customer_gateway_id.as_str(), each.vpn_gateway_id.as_str()) == (customer_gateway_id, vpn_gateway_id)
+        };
+        if let Some(other) = self.vpn_connections.values().find(between) {
+            return Err(Refusal::new(
+                "InvalidOption.Conflict",
+                format!(
+                    "A VPN connection between {vpn_gateway_id} and {customer_gateway_id} already exists: {}",
+                    other.vpn_connection_id
+                ),
+            ));
+        }
         let vpn_connection_id = id::for_request(request, "vpn", |id| self.vpn_connections.contains_key(id));
         let connection = VpnConnection {
             vpn_connection_id: vpn_connection_id.clone(),

@@ -90,6 +90,9 @@ impl World {
             )
             .help("attach it with AWS::EC2::VPCGatewayAttachment, and let the propagation depend on it"));
         }
+        if table.is_of_gateway() {
+            return Err(gateway_route_table::propagates(route_table_id));
+        }
         let gateway = self.vpn_gateways.get_mut(gateway_id).expect("own_vpn_gateway found it");
         if !gateway.propagating_route_tables.iter().any(|id| id == route_table_id) {
             gateway.propagating_route_tables.push(route_table_id.to_owned());

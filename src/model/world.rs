@@ -105,6 +105,9 @@ impl World {
             Change::AssociateRouteTable { route_table_id, subnet_id } => {
                 self.associate_route_table(request, route_table_id, subnet_id)
             }
+            Change::AssociateGatewayRouteTable { route_table_id, gateway_id } => {
+                self.associate_gateway_route_table(request, route_table_id, gateway_id)
+            }
             Change::CreateRoute { route_table_id, destination_cidr_block, destination_prefix_list_id, target } => self
                 .create_route(
                     request,
@@ -129,17 +132,7 @@ impl World {
             Change::AuthorizeSecurityGroupEgress { group_id, permissions, replace_default } => {
                 self.authorize_egress(request, group_id, permissions, *replace_default)
             }
-            Change::CreateNetworkInterface {
-                subnet_id,
-                private_ip_address,
-                secondary_private_ip_addresses,
-                groups,
-                source_dest_check,
-                description,
-            } => {
-                let addresses = (*private_ip_address, secondary_private_ip_addresses.as_slice());
-                self.create_network_interface(request, subnet_id, addresses, groups, *source_dest_check, description)
-            }
+            Change::CreateNetworkInterface(members) => self.create_network_interface(request, members),
             Change::AttachNetworkInterface { network_interface_id, instance_id, device_index } => {
                 self.attach_network_interface(request, network_interface_id, instance_id, *device_index)
             }

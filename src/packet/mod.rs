@@ -9,8 +9,8 @@
 //! | [`parse`](mod@parse) | frame → [`Packet`]: what the dataplane needs, with the offsets to rewrite it |
 //! | [`rewrite`](mod@rewrite) | changes addresses, ports, TTL and MSS in place, with incremental checksums |
 //! | [`offload`] | the virtio header of a TAP: distrusts the guest's, emits our own |
+//! | [`fragment`] | cuts a packet for a smaller MTU |
 //! | [`build`] | whole frames: ARP, resets, ICMP errors, and the ones that tests need |
-//! | [`fragments`] | a packet in pieces that fit a smaller MTU |
 //! | [`notation`] | one text form of a packet for logs, tests and `trace` |
 //!
 //! Not here: IPv6, VLAN tags, fragment reassembly, segmentation of super-segments for links without offload
@@ -21,7 +21,7 @@
 
 pub mod build;
 mod checksum;
-mod fragmentation;
+pub mod fragment;
 mod malformed;
 pub mod notation;
 pub mod offload;
@@ -31,7 +31,6 @@ pub mod rewrite;
 #[cfg(test)]
 mod tests;
 
-pub use fragmentation::fragments;
 pub use malformed::Malformed;
 pub use notation::Notation;
 pub use offload::{BadOffload, Offload, VNET_HEADER_LEN, complete_checksum};

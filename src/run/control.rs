@@ -30,10 +30,11 @@ use super::lab::{Guest, Lab};
 use super::launch::refused;
 use super::protocol::{Answer, Request, TraceQuestion};
 use super::{flow_log, report};
-use crate::dataplane::{Header, LinkIndex, TraceQuery};
+use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
 use crate::model::naming::{self, GuestName};
+use crate::packet::protocol as ip_protocol;
 
 /// Longest request line.
 const LONGEST_REQUEST: u64 = 64 * 1024;
@@ -119,8 +120,8 @@ async fn answer(lab: &Lab, request: &Request, stream: &mut TokioStream, end: &mp
             flow_log::complete_status(&mut status, &lab.flow_logs);
             say(stream, &Answer::Status(status)).await
         }
-        Request::Trace { guest, host, port, protocol } => {
-            let report = trace(lab, guest, host, *port, protocol)?;
+        Request::Trace { guest, host, port, protocol, from } => {
+            let report = trace(lab, guest, host, *port, protocol, *from)?;
             say(stream, &Answer::Trace(report)).await
         }
         Request::Drops { guest, since, follow } => drops(lab, guest.as_deref(), *since, *follow, stream).await,
@@ -193,6 +194,7 @@ fn trace(
     host: &str,
     port: Option<u16>,
     protocol: &str,
+    from: Option<(Ipv4Addr, u16)>,
 ) -> Result<super::protocol::TraceReport> {
     let guest = find_guest(lab, guest)?;
     let bucket_host = host.strip_prefix("s3://").map(|bucket| format!("{bucket}.s3.{}.amazonaws.com", guest.region));
@@ -213,16 +215,32 @@ fn trace(
     if host.parse::<Ipv4Addr>().is_err() {
         question.resolved.clone_from(&addresses);
     }
-    let tables = lab.dataplane.tables();
-    let link = guest.links.first().map(|(link, _)| LinkIndex(*link as u32));
-    let from = link.context("a guest has a link")?;
-    let (Some(source), Some(destination)) = (guest.addresses.first(), addresses.first()) else {
+    let (Some(primary), Some(destination)) = (guest.addresses.first(), addresses.first()) else {
         bail!("guest `{}` has no address", guest.name.shown);
     };
-    let header = Header::first(protocol, *source, *destination, port)
+    let (source, source_port) = from.map_or((*primary, None), |(source, port)| (source, Some(port)));
+    let mut header = Header::first(protocol, source, *destination, port)
         .ok_or_else(|| BadInput(format!("`{protocol}` is no protocol that trace knows: tcp, udp or icmp")))?;
-    let path = lab.dataplane.trace(from, &TraceQuery { header });
+    if let Some(source_port) = source_port {
+        header.source_port = source_port;
+        if header.protocol == ip_protocol::ICMP {
+            header.destination_port = source_port;
+        }
+    }
+    let tables = lab.dataplane.tables();
+    let link = sending_link(guest, &tables, source)?;
+    let path = lab.dataplane.trace(link, &TraceQuery { header });
     Ok(report::trace(&path, question, &tables))
+}
+
+/// The link whose interface has the address; else the primary one, which every packet leaves by that no other claims.
+fn sending_link(guest: &Guest, tables: &Tables, source: Ipv4Addr) -> Result<LinkIndex> {
+    let links: Vec<LinkIndex> = guest.links.iter().map(|(link, _)| LinkIndex(*link as u32)).collect();
+    let has = |link: &&LinkIndex| {
+        let interface = report::interface_of(tables, **link).and_then(|index| tables.interfaces.get(index.at()));
+        interface.is_some_and(|interface| interface.addresses.contains(&source))
+    };
+    links.iter().find(has).or(links.first()).copied().context("a guest has a link")
 }
 
 /// The primary private address of the guest that a destination names; a name of no guest, or of several, is a host's.
@@ -236,7 +254,7 @@ async fn drops(lab: &Lab, guest: Option<&str>, mut since: u64, follow: bool, str
         let tables = lab.dataplane.tables();
         for record in lab.dataplane.drops(since) {
             since = record.number + 1;
-            if wanted.as_ref().is_none_or(|links| links.contains(&record.ingress)) {
+            if wanted.as_ref().is_none_or(|links| concerns(&record, links)) {
                 say(stream, &Answer::Drop(report::drop_line(&record, &tables, &lab.links))).await?;
             }
         }
@@ -247,6 +265,11 @@ async fn drops(lab: &Lab, guest: Option<&str>, mut since: u64, follow: bool, str
             return Ok(());
         }
     }
+}
+
+/// A drop is of interest to who sent the packet, and to whom it was an answer.
+fn concerns(record: &DropRecord, links: &[LinkIndex]) -> bool {
+    links.contains(&record.ingress) || record.answers.is_some_and(|link| links.contains(&link))
 }
 
 /// Waits; whether the other side closed the connection meanwhile.

@@ -35,6 +35,8 @@ pub enum Request {
         port: Option<u16>,
         /// `tcp`, `udp` or `icmp`.
         protocol: String,
+        /// Address and port (of a ping, its identifier) that it really sent from; else its primary address and any port.
+        from: Option<(Ipv4Addr, u16)>,
     },
     /// Dropped packets from sequence number `since` on.
     Drops {
@@ -176,11 +178,13 @@ pub struct FlowLogSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TraceReport {
-    /// The packet arrives.
+    /// The packet arrives, and its answer comes back.
     pub network_path_found: bool,
     /// `delivered`, `dropped` or `denied`.
     pub verdict: String,
-    /// Why not.
+    /// The packet arrives, whatever becomes of its answer.
+    pub delivered: bool,
+    /// Why not: the packet's reason, or its answer's.
     pub explanation_code: Option<String>,
     /// The same as a sentence.
     pub explanation: Option<String>,
@@ -188,6 +192,8 @@ pub struct TraceReport {
     pub question: TraceQuestion,
     /// In the order in which the packet meets them.
     pub hops: Vec<TraceHop>,
+    /// In the order in which its answer meets them.
+    pub return_hops: Vec<TraceHop>,
 }
 
 /// What was asked.
@@ -223,6 +229,21 @@ pub struct TraceHop {
     pub source: Option<String>,
 }
 
+/// Addresses and ports of a packet: by them it is the same one in what a guest sent, flows, drops and traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PacketHeader {
+    /// IP protocol; 0 for an ARP request, whose destination is the address asked for.
+    pub protocol: u8,
+    /// Source address.
+    pub source: Ipv4Addr,
+    /// Source port; of an ICMP echo its identifier.
+    pub source_port: u16,
+    /// Destination address.
+    pub destination: Ipv4Addr,
+    /// Destination port; of an ICMP echo its identifier.
+    pub destination_port: u16,
+}
+
 /// A dropped packet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropLine {
@@ -234,6 +255,8 @@ pub struct DropLine {
     pub guest: String,
     /// The packet, in text notation.
     pub packet: String,
+    /// The same in parts, when it was one.
+    pub header: Option<PacketHeader>,
     /// The named reason.
     pub reason: String,
     /// The same as a sentence.
@@ -253,10 +276,18 @@ pub struct FlowLine {
     pub guest: String,
     /// As its opener sees it, in text notation.
     pub flow: String,
+    /// The same in parts.
+    pub header: PacketHeader,
     /// As the far side sees it; of a service, its name.
     pub far_side: String,
+    /// The far side's link, and the id of the network interface (of a service, its name) behind it.
+    pub receiver: (String, Option<String>),
+    /// The answers as they leave the receiver, in parts.
+    pub answers: PacketHeader,
     /// Endpoint or balancer on the way.
     pub via: Option<String>,
+    /// Its id or ARN.
+    pub via_id: Option<String>,
     /// Frames, both directions.
     pub frames: u64,
     /// Bytes, both directions.
@@ -283,6 +314,7 @@ mod tests {
     fn trace_reports_print_in_the_promised_shape() {
         let report = TraceReport {
             network_path_found: false,
+            delivered: false,
             verdict: "dropped".into(),
             explanation_code: Some("NO_ROUTE_TO_DESTINATION".into()),
             explanation: None,
@@ -293,6 +325,7 @@ mod tests {
                 resolved: vec![],
             },
             hops: vec![],
+            return_hops: vec![],
         };
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["NetworkPathFound"], false);

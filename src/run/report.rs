@@ -7,11 +7,12 @@ use std::net::Ipv4Addr;
 use serde_json::{Value, json};
 
 use super::protocol::*;
+use crate::compile::INTERNET_GUEST;
 use crate::dataplane::flow::{Key, Phase};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, Path, Tables};
 use crate::dns::NoAddress;
-use crate::model::naming::GuestName;
+use crate::model::naming::{GuestName, INTERNET};
 use crate::model::{Meta, VpcEndpointType, World, describe};
 
 /// The names of all links: guests', and services' in their own words.
@@ -31,16 +32,16 @@ fn name_of(meta: &Meta, id: &str) -> String {
 
 /// What `up` prints.
 pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<String>) -> Summary {
-    Summary {
-        lab: lab.to_owned(),
-        guests: guests.iter().filter_map(|guest| guest_summary(world, guest)).collect(),
-        endpoints: endpoints(world),
-        flow_logs: Vec::new(),
-        notices,
-    }
+    let mut guests: Vec<GuestSummary> = guests.iter().filter_map(|guest| guest_summary(world, guest)).collect();
+    // The world's order is that of ids, which mean nothing to a reader.
+    guests.sort_by(|a, b| a.guest.cmp(&b.guest));
+    Summary { lab: lab.to_owned(), guests, endpoints: endpoints(world), flow_logs: Vec::new(), notices }
 }
 
 fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
+    if let Some(outside) = outside_summary(world, guest) {
+        return Some(outside);
+    }
     let instance = world.instances.get(&guest.instance_id)?;
     let interfaces: Vec<_> =
         instance.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id)).collect();
@@ -54,6 +55,25 @@ fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
         subnet: name_of(&subnet.meta, &subnet.subnet_id),
         subnet_cidr: subnet.cidr_block.to_string(),
         vpc: name_of(&vpc.meta, &vpc.vpc_id),
+    })
+}
+
+/// The same of a guest that no VPC has.
+fn outside_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
+    let customer = world.customer_gateways.get(&guest.instance_id);
+    let address = match customer {
+        Some(customer) => world.on_premises_address(customer)?,
+        None if guest.instance_id == INTERNET => INTERNET_GUEST,
+        None => return None,
+    };
+    Some(GuestSummary {
+        guest: guest.shown.clone(),
+        instance_id: guest.instance_id.clone(),
+        account: customer.map(|customer| customer.meta.account.clone()).unwrap_or_default(),
+        private_ip_addresses: vec![address],
+        subnet: String::new(),
+        subnet_cidr: String::new(),
+        vpc: if customer.is_some() { "on premises".to_owned() } else { "the internet".to_owned() },
     })
 }
 
@@ -110,6 +130,7 @@ pub fn drop_line(record: &DropRecord, tables: &Tables, links: &LinkNames) -> Dro
         sequence: record.number,
         at_ms: record.at.as_millis() as u64,
         packet: record.header.map(|header| format!("{guest}: {}", header_text(&header))).unwrap_or_default(),
+        header: record.header.map(|header| packet_header(&header)),
         guest,
         reason: record.reason.code().to_owned(),
         sentence: match record.detail {
@@ -120,6 +141,11 @@ pub fn drop_line(record: &DropRecord, tables: &Tables, links: &LinkNames) -> Dro
         source,
         count: record.count,
     }
+}
+
+fn packet_header(header: &Header) -> PacketHeader {
+    let Header { protocol, source, destination, source_port, destination_port } = *header;
+    PacketHeader { protocol, source, source_port, destination, destination_port }
 }
 
 fn header_text(header: &Header) -> String {
@@ -146,17 +172,32 @@ pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> Flo
     let guest = links.of(record.ingress).to_owned();
     let far = links.of(record.egress);
     let via = record.via.map(|index| named(tables, index).0);
-    let egress = tables.links.get(record.egress.at());
-    let far_side = if egress.is_some_and(|link| matches!(link.behind, Behind::Service(_))) {
-        far.to_owned()
-    } else {
-        format!("{far}: {}", header_text(&key_header(&turned(record.back))))
+    let behind = tables.links.get(record.egress.at()).map(|link| link.behind);
+    let answers = key_header(&record.back);
+    let (far_side, answers) = match behind {
+        Some(Behind::Service(_)) => {
+            (far.to_owned(), Header { destination: tables.private_source(answers.destination), ..answers })
+        }
+        _ => (format!("{far}: {}", header_text(&key_header(&turned(record.back)))), answers),
     };
+    let receiver = match behind {
+        Some(Behind::Interface(index)) => tables.interfaces.get(index.at()).map(|interface| interface.object),
+        Some(Behind::Service(index)) => tables.services.get(index.at()).map(|service| service.object),
+        Some(Behind::OnPremises(index)) => tables.customers.get(index.at()).map(|customer| customer.object),
+        Some(Behind::Internet) => tables.internet.object,
+        None => None,
+    };
+    let id = |index: ObjectIndex| tables.object(index).id.clone();
+    let header = key_header(&record.key);
     FlowLine {
-        flow: format!("{guest}: {}", header_text(&key_header(&record.key))),
+        flow: format!("{guest}: {}", header_text(&header)),
+        header: packet_header(&header),
+        receiver: (far.to_owned(), receiver.map(id)),
+        answers: packet_header(&answers),
         guest,
         far_side,
         via,
+        via_id: record.via.map(id),
         frames: record.frames.iter().sum(),
         bytes: record.bytes.iter().sum(),
         state: match record.phase {
@@ -194,23 +235,27 @@ pub fn unresolved(question: TraceQuestion, no_address: NoAddress) -> TraceReport
     TraceReport {
         network_path_found: false,
         verdict: "dropped".into(),
+        delivered: false,
         explanation_code: Some(no_address.code.to_owned()),
         explanation: Some(no_address.sentence),
         question,
         hops: Vec::new(),
+        return_hops: Vec::new(),
     }
 }
 
 /// The report on a path.
 pub fn trace(path: &Path, question: TraceQuestion, tables: &Tables) -> TraceReport {
-    let delivered = path.delivered.is_some();
+    let dropped = path.dropped.or(path.back_dropped);
     TraceReport {
-        network_path_found: delivered,
-        verdict: if delivered { "delivered" } else { "dropped" }.into(),
-        explanation_code: path.dropped.map(|reason| reason.code().to_owned()),
-        explanation: path.dropped.map(|reason| reason.sentence().to_owned()),
+        network_path_found: dropped.is_none(),
+        verdict: if dropped.is_none() { "delivered" } else { "dropped" }.into(),
+        delivered: path.delivered.is_some(),
+        explanation_code: dropped.map(|reason| reason.code().to_owned()),
+        explanation: dropped.map(|reason| reason.sentence().to_owned()),
         question,
         hops: path.hops.iter().map(|hop| trace_hop(hop, tables)).collect(),
+        return_hops: path.back_hops.iter().map(|hop| trace_hop(hop, tables)).collect(),
     }
 }
 

@@ -176,7 +176,8 @@ impl Parameter<'_> {
                 format!("no SSM parameter `{text}` exists for parameter `{name}` of stack `{stack}`"),
             )
             .help(format!(
-                "give the value: `--param {stack}.{name}=VALUE`, or add an AWS::SSM::Parameter of that name to the lab"
+                "give the value: `--param {stack}.{name}=VALUE`, or add an AWS::SSM::Parameter of that name to another \
+                 stack of the lab (this stack's own are made too late for its parameters)"
             )));
         };
         if is_placeholder {

@@ -44,6 +44,9 @@ fn test_case(outcome: &Outcome) -> TestCase {
     let span = &outcome.expectation.span;
     let mut case = TestCase::new(outcome.expectation.title.as_str(), status);
     case.set_classname(span.file.name.as_ref()).set_time(outcome.took);
+    if let Some(note) = &outcome.note {
+        case.set_system_out(note.as_str());
+    }
     case.extra.insert("file".into(), span.file.name.as_ref().into());
     case.extra.insert("line".into(), span.line.to_string().into());
     case
@@ -65,6 +68,7 @@ mod tests {
             r#"<failure message="it is &lt;delivered&gt;""#,
             "decided by route table first/Routes: 0.0.0.0/0 to igw-1  [first.yaml:7]",
             r#"<skipped message="a command needs a lab""#,
+            "<system-out>3 packets</system-out>",
         ] {
             assert!(xml.contains(part), "{part} is not in {xml}");
         }

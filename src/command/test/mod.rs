@@ -2,26 +2,41 @@
 //!
 //! `--static` walks the compiled tables and starts nothing. Else a lab of its own is started, the same is asked of it, real
 //! packets are sent, and both must agree.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `dynamic.rs` | the dynamic half: what is sent, what became of it, what follows |
+//! | `senders.rs`, `probe.rs` | the helpers in the guests: this side, and theirs |
+//! | `witness.rs` | what the lab saw |
+//! | `commands.rs` | commands of `run:` entries |
+//! | `report.rs`, `junit.rs`, `annotation.rs` | the outcome for people, CI systems, GitHub |
 
 mod annotation;
+mod commands;
+mod dynamic;
 mod junit;
+pub mod probe;
 mod report;
+mod senders;
+mod witness;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use super::files::{self, Disk};
 use super::input::Input;
-use super::output;
+use super::{down, output, up};
 use crate::expect::{self, Claim, Expectation, Scene};
 use crate::run::BadInput;
+use crate::run::launch::Definition;
+use crate::run::state::Folder;
 use crate::template::TemplateError;
 use report::{Outcome, Verdict};
 
-/// Check what `expect:` says of a lab; ends with 0 when all holds, 1 when something does not.
+/// Check what `expect:` says of a lab: with real packets, or by its tables alone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +48,15 @@ template NAME.yaml:
   expect:
     - {from: app, to: \"s3.us-east-1.amazonaws.com:443\", via: S3}
     - {from: app, to: internet, drop: NO_ROUTE_TO_DESTINATION}
-    - {from: app, only: [S3, resolver]}")]
+    - {from: app, only: [S3, resolver]}
+    - {from: app, run: ./smoke.sh, only: [S3, resolver]}
+
+A lab is started, the guests really send, and what became of their packets must be
+what `trace` says. `run` starts in the file's folder. In GitHub Actions failures mark
+the template's lines.
+
+Ends with 0 when all holds, 1 when something does not, 2 for bad input, 3 when this
+machine can't run a lab.")]
 pub struct Arguments {
     #[command(flatten)]
     input: Input,
@@ -46,7 +69,7 @@ pub struct Arguments {
 }
 
 /// Runs the verb.
-pub fn run(arguments: Arguments, _name: Option<&str>) -> Result<u8> {
+pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let definition = arguments.input.definition()?;
     let lab = files::load_lab(&definition)?;
     let wrong = |diagnostics| TemplateError { diagnostics };
@@ -54,10 +77,10 @@ pub fn run(arguments: Arguments, _name: Option<&str>) -> Result<u8> {
     let written = expect::read(&list).map_err(wrong)?;
     let scene = Scene::new(&lab);
     let expectations = scene.mean(&written).map_err(wrong)?;
-    if !arguments.is_static {
-        bail!("only `--static` is there yet");
-    }
-    let outcomes = check_statically(&scene, &expectations);
+    let outcomes = match arguments.is_static {
+        true => check_statically(&scene, &expectations),
+        false => check_in_lab(&definition, name, &scene, &expectations)?,
+    };
     output::print(&report::text(&outcomes))?;
     if annotation::is_wanted() {
         output::print(&annotation::lines(&outcomes))?;
@@ -74,10 +97,32 @@ pub fn run(arguments: Arguments, _name: Option<&str>) -> Result<u8> {
     Ok(u8::from(outcomes.iter().any(|outcome| matches!(outcome.verdict, Verdict::Fails(_)))))
 }
 
+/// Starts a lab of its own, asks it, and ends it.
+fn check_in_lab<'e>(
+    definition: &Definition,
+    name: Option<&str>,
+    scene: &Scene,
+    expectations: &'e [Expectation],
+) -> Result<Vec<Outcome<'e>>> {
+    // Its own name, so that several may run at once: CI jobs share a machine.
+    let own_name = || format!("test-{}", std::process::id());
+    let folder = Folder::of(&name.map_or_else(own_name, Into::into))?;
+    let lease = up::start(definition, &folder, true)?;
+    let outcomes = dynamic::check(scene, expectations, &folder);
+    // The lease goes last: a lab whose lease ends clears its folder away by itself, and nobody could wait for the rest.
+    let ended = down::end(&folder);
+    drop(lease);
+    let outcomes = outcomes?;
+    ended?;
+    Ok(outcomes)
+}
+
 fn check_statically<'e>(scene: &Scene, expectations: &'e [Expectation]) -> Vec<Outcome<'e>> {
     let check = |expectation: &Expectation| match &expectation.claim {
         Claim::Path(claim) => scene.check(&expectation.from, claim).map_or_else(Verdict::Fails, |()| Verdict::Holds),
-        Claim::Only(_) => Verdict::Skipped("`only` is not checked yet".to_owned()),
+        Claim::Only(things) => {
+            scene.check_only(&expectation.from, things).map_or_else(Verdict::Fails, |_| Verdict::Holds)
+        }
         Claim::Run(..) => Verdict::Skipped("a command needs a lab that runs".to_owned()),
     };
     expectations
@@ -85,7 +130,7 @@ fn check_statically<'e>(scene: &Scene, expectations: &'e [Expectation]) -> Vec<O
         .map(|expectation| {
             let start = Instant::now();
             let verdict = check(expectation);
-            Outcome { expectation, verdict, took: start.elapsed() }
+            Outcome { expectation, verdict, took: start.elapsed(), note: None }
         })
         .collect()
 }

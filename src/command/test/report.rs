@@ -14,6 +14,8 @@ pub struct Outcome<'e> {
     pub verdict: Verdict,
     /// How long it took to find out.
     pub took: Duration,
+    /// What was counted, for people to see that something was.
+    pub note: Option<String>,
 }
 
 /// Whether an expectation holds.
@@ -30,11 +32,12 @@ pub enum Verdict {
 /// The report.
 pub fn text(outcomes: &[Outcome]) -> String {
     let mut text = String::new();
-    for Outcome { expectation, verdict, .. } in outcomes {
+    for Outcome { expectation, verdict, note, .. } in outcomes {
         let title = &expectation.title;
         let span = &expectation.span;
+        let note = note.as_ref().map(|note| format!("  ({note})")).unwrap_or_default();
         let _ = match verdict {
-            Verdict::Holds => writeln!(text, "ok       {title}"),
+            Verdict::Holds => writeln!(text, "ok       {title}{note}"),
             Verdict::Skipped(why) => writeln!(text, "skipped  {title}  ({why})"),
             Verdict::Fails(failure) => {
                 let _ = writeln!(text, "FAILED   {title}  [{}:{}]", span.file.name, span.line);
@@ -108,7 +111,12 @@ pub mod tests {
             Verdict::Fails(Failure::new("it is <delivered>".into(), Some(decider))),
             Verdict::Skipped("a command needs a lab".into()),
         ];
-        let outcome = |(expectation, verdict)| Outcome { expectation, verdict, took: Duration::from_millis(5) };
+        let outcome = |(expectation, verdict)| Outcome {
+            expectation,
+            verdict,
+            took: Duration::from_millis(5),
+            note: Some("3 packets".into()),
+        };
         expectations.iter().zip(verdicts).map(outcome).collect()
     }
 
@@ -117,7 +125,7 @@ pub mod tests {
         let (_scene, expectations) = expectations();
         assert_eq!(
             text(&outcomes(&expectations)),
-            "ok       app > s3.us-east-1.amazonaws.com via S3
+            "ok       app > s3.us-east-1.amazonaws.com via S3  (3 packets)
 FAILED   app > internet drop NO_ROUTE_TO_DESTINATION  [first.test.yaml:3]
            it is <delivered>
            decided by route table first/Routes: 0.0.0.0/0 to igw-1  [first.yaml:7]

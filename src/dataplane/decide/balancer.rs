@@ -20,7 +20,8 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
         walk.check_groups(node.interface, Side::Ingress)?;
     }
     let (tcp, udp) = (walk.header.protocol == protocol::TCP, walk.header.protocol == protocol::UDP);
-    if !(tcp || udp) || (walk.traits.fragment && !udp) {
+    let whole_tcp = tcp && !walk.traits.fragment;
+    if !udp && !whole_tcp {
         return walk.refuse("load balancer", object, DropReason::BalancerProtocol);
     }
     let port = walk.header.destination_port;

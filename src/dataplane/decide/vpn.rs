@@ -26,7 +26,7 @@ pub(super) fn leave_by(walk: &mut Walk, index: VpnGatewayIndex) -> Result<Step, 
     let destination = walk.header.destination;
     let routed = |customer: &&Customer| customer.routes.iter().any(|block| block.contains(&destination));
     let mut customers = gateway.customers.iter().filter_map(|index| Some((*index, tables.customers.get(index.at())?)));
-    let Some((customer, there)) = customers.find(|(_, customer)| routed(&customer)) else {
+    let Some((customer, there)) = customers.find(|(_, customer)| routed(customer)) else {
         return walk.refuse("virtual private gateway", object, DropReason::NoRoute);
     };
     if there.address != destination {

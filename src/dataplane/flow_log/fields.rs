@@ -1,4 +1,4 @@
-//! The fields of a record, as a table: a name, the version that brought it, and where its value comes from (B8.1).
+//! The fields of a record, as a table: a name, and where its value comes from (B8.1).
 
 use super::{Count, LoggedInterface, Observation, TrafficPath};
 use crate::dataplane::filter::Side;
@@ -7,8 +7,6 @@ use crate::dataplane::filter::Side;
 pub struct Field {
     /// As formats write it, without `${}`.
     pub name: &'static str,
-    /// The version of flow logs that brought it.
-    pub version: u8,
     value: fn(&Entry<'_>) -> Option<String>,
 }
 
@@ -46,12 +44,10 @@ impl std::fmt::Debug for Format {
 }
 
 impl Format {
-    /// Of field names; one that does not exist is written as `-`. Its version is the highest among its fields, and 2 at least.
-    pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+    /// Of field names, and the version that the field `version` says. A name that does not exist is written as `-`.
+    pub fn of<'n>(version: u8, names: impl IntoIterator<Item = &'n str>) -> Self {
         let find = |name: &str| FIELDS.iter().find(|field| field.name == name);
-        let fields: Vec<Option<&Field>> = names.into_iter().map(find).collect();
-        let version = fields.iter().flatten().map(|field| field.version).fold(2, u8::max);
-        Self { fields, version }
+        Self { fields: names.into_iter().map(find).collect(), version }
     }
 
     pub(super) fn line(&self, entry: &Entry<'_>) -> String {
@@ -79,8 +75,8 @@ impl Field {
 }
 
 macro_rules! fields {
-    ($($version:literal { $($name:literal $value:expr;)* })*) => {
-        &[$($(Field { name: $name, version: $version, value: $value }),*),*]
+    ($($name:literal $value:expr;)*) => {
+        &[$(Field { name: $name, value: $value }),*]
     };
 }
 
@@ -93,92 +89,83 @@ fn text(text: &str) -> Option<String> {
 }
 
 static FIELDS: &[Field] = fields! {
-    2 {
-        // The format's own.
-        "version" nothing;
-        "account-id" |it| text(&it.interface.account_id);
-        "interface-id" |it| text(&it.interface.interface_id);
-        // On its own side of a record an interface always has its primary address, whatever the packet says.
-        "srcaddr" |it| it.record.map(|record| match record.observation.side {
-            Side::Egress => it.interface.primary.to_string(),
-            Side::Ingress => record.observation.header.source.to_string(),
-        });
-        "dstaddr" |it| it.record.map(|record| match record.observation.side {
-            Side::Ingress => it.interface.primary.to_string(),
-            Side::Egress => record.observation.header.destination.to_string(),
-        });
-        "srcport" |it| it.record.map(|record| record.observation.header.source_port.to_string());
-        "dstport" |it| it.record.map(|record| record.observation.header.destination_port.to_string());
-        "protocol" |it| it.record.map(|record| record.observation.header.protocol.to_string());
-        "packets" |it| it.record.map(|record| record.count.packets.to_string());
-        "bytes" |it| it.record.map(|record| record.count.bytes.to_string());
-        "start" |it| Some(it.start.to_string());
-        "end" |it| Some(it.end.to_string());
-        "action" |it| it.record.and_then(|record| text(if record.observation.accepted { "ACCEPT" } else { "REJECT" }));
-        "log-status" |it| text(it.status);
-    }
-    3 {
-        "vpc-id" |it| text(&it.interface.vpc_id);
-        "subnet-id" |it| text(&it.interface.subnet_id);
-        "instance-id" |it| it.interface.instance_id.clone();
-        "tcp-flags" |it| it.record.map(|record| record.count.tcp_flags.to_string());
-        "type" |it| it.record.and_then(|_| text("IPv4"));
-        "pkt-srcaddr" |it| it.record.map(|record| record.observation.header.source.to_string());
-        "pkt-dstaddr" |it| it.record.map(|record| record.observation.header.destination.to_string());
-    }
-    4 {
-        "region" |it| text(&it.interface.region);
-        "az-id" |it| text(&it.interface.az_id);
-        // Wavelength, Outposts and Local Zones.
-        "sublocation-type" nothing;
-        "sublocation-id" nothing;
-    }
-    5 {
-        "pkt-src-aws-service" |it| it.record?.source_service.and_then(text);
-        "pkt-dst-aws-service" |it| it.record?.destination_service.and_then(text);
-        "flow-direction" |it| it.record.and_then(|record| match record.observation.side {
-            Side::Ingress => text("ingress"),
-            Side::Egress => text("egress"),
-        });
-        "traffic-path" |it| match it.record?.observation.path {
-            TrafficPath::None => None,
-            path => Some((path as u8).to_string()),
-        };
-    }
-    7 {
-        "ecs-cluster-arn" nothing;
-        "ecs-cluster-name" nothing;
-        "ecs-container-instance-arn" nothing;
-        "ecs-container-instance-id" nothing;
-        "ecs-container-id" nothing;
-        "ecs-second-container-id" nothing;
-        "ecs-service-name" nothing;
-        "ecs-task-definition-arn" nothing;
-        "ecs-task-arn" nothing;
-        "ecs-task-id" nothing;
-    }
-    8 {
-        // BPA and EC: what security groups and network ACLs refuse has no reason here.
-        "reject-reason" nothing;
-    }
-    9 {
-        "resource-id" nothing;
-    }
-    10 {
-        "encryption-status" nothing;
-    }
-    11 {
-        "interface-type" |it| text(it.interface.interface_type);
-        "next-hop-interface-id" nothing;
-        "next-hop-interface-type" nothing;
-        "next-hop-subnet-id" nothing;
-        "next-hop-az-id" nothing;
-        "next-hop-vpc-id" nothing;
-        "instance-tag" nothing;
-        "instance-tag-2" nothing;
-        "interface-tag" nothing;
-        "interface-tag-2" nothing;
-        "asg-tag" nothing;
-        "asg-tag-2" nothing;
-    }
+    // Version 2.
+    // The format's own.
+    "version" nothing;
+    "account-id" |it| text(&it.interface.account_id);
+    "interface-id" |it| text(&it.interface.interface_id);
+    // On its own side of a record an interface always has its primary address, whatever the packet says.
+    "srcaddr" |it| it.record.map(|record| match record.observation.side {
+        Side::Egress => it.interface.primary.to_string(),
+        Side::Ingress => record.observation.header.source.to_string(),
+    });
+    "dstaddr" |it| it.record.map(|record| match record.observation.side {
+        Side::Ingress => it.interface.primary.to_string(),
+        Side::Egress => record.observation.header.destination.to_string(),
+    });
+    "srcport" |it| it.record.map(|record| record.observation.header.source_port.to_string());
+    "dstport" |it| it.record.map(|record| record.observation.header.destination_port.to_string());
+    "protocol" |it| it.record.map(|record| record.observation.header.protocol.to_string());
+    "packets" |it| it.record.map(|record| record.count.packets.to_string());
+    "bytes" |it| it.record.map(|record| record.count.bytes.to_string());
+    "start" |it| Some(it.start.to_string());
+    "end" |it| Some(it.end.to_string());
+    "action" |it| it.record.and_then(|record| text(if record.observation.accepted { "ACCEPT" } else { "REJECT" }));
+    "log-status" |it| text(it.status);
+    // Version 3.
+    "vpc-id" |it| text(&it.interface.vpc_id);
+    "subnet-id" |it| text(&it.interface.subnet_id);
+    "instance-id" |it| it.interface.instance_id.clone();
+    "tcp-flags" |it| it.record.map(|record| record.count.tcp_flags.to_string());
+    "type" |it| it.record.and_then(|_| text("IPv4"));
+    "pkt-srcaddr" |it| it.record.map(|record| record.observation.header.source.to_string());
+    "pkt-dstaddr" |it| it.record.map(|record| record.observation.header.destination.to_string());
+    // Version 4.
+    "region" |it| text(&it.interface.region);
+    "az-id" |it| text(&it.interface.az_id);
+    // Wavelength, Outposts and Local Zones.
+    "sublocation-type" nothing;
+    "sublocation-id" nothing;
+    // Version 5.
+    "pkt-src-aws-service" |it| it.record?.source_service.and_then(text);
+    "pkt-dst-aws-service" |it| it.record?.destination_service.and_then(text);
+    "flow-direction" |it| it.record.and_then(|record| match record.observation.side {
+        Side::Ingress => text("ingress"),
+        Side::Egress => text("egress"),
+    });
+    "traffic-path" |it| match it.record?.observation.path {
+        TrafficPath::None => None,
+        path => Some((path as u8).to_string()),
+    };
+    // Version 7.
+    "ecs-cluster-arn" nothing;
+    "ecs-cluster-name" nothing;
+    "ecs-container-instance-arn" nothing;
+    "ecs-container-instance-id" nothing;
+    "ecs-container-id" nothing;
+    "ecs-second-container-id" nothing;
+    "ecs-service-name" nothing;
+    "ecs-task-definition-arn" nothing;
+    "ecs-task-arn" nothing;
+    "ecs-task-id" nothing;
+    // Version 8.
+    // BPA and EC: what security groups and network ACLs refuse has no reason here.
+    "reject-reason" nothing;
+    // Version 9.
+    "resource-id" nothing;
+    // Version 10.
+    "encryption-status" nothing;
+    // Version 11.
+    "interface-type" |it| text(it.interface.interface_type);
+    "next-hop-interface-id" nothing;
+    "next-hop-interface-type" nothing;
+    "next-hop-subnet-id" nothing;
+    "next-hop-az-id" nothing;
+    "next-hop-vpc-id" nothing;
+    "instance-tag" nothing;
+    "instance-tag-2" nothing;
+    "interface-tag" nothing;
+    "interface-tag-2" nothing;
+    "asg-tag" nothing;
+    "asg-tag-2" nothing;
 };

@@ -77,6 +77,10 @@ fn udp_is_balanced_too() {
     let mut lab = Lab::new();
     lab.passes("app: 10.0.1.10:5000 > 10.0.2.50:53 udp 30", "web: 10.0.1.100:1024 > 10.0.1.20:8080 udp 30");
     lab.passes("web: 10.0.1.20:8080 > 10.0.1.100:1024 udp 60", "app: 10.0.2.50:53 > 10.0.1.10:5000 udp 60");
+    lab.after(119);
+    assert_eq!(lab.dataplane.flows().len(), 1);
+    lab.after(1);
+    assert!(lab.dataplane.flows().is_empty(), "UDP through an endpoint and a balancer: 120 s (B3.2, B9)");
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn network_interface(world: &World, interface: &NetworkInterface) -> Value {
             let mut shape = json!({
                 "Primary": position == 0, "PrivateIpAddress": address, "PrivateDnsName": name(*address),
             });
+            add(&mut shape, "ConnectionTrackingConfiguration", connection_tracking(&interface.connection_tracking));
             add(&mut shape, "Association", association(world, interface, *address));
             shape
         })
@@ -48,6 +49,7 @@ fn network_interface(world: &World, interface: &NetworkInterface) -> Value {
     });
     add(&mut shape, "RequesterId", interface.interface_type.requester().map(|id| json!(id)));
     add(&mut shape, "Attachment", interface.attachment.as_ref().map(|each| attachment(each, &meta.account)));
+    add(&mut shape, "ConnectionTrackingConfiguration", connection_tracking(&interface.connection_tracking));
     add(&mut shape, "Association", association(world, interface, interface.private_ip_address()));
     shape
 }
@@ -62,6 +64,15 @@ fn attachment(attachment: &Attachment, account: &str) -> Value {
     });
     add(&mut shape, "InstanceId", attachment.instance_id.as_ref().map(|id| json!(id)));
     shape
+}
+
+/// What was set; AWS shows nothing where nothing was.
+fn connection_tracking(tracking: &ConnectionTracking) -> Option<Value> {
+    let mut shape = json!({});
+    add(&mut shape, "TcpEstablishedTimeout", tracking.tcp_established_timeout.map(|seconds| json!(seconds)));
+    add(&mut shape, "UdpStreamTimeout", tracking.udp_stream_timeout.map(|seconds| json!(seconds)));
+    add(&mut shape, "UdpTimeout", tracking.udp_timeout.map(|seconds| json!(seconds)));
+    (*tracking != ConnectionTracking::default()).then_some(shape)
 }
 
 /// The public side of one private address.

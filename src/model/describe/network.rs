@@ -63,12 +63,13 @@ pub fn route_tables(world: &World) -> Vec<Value> {
     let shape = |table: &RouteTable| {
         let association = |association: &RouteTableAssociation| {
             let mut shape = json!({
-                "Main": association.subnet_id.is_none(),
+                "Main": association.is_main(),
                 "RouteTableAssociationId": association.association_id,
                 "RouteTableId": table.route_table_id,
                 "AssociationState": { "State": "associated" },
             });
             add(&mut shape, "SubnetId", association.subnet_id.as_ref().map(|id| json!(id)));
+            add(&mut shape, "GatewayId", association.gateway_id.as_ref().map(|id| json!(id)));
             shape
         };
         json!({

@@ -25,7 +25,7 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
     let subnet_id = |n| pick(&world.subnets, "subnet", n);
     let table = || pick(&world.route_tables, "rtb", a);
     let flag = c % 2 == 0;
-    match kind % 18 {
+    match kind % 30 {
         0 => vpc(["10.0.0.0/16", "10.1.0.0/24", "192.168.0.0/28", "10.0.0.0/8"][usize::from(b % 4)]),
         1 | 2 => subnet(
             &vpc_id(),
@@ -67,14 +67,11 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
             members.private_dns_enabled = Some(flag);
             Change::CreateVpcEndpoint(members)
         }
-        12 => Change::CreateNetworkInterface {
-            subnet_id: subnet_id(a),
+        12 => Change::CreateNetworkInterface(CreateNetworkInterface {
             private_ip_address: flag.then(|| Ipv4Addr::new(10, 0, b % 2, c % 32)),
             secondary_private_ip_addresses: vec![Ipv4Addr::new(10, 0, b % 2, 4 + c % 8)],
-            groups: Vec::new(),
-            source_dest_check: true,
-            description: String::new(),
-        },
+            ..network_interface(&subnet_id(a))
+        }),
         13 => Change::AttachNetworkInterface {
             network_interface_id: pick(&world.network_interfaces, "eni", a),
             instance_id: pick(&world.instances, "i", b),
@@ -87,13 +84,98 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
             private_dns_name: None,
         },
         16 => Change::AssociateVpcCidrBlock { vpc_id: vpc_id(), cidr_block: format!("10.{}.0.0/16", b % 8) },
-        _ => Change::AuthorizeSecurityGroupIngress {
+        17 => Change::AuthorizeSecurityGroupIngress {
             group_id: pick(&world.security_groups, "sg", a),
             permissions: vec![
                 permission("tcp", i32::from(b % 3), PermissionPeer::Cidr("10.0.0.0/8".to_owned())),
                 permission("tcp", i32::from(c % 3), PermissionPeer::Group(pick(&world.security_groups, "sg", c))),
             ],
         },
+        _ => edge_change(world, (kind % 30, a, b, c)),
+    }
+}
+
+/// The same of what stands between an instance and the world.
+fn edge_change(world: &World, (kind, a, b, c): Step) -> Change {
+    let vpc_id = |n| pick(&world.vpcs, "vpc", n);
+    let subnet_id = || pick(&world.subnets, "subnet", a);
+    let allocation_id = || pick(&world.addresses, "eipalloc", b);
+    let vpn_gateway_id = || pick(&world.vpn_gateways, "vgw", b);
+    let flag = c % 2 == 0;
+    match kind {
+        18 => Change::CreateNetworkAcl { vpc_id: vpc_id(a) },
+        19 => Change::CreateNetworkAclEntry(CreateNetworkAclEntry {
+            network_acl_id: pick(&world.network_acls, "acl", a),
+            rule_number: i64::from(b % 8),
+            protocol: ["-1", "6", "1"][usize::from(c % 3)].to_owned(),
+            rule_action: "allow".to_owned(),
+            egress: flag,
+            cidr_block: "10.0.0.1/8".to_owned(),
+            icmp_type_code: Some((8, -1)),
+            port_range: Some((0, i32::from(c))),
+        }),
+        20 => Change::ReplaceNetworkAclAssociation {
+            subnet_id: subnet_id(),
+            network_acl_id: pick(&world.network_acls, "acl", b),
+        },
+        21 => Change::AllocateAddress { address: (c % 4 == 0).then(|| Ipv4Addr::new(203, 0, 113, b % 8)) },
+        22 => Change::AssociateAddress(AssociateAddress {
+            allocation_id: Some(allocation_id()),
+            network_interface_id: Some(pick(&world.network_interfaces, "eni", a)),
+            allow_reassociation: flag,
+            ..Default::default()
+        }),
+        23 => Change::CreateNatGateway(CreateNatGateway {
+            subnet_id: subnet_id(),
+            connectivity_type: (!flag).then(|| "private".to_owned()),
+            allocation_id: flag.then(allocation_id),
+            secondary_private_ip_address_count: Some(u32::from(c % 3)),
+            ..Default::default()
+        }),
+        24 => Change::CreateVpcPeeringConnection(CreateVpcPeeringConnection {
+            vpc_id: vpc_id(a),
+            peer_vpc_id: vpc_id(b),
+            ..Default::default()
+        }),
+        25 => Change::AcceptVpcPeeringConnection {
+            vpc_peering_connection_id: pick(&world.vpc_peering_connections, "pcx", a),
+        },
+        26 => Change::CreateVpnGateway { gateway_type: "ipsec.1".to_owned(), amazon_side_asn: None },
+        27 => Change::AttachVpnGateway { vpn_gateway_id: vpn_gateway_id(), vpc_id: vpc_id(a) },
+        28 => Change::EnableVgwRoutePropagation {
+            gateway_id: vpn_gateway_id(),
+            route_table_id: pick(&world.route_tables, "rtb", a),
+        },
+        _ => connection_change(world, (kind, a, b, c)),
+    }
+}
+
+fn connection_change(world: &World, (_, a, b, c): Step) -> Change {
+    match c % 4 {
+        0 => Change::CreateCustomerGateway {
+            gateway_type: "ipsec.1".to_owned(),
+            ip_address: format!("192.0.2.{a}"),
+            bgp_asn: None,
+        },
+        1 => Change::CreateVpnConnection {
+            connection_type: "ipsec.1".to_owned(),
+            customer_gateway_id: pick(&world.customer_gateways, "cgw", a),
+            vpn_gateway_id: pick(&world.vpn_gateways, "vgw", b),
+            static_routes_only: true,
+        },
+        2 => Change::CreateVpnConnectionRoute {
+            vpn_connection_id: pick(&world.vpn_connections, "vpn", a),
+            destination_cidr_block: format!("{}.0.0.0/8", b % 16),
+        },
+        _ => route(
+            &pick(&world.route_tables, "rtb", a),
+            &format!("{}.0.0.0/8", b % 16),
+            match b % 3 {
+                0 => RouteTargetId::Gateway(pick(&world.vpn_gateways, "vgw", c)),
+                1 => RouteTargetId::NatGateway(pick(&world.nat_gateways, "nat", c)),
+                _ => RouteTargetId::VpcPeeringConnection(pick(&world.vpc_peering_connections, "pcx", c)),
+            },
+        ),
     }
 }
 
@@ -116,7 +198,7 @@ fn play(steps: &[Step]) -> Result<World, TestCaseError> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     // A VPC, two subnets and a gateway first: otherwise most steps find nothing to work on.
     let start = [(0, 0, 0, 0), (1, 0, 0, 0), (1, 0, 1, 0), (6, 0, 0, 0), (7, 0, 0, 0)];
-    prop::collection::vec(any::<Step>(), 0..60).prop_map(move |rest| start.iter().copied().chain(rest).collect())
+    prop::collection::vec(any::<Step>(), 0..90).prop_map(move |rest| start.iter().copied().chain(rest).collect())
 }
 
 fn prefix_of<T>(world_map: &std::collections::BTreeMap<String, T>, prefix: &str) -> bool {
@@ -162,6 +244,11 @@ proptest! {
                 prop_assert!(!table.routes[..position].iter().any(|other| other.destination == route.destination));
             }
         }
+        for subnet in world.subnets.values() {
+            let guards = world.network_acls.values().filter(|acl| acl.association_with(&subnet.subnet_id).is_some());
+            prop_assert_eq!(guards.count(), 1, "a subnet has exactly one network ACL");
+        }
+        edges_are_sound(&world)?;
         let described = describe(&world);
         for (member, count) in [
             ("Vpcs", world.vpcs.len()),
@@ -169,17 +256,68 @@ proptest! {
             ("Instances", world.instances.len()),
             ("VpcEndpoints", world.vpc_endpoints.len()),
             ("LoadBalancers", world.load_balancers.len()),
+            ("NetworkAcls", world.network_acls.len()),
+            ("Addresses", world.addresses.len()),
+            ("NatGateways", world.nat_gateways.len()),
+            ("VpcPeeringConnections", world.vpc_peering_connections.len()),
+            ("VpnGateways", world.vpn_gateways.len()),
+            ("VpnConnections", world.vpn_connections.len()),
         ] {
             prop_assert_eq!(described[member].as_array().map(Vec::len), Some(count), "{} are complete", member);
         }
     }
 }
 
+fn edges_are_sound(world: &World) -> Result<(), TestCaseError> {
+    for acl in world.network_acls.values() {
+        let keys: Vec<_> = acl.entries.iter().map(|entry| (entry.egress, entry.rule_number)).collect();
+        prop_assert!(keys.is_sorted_by(|one, other| one < other), "entries in order, no number twice: {keys:?}");
+    }
+    let mut public = BTreeSet::new();
+    for interface in world.network_interfaces.values() {
+        for (private_ip, public_ip) in world.public_addresses_of(interface) {
+            prop_assert!(interface.private_ip_addresses.contains(&private_ip));
+            prop_assert!(public.insert(public_ip), "{public_ip} twice");
+        }
+    }
+    for address in world.addresses.values() {
+        if let Some(association) = &address.association {
+            let interface = &world.network_interfaces[&association.network_interface_id];
+            prop_assert!(interface.private_ip_addresses.contains(&association.private_ip_address));
+            prop_assert!(world.internet_gateway_of(&interface.vpc_id).is_some());
+        }
+    }
+    for gateway in world.nat_gateways.values() {
+        prop_assert_eq!(gateway.state == NatGatewayState::Available, gateway.failure.is_none());
+        for each in &gateway.addresses {
+            let interface = &world.network_interfaces[&each.network_interface_id];
+            let of_gateway = InterfaceType::NatGateway(gateway.nat_gateway_id.clone());
+            prop_assert!(interface.interface_type == of_gateway && interface.groups.is_empty());
+            let public =
+                world.public_addresses_of(interface).into_iter().find(|(private, _)| *private == each.private_ip);
+            prop_assert_eq!(public.map(|(_, public)| public), each.public_ip, "nobody takes a NAT gateway's address");
+        }
+    }
+    for connection in world.vpc_peering_connections.values() {
+        if connection.status == PeeringStatus::Active {
+            prop_assert_eq!(world.peering_obstacle(&connection.requester, &connection.accepter), None);
+        }
+    }
+    for table in world.route_tables.values() {
+        let vpc = &world.vpcs[&table.vpc_id];
+        for route in table.routes.iter().filter(|route| route.origin == RouteOrigin::EnableVgwRoutePropagation) {
+            let RouteDestination::Cidr(block) = &route.destination else { panic!("blocks are propagated") };
+            prop_assert!(!vpc.cidr_blocks.iter().any(|of_vpc| of_vpc.contains(block)), "local is preferred");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn random_histories_reach_every_kind_of_object() {
     // Guards the generator above: a law over histories that are always refused would hold for nothing.
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut seen = [0usize; 7];
+    let mut seen = [0usize; 14];
     for _ in 0..64 {
         let tree = steps().new_tree(&mut runner).expect("a history");
         let world = play(&proptest::strategy::ValueTree::current(&tree)).expect("no law is broken");
@@ -196,6 +334,13 @@ fn random_histories_reach_every_kind_of_object() {
                 .flat_map(|table| &table.routes)
                 .filter(|route| route.origin == RouteOrigin::CreateRoute)
                 .count(),
+            world.network_acls.values().filter(|acl| !acl.is_default).map(|acl| acl.associations.len()).sum(),
+            world.addresses.values().filter(|address| address.association.is_some()).count(),
+            world.nat_gateways.values().filter(|gateway| !gateway.addresses.is_empty()).count(),
+            world.nat_gateways.values().filter(|gateway| gateway.failure.is_some()).count(),
+            world.vpc_peering_connections.values().filter(|each| each.status == PeeringStatus::Active).count(),
+            world.vpn_gateways.values().map(|gateway| gateway.propagating_route_tables.len()).sum(),
+            world.vpn_connections.len(),
         ];
         for (total, size) in seen.iter_mut().zip(sizes) {
             *total += size;

@@ -1,9 +1,14 @@
 //! The laws of the model as stories (one per law, against AWS's codes and texts) and as properties.
 
 mod endpoint;
+mod flow_log;
 mod laws;
+mod network_acl;
+mod on_premises;
 mod others;
+mod peering;
 mod provider;
+mod public_addresses;
 mod vpc;
 
 use super::*;
@@ -53,6 +58,21 @@ impl Asker {
         self.make(vpc("10.0.0.0/16"))
     }
 
+    /// An internet gateway, attached.
+    fn internet_gateway(&mut self, vpc_id: &str) -> String {
+        let internet_gateway_id = self.make(Change::CreateInternetGateway);
+        self.make(attach(&internet_gateway_id, vpc_id));
+        internet_gateway_id
+    }
+
+    /// What must be refused, each with its `CODE: MESSAGE` or its beginning.
+    #[track_caller]
+    fn all_refused<S: AsRef<str>>(&mut self, cases: impl IntoIterator<Item = (Change, S)>) {
+        for (change, expected) in cases {
+            self.refused(change, expected.as_ref());
+        }
+    }
+
     fn subnet(&mut self, vpc_id: &str, cidr_block: &str, zone: &str) -> String {
         self.make(subnet(vpc_id, cidr_block, zone))
     }
@@ -93,6 +113,14 @@ fn instance(subnet_id: &str, address: Option<&str>) -> Change {
         private_ip_address: address.map(|address| address.parse().expect("test address")),
         ..Default::default()
     })
+}
+
+fn attach(internet_gateway_id: &str, vpc_id: &str) -> Change {
+    Change::AttachInternetGateway { internet_gateway_id: internet_gateway_id.to_owned(), vpc_id: vpc_id.to_owned() }
+}
+
+fn address(text: &str) -> std::net::Ipv4Addr {
+    text.parse().expect("test address")
 }
 
 fn route(route_table_id: &str, destination: &str, target: RouteTargetId) -> Change {
@@ -136,13 +164,25 @@ fn permission(protocol: &str, port: i32, peer: PermissionPeer) -> IpPermission {
     }
 }
 
+fn network_interface(subnet_id: &str) -> CreateNetworkInterface {
+    CreateNetworkInterface {
+        subnet_id: subnet_id.to_owned(),
+        private_ip_address: None,
+        secondary_private_ip_addresses: Vec::new(),
+        groups: Vec::new(),
+        source_dest_check: true,
+        connection_tracking: ConnectionTracking::default(),
+        description: String::new(),
+    }
+}
+
 fn balancer(name: Option<&str>, internal: bool, subnet_ids: &[&str]) -> Change {
     Change::CreateLoadBalancer {
         name: name.map(str::to_owned),
         scheme: if internal { "internal" } else { "internet-facing" }.to_owned(),
         subnets: subnet_ids
             .iter()
-            .map(|id| SubnetMapping { subnet_id: (*id).to_owned(), private_ipv4_address: None })
+            .map(|id| SubnetMapping { subnet_id: (*id).to_owned(), private_ipv4_address: None, allocation_id: None })
             .collect(),
         security_groups: Vec::new(),
         attributes: Default::default(),

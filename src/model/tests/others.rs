@@ -72,13 +72,12 @@ fn interfaces_are_plugged_in_once_and_awss_never() {
     let vpc_id = asker.vpc();
     let subnet_id = asker.subnet(&vpc_id, "10.0.1.0/24", "us-east-1a");
     let elsewhere = asker.subnet(&vpc_id, "10.0.2.0/24", "us-east-1b");
-    let interface = |subnet_id: &str, secondary: &[&str]| Change::CreateNetworkInterface {
-        subnet_id: subnet_id.to_owned(),
-        private_ip_address: None,
-        secondary_private_ip_addresses: secondary.iter().map(|address| address.parse().unwrap()).collect(),
-        groups: Vec::new(),
-        source_dest_check: false,
-        description: "mine".to_owned(),
+    let interface = |subnet_id: &str, secondary: &[&str]| {
+        Change::CreateNetworkInterface(CreateNetworkInterface {
+            secondary_private_ip_addresses: secondary.iter().map(|address| address.parse().unwrap()).collect(),
+            source_dest_check: false,
+            ..network_interface(subnet_id)
+        })
     };
     let first = asker.make(interface(&subnet_id, &["10.0.1.4"]));
     assert_eq!(
@@ -140,6 +139,51 @@ fn public_addresses_come_from_outside_every_aws_range() {
     for region in region::regions() {
         assert!(!s3_prefixes(region).iter().chain(dynamodb_prefixes(region)).any(|prefix| prefix.contains(&address)));
     }
+}
+
+#[test]
+fn public_names_say_the_region() {
+    let mut world = World::default();
+    let mut ask = |logical_id: &str, change| {
+        world.apply(Request { region: "eu-west-1".to_owned(), ..request(ACCOUNT, logical_id, change) }).unwrap()
+    };
+    let vpc_id = ask("Vpc", vpc("10.0.0.0/16"));
+    let subnet_id = ask("Subnet", subnet(&vpc_id, "10.0.1.0/24", "eu-west-1a"));
+    let public =
+        RunInstance { subnet_id: Some(subnet_id), associate_public_ip_address: Some(true), ..Default::default() };
+    let id = ask("app", Change::RunInstance(public));
+    assert_eq!(world.attribute(&id, "PublicDnsName").unwrap(), "ec2-198-18-0-1.eu-west-1.compute.amazonaws.com");
+    world.vpcs.get_mut(&vpc_id).unwrap().enable_dns_hostnames = false;
+    assert_eq!(world.attribute(&id, "PublicDnsName").unwrap(), "");
+}
+
+#[test]
+fn idle_timeouts_have_limits() {
+    let mut asker = Asker::default();
+    let vpc_id = asker.vpc();
+    let subnet_id = asker.subnet(&vpc_id, "10.0.1.0/24", "us-east-1a");
+    let with = |tcp, udp, stream| {
+        let connection_tracking =
+            ConnectionTracking { tcp_established_timeout: tcp, udp_timeout: udp, udp_stream_timeout: stream };
+        Change::CreateNetworkInterface(CreateNetworkInterface { connection_tracking, ..network_interface(&subnet_id) })
+    };
+    asker.all_refused([
+        (
+            with(Some(59), None, None),
+            "InvalidParameterValue: Value (59) for parameter tcpEstablishedTimeout is invalid.",
+        ),
+        (with(Some(432_001), None, None), "InvalidParameterValue: Value (432001) for parameter tcpEstablishedTimeout"),
+        (with(None, Some(29), None), "InvalidParameterValue: Value (29) for parameter udpTimeout is invalid."),
+        (with(None, Some(61), None), "InvalidParameterValue: Value (61) for parameter udpTimeout is invalid."),
+        (with(None, None, Some(59)), "InvalidParameterValue: Value (59) for parameter udpStreamTimeout is invalid."),
+        (with(None, None, Some(181)), "InvalidParameterValue: Value (181) for parameter udpStreamTimeout is invalid."),
+    ]);
+    let id = asker.make(with(Some(60), Some(60), Some(60)));
+    assert_eq!(asker.world.network_interfaces[&id].connection_tracking.udp_timeout, Some(60));
+    assert_eq!(
+        describe(&asker.world)["NetworkInterfaces"][0]["ConnectionTrackingConfiguration"],
+        serde_json::json!({ "TcpEstablishedTimeout": 60, "UdpStreamTimeout": 60, "UdpTimeout": 60 })
+    );
 }
 
 #[test]
@@ -278,14 +322,7 @@ fn describe_prints_awss_shapes() {
     let instance_id = asker.instance(&subnet_id);
     let table = asker.world.vpcs[&vpc_id].main_route_table_id.clone();
     let endpoint = asker.make(Change::CreateVpcEndpoint(gateway_endpoint(&vpc_id, "s3", &[&table])));
-    let lonely = asker.make(Change::CreateNetworkInterface {
-        subnet_id: subnet_id.clone(),
-        private_ip_address: None,
-        secondary_private_ip_addresses: Vec::new(),
-        groups: Vec::new(),
-        source_dest_check: true,
-        description: String::new(),
-    });
+    let lonely = asker.make(Change::CreateNetworkInterface(network_interface(&subnet_id)));
     asker.make(route(&table, "1.0.0.0/8", RouteTargetId::NetworkInterface(lonely)));
     let described = describe(&asker.world);
     assert_eq!(

@@ -51,6 +51,66 @@ fn a_secondary_block_brings_local_routes_and_has_its_rules() {
     asker.refused(add("10.4.0.0/16"), "CidrLimitExceeded");
 }
 
+/// The table "IPv4 CIDR block association restrictions", row by row.
+#[test]
+fn blocks_that_a_vpc_takes_depend_on_its_first() {
+    for (primary, taken, restricted) in [
+        ("10.9.0.0/16", vec!["10.0.0.0/16", "100.64.0.0/16", "44.0.0.0/16"], vec!["172.16.0.0/16", "192.168.0.0/24"]),
+        ("10.1.0.0/16", vec!["10.2.0.0/16"], vec!["10.0.0.0/24", "198.19.0.0/24"]),
+        ("172.16.0.0/16", vec!["172.30.0.0/16"], vec!["172.31.0.0/20", "10.0.0.0/16", "192.168.0.0/16"]),
+        ("192.168.0.0/24", vec!["192.168.1.0/24"], vec!["10.0.0.0/16", "172.16.0.0/16", "198.19.1.0/24"]),
+        ("198.19.0.0/20", vec!["198.19.16.0/20", "44.0.0.0/16"], vec!["10.0.0.0/16", "192.168.0.0/16"]),
+        ("100.64.0.0/16", vec!["100.65.0.0/16", "44.0.0.0/16"], vec!["10.0.0.0/16", "172.31.0.0/16", "198.19.0.0/16"]),
+    ] {
+        let mut asker = Asker::default();
+        let vpc_id = asker.make(vpc(primary));
+        let add = |block: &str| Change::AssociateVpcCidrBlock { vpc_id: vpc_id.clone(), cidr_block: block.to_owned() };
+        for block in restricted {
+            asker.refused(add(block), &format!("InvalidVpc.Range: The CIDR '{block}' is restricted."));
+        }
+        for block in taken {
+            asker.make(add(block));
+        }
+    }
+}
+
+/// A customer's list takes its MaxEntries of a table's routes and of a group's rules, AWS's of S3 takes one (B1.6, B2.2).
+#[test]
+fn prefix_lists_weigh_what_they_may_hold() {
+    let mut asker = Asker::default();
+    let vpc_id = asker.vpc();
+    let gateway = asker.internet_gateway(&vpc_id);
+    let list = |asker: &mut Asker, max_entries| {
+        asker.make(Change::CreateManagedPrefixList {
+            prefix_list_name: format!("list-{max_entries}"),
+            address_family: "IPv4".to_owned(),
+            max_entries,
+            entries: vec![("1.0.0.0/8".to_owned(), None)],
+        })
+    };
+    let (heavy, rest, one_more) = (list(&mut asker, 490), list(&mut asker, 9), list(&mut asker, 1));
+    let table = asker.make(Change::CreateRouteTable { vpc_id: vpc_id.clone() });
+    let to = |destination: &str| route(&table, destination, RouteTargetId::Gateway(gateway.clone()));
+    asker.make(to(&heavy));
+    asker.refused(to(&list(&mut asker.clone(), 10)), "InvalidPrefixListID.NotFound");
+    asker.make(to(&rest));
+    asker.refused(to(&one_more), "RouteLimitExceeded: The maximum number of routes has been reached");
+    let group_id = asker.world.vpcs[&vpc_id].default_security_group_id.clone();
+    let from = |list: &str| Change::AuthorizeSecurityGroupIngress {
+        group_id: group_id.clone(),
+        permissions: vec![permission("tcp", 443, PermissionPeer::PrefixList(list.to_owned()))],
+    };
+    asker.make(from("pl-63a5400a"));
+    let fifty_nine = list(&mut asker, 59);
+    asker.refused(from(&fifty_nine), "RulesPerSecurityGroupLimitExceeded");
+    let fifty_eight = list(&mut asker, 58);
+    asker.make(from(&fifty_eight));
+    asker.refused(from(&one_more), "RulesPerSecurityGroupLimitExceeded");
+    // IPv6 rules are counted apart.
+    let ipv6 = permission("tcp", 443, PermissionPeer::Ipv6Cidr("::/0".to_owned()));
+    asker.make(Change::AuthorizeSecurityGroupIngress { group_id: group_id.clone(), permissions: vec![ipv6] });
+}
+
 #[test]
 fn subnets_lie_inside_their_vpc_and_apart() {
     let mut asker = Asker::default();

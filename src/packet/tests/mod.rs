@@ -2,6 +2,7 @@
 
 mod bad;
 mod build;
+mod fragment;
 mod notation;
 mod offload;
 mod parse;

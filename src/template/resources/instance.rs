@@ -8,7 +8,7 @@ use base64::Engine;
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
-use crate::model::{Change, RunInstance};
+use crate::model::{Change, ConnectionTracking, CreateNetworkInterface, RunInstance};
 
 /// One entry of an instance's `NetworkInterfaces`.
 struct Interface {
@@ -113,14 +113,15 @@ fn attach(maker: &mut Maker<'_>, run: &mut RunInstance, interfaces: Vec<Interfac
             continue;
         }
         let logical_id = format!("{}-eth{}", maker.resource.logical_id.text, interface.device_index);
-        let change = Change::CreateNetworkInterface {
+        let change = Change::CreateNetworkInterface(CreateNetworkInterface {
             subnet_id: interface.subnet_id.unwrap_or_default(),
             private_ip_address: interface.addresses.primary,
             secondary_private_ip_addresses: interface.addresses.secondary,
             groups: interface.groups,
             source_dest_check: run.source_dest_check.unwrap_or(true),
+            connection_tracking: ConnectionTracking::default(),
             description: interface.description,
-        };
+        });
         let id = maker.apply_as(logical_id, BTreeMap::new(), change)?;
         run.network_interface_ids.push(id);
     }
@@ -151,14 +152,23 @@ fn user_data(properties: &mut Properties) -> Option<String> {
 pub(super) fn network_interface(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let tags = properties.tags();
     let addresses = addresses(&mut properties);
-    let change = Change::CreateNetworkInterface {
+    let tracking = properties.object("ConnectionTrackingSpecification", |tracking| ConnectionTracking {
+        tcp_established_timeout: tracking.integer("TcpEstablishedTimeout"),
+        udp_timeout: tracking.integer("UdpTimeout"),
+        udp_stream_timeout: tracking.integer("UdpStreamTimeout"),
+    });
+    if tracking.is_some() {
+        properties.not_enforced("ConnectionTrackingSpecification", "idle timeouts");
+    }
+    let change = Change::CreateNetworkInterface(CreateNetworkInterface {
         subnet_id: properties.required_text("SubnetId"),
         private_ip_address: addresses.primary,
         secondary_private_ip_addresses: addresses.secondary,
         groups: properties.texts("GroupSet"),
         source_dest_check: properties.boolean("SourceDestCheck").unwrap_or(true),
+        connection_tracking: tracking.unwrap_or_default(),
         description: properties.text("Description").unwrap_or_default(),
-    };
+    });
     maker.make(properties, tags, change)
 }
 

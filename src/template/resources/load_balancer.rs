@@ -16,11 +16,12 @@ pub(super) fn load_balancer(maker: &mut Maker<'_>, mut properties: Properties) -
         }
         _ => properties.error("Type", format!("`{kind}` is not a type of a load balancer"), Some("write network")),
     }
-    let mapping = |subnet_id| SubnetMapping { subnet_id, private_ipv4_address: None };
+    let mapping = |subnet_id| SubnetMapping { subnet_id, private_ipv4_address: None, allocation_id: None };
     let mut subnets: Vec<SubnetMapping> = properties.texts("Subnets").into_iter().map(mapping).collect();
     subnets.extend(properties.objects("SubnetMappings", |entry| SubnetMapping {
         subnet_id: entry.required_text("SubnetId"),
         private_ipv4_address: entry.address("PrivateIPv4Address"),
+        allocation_id: entry.decisive_text("AllocationId"),
     }));
     if !properties.has("Subnets") && !properties.has("SubnetMappings") {
         properties.required_text("Subnets");

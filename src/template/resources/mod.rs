@@ -33,6 +33,7 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
         "AWS::EC2::VPCGatewayAttachment" => network::gateway_attachment,
         "AWS::EC2::RouteTable" => routing::route_table,
         "AWS::EC2::SubnetRouteTableAssociation" => routing::association,
+        "AWS::EC2::GatewayRouteTableAssociation" => routing::gateway_association,
         "AWS::EC2::Route" => routing::route,
         "AWS::EC2::PrefixList" => routing::prefix_list,
         "AWS::EC2::VPCEndpoint" => endpoint::endpoint,
@@ -74,12 +75,15 @@ pub(super) fn priority(type_name: &str) -> u8 {
     match type_name {
         "AWS::EC2::VPCCidrBlock" | "AWS::EC2::VPCGatewayAttachment" | "AWS::SSM::Parameter" => 0,
         "AWS::EC2::Subnet" => 1,
-        // What needs an attached gateway without mentioning its attachment.
+        // What needs an attached gateway or an active peering without mentioning it.
         "AWS::EC2::Route"
         | "AWS::EC2::VPCEndpoint"
         | "AWS::EC2::EIP"
         | "AWS::EC2::EIPAssociation"
         | "AWS::EC2::NatGateway"
+        | "AWS::EC2::GatewayRouteTableAssociation"
+        | "AWS::EC2::SecurityGroupIngress"
+        | "AWS::EC2::SecurityGroupEgress"
         | "AWS::EC2::VPNGatewayRoutePropagation" => 3,
         _ => 2,
     }

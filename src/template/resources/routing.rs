@@ -21,6 +21,17 @@ pub(super) fn association(maker: &mut Maker<'_>, mut properties: Properties) -> 
     Ok(Made { attributes: [("Id", id.clone())].into(), reference: id, object: None })
 }
 
+pub(super) fn gateway_association(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
+    let change = Change::AssociateGatewayRouteTable {
+        route_table_id: properties.required_text("RouteTableId"),
+        gateway_id: properties.required_text("GatewayId"),
+    };
+    properties.not_enforced("", "routes for what enters by the gateway");
+    maker.finish(properties)?;
+    let id = maker.apply(Default::default(), change)?;
+    Ok(Made { attributes: [("AssociationId", id.clone())].into(), reference: id, object: None })
+}
+
 type TargetOf = fn(String) -> RouteTargetId;
 
 /// The properties that name a target, and the target that they make.

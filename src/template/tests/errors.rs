@@ -440,6 +440,70 @@ error: parameter `T` can't be `A1`: AllowedPattern is [a-z]+
     );
 }
 
+/// CloudFormation reads parameters before it makes the first resource, so a stack's own SSM parameter is no help to it.
+#[test]
+fn an_ssm_parameter_that_does_not_exist_yet() {
+    refused(
+        r"
+Parameters:
+  Cidr: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /lab/cidr}
+Resources:
+  Own: {Type: AWS::SSM::Parameter, Properties: {Name: /lab/cidr, Type: String, Value: 10.3.0.0/16}}
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Ref Cidr}}
+",
+        r"
+error: no SSM parameter `/lab/cidr` exists for parameter `Cidr` of stack `t`
+ --> t.yaml:2:63
+  |
+2 |   Cidr: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /lab/cidr}
+  |                                                               ^^^^^^^^^
+  = help: give the value: `--param t.Cidr=VALUE`, or add an AWS::SSM::Parameter of that name to another stack of the lab (this stack's own are made too late for its parameters)",
+    );
+}
+
+#[test]
+fn a_dependency_on_nothing() {
+    refused(
+        r"
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, DependsOn: Gatewy, Properties: {CidrBlock: 10.0.0.0/16}}
+  Gateway: {Type: AWS::EC2::InternetGateway}
+",
+        r"
+error: there is no resource `Gatewy`
+ --> t.yaml:2:41
+  |
+2 |   Vpc: {Type: AWS::EC2::VPC, DependsOn: Gatewy, Properties: {CidrBlock: 10.0.0.0/16}}
+  |                                         ^^^^^^
+  = help: did you mean `Gateway`?",
+    );
+}
+
+#[test]
+fn two_subnets_of_an_endpoint_in_one_zone() {
+    refused(
+        r"
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  A: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24, AvailabilityZone: us-east-1a}}
+  B: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.2.0/24, AvailabilityZone: us-east-1a}}
+  Queue:
+    Type: AWS::EC2::VPCEndpoint
+    Properties:
+      VpcEndpointType: Interface
+      VpcId: !Ref Vpc
+      ServiceName: com.amazonaws.us-east-1.sqs
+      SubnetIds: [!Ref A, !Ref B]
+",
+        r"
+error: DuplicateSubnetsInSameZone: Found another VPC endpoint subnet in the availability zone of subnet-dc856a585511f5603. VPC endpoint subnets should be in different availability zones supported by the VPC endpoint service.
+  --> t.yaml:11:27
+   |
+11 |       SubnetIds: [!Ref A, !Ref B]
+   |                           ^^^^^^",
+    );
+}
+
 #[test]
 fn conditions_in_a_circle() {
     refused(

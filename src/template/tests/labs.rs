@@ -80,6 +80,34 @@ fn ids_are_the_same_at_every_load() {
     assert_eq!(load(), load());
 }
 
+/// What the README shows of its two sessions is what these templates get: an id that changes makes its text a lie.
+#[test]
+fn the_readme_shows_the_ids_of_the_examples() {
+    let readme = include_str!("../../../README.md");
+    let first = loaded(&examples(), "examples/first.yaml");
+    let private = loaded(&examples(), "examples/private-service");
+    // The demo's second part: the first example without what makes or names the endpoint.
+    let lines = include_str!("../../../examples/first.yaml").lines();
+    let without: Vec<&str> =
+        lines.filter(|line| !line.starts_with("  S3:") && !line.starts_with("  Policy:")).collect();
+    let without =
+        loaded(&Memory::new([("without-endpoint.yaml", without.join("\n").as_str())]), "without-endpoint.yaml");
+    let made = |lab: &Lab| {
+        let resources = lab.stacks.iter().flat_map(|stack| &stack.resources);
+        resources.filter_map(|resource| resource.physical_id.clone()).collect::<Vec<_>>()
+    };
+    let known: Vec<String> = [&first, &private, &without].into_iter().flat_map(made).collect();
+    let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| ["i", "rtb", "vpce"].contains(&kind));
+    let shown: Vec<&str> = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(is_id).collect();
+    assert!(shown.len() >= 5, "{shown:?}");
+    let name = private.stacks[1].outputs["Url"].clone();
+    assert!(readme.contains(&format!("-- curl -s {name}")), "{name}");
+    for word in shown {
+        let is_known = known.iter().any(|id| id == word) || name.contains(word);
+        assert!(is_known, "the README's {word} is nobody's");
+    }
+}
+
 #[test]
 fn cdk_isolated_subnets_with_a_gateway_endpoint() {
     let lab = loaded(&cdk(), "isolated");
@@ -168,6 +196,28 @@ fn the_command_line_fills_parameters_and_buckets() {
     assert_eq!(lab.stacks[1].account, "111111111111");
     let bucket = &lab.world.buckets[&lab.seeds[0].bucket];
     assert_eq!((bucket.meta.stack.as_deref(), lab.seeds[0].folder.as_path()), (Some("two"), Path::new("files")));
+}
+
+/// Whatever the order of writing: the stack that has the SSM parameter comes first.
+#[test]
+fn an_ssm_parameter_of_another_stack_is_a_value() {
+    const GIVES: &str = "
+Resources:
+  Office: {Type: AWS::SSM::Parameter, Properties: {Name: /lab/office, Type: String, Value: 10.3.0.0/16}}
+";
+    const TAKES: &str = "
+Parameters: {Cidr: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /lab/office}}
+Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: !Ref Cidr}}}
+Outputs: {Cidr: {Value: !GetAtt Vpc.CidrBlock}}
+";
+    let files = Memory::new([
+        ("l/lab.yaml", "stacks: {takes: {template: takes.yaml}, gives: {template: gives.yaml}}"),
+        ("l/gives.yaml", GIVES),
+        ("l/takes.yaml", TAKES),
+    ]);
+    let lab = loaded(&files, "l");
+    assert_eq!(lab.stacks.iter().map(|stack| stack.name.as_str()).collect::<Vec<_>>(), ["gives", "takes"]);
+    assert_eq!(summary(&lab), "Cidr = 10.3.0.0/16\n");
 }
 
 fn lab_refused(lab_yaml: &str, options: LoadOptions, expect: &str) {

@@ -109,7 +109,7 @@ fn value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-const TYPES: [&str; 26] = [
+const TYPES: [&str; 40] = [
     "AWS::EC2::VPC",
     "AWS::EC2::VPCCidrBlock",
     "AWS::EC2::Subnet",
@@ -135,11 +135,25 @@ const TYPES: [&str; 26] = [
     "AWS::S3::BucketPolicy",
     "AWS::SSM::Parameter",
     "AWS::EC2::NetworkAcl",
+    "AWS::EC2::NetworkAclEntry",
+    "AWS::EC2::SubnetNetworkAclAssociation",
+    "AWS::EC2::EIP",
+    "AWS::EC2::EIPAssociation",
+    "AWS::EC2::NatGateway",
+    "AWS::EC2::VPCPeeringConnection",
+    "AWS::EC2::VPNGateway",
+    "AWS::EC2::VPNGatewayRoutePropagation",
+    "AWS::EC2::CustomerGateway",
+    "AWS::EC2::VPNConnection",
+    "AWS::EC2::VPNConnectionRoute",
+    "AWS::EC2::GatewayRouteTableAssociation",
+    "AWS::EC2::FlowLog",
+    "AWS::EC2::DHCPOptions",
     "AWS::IAM::Role",
 ];
 
 /// Property names of all types.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 38] = [
     "CidrBlock",
     "VpcId",
     "SubnetId",
@@ -166,6 +180,18 @@ const NAMES: [&str; 26] = [
     "DnsOptions",
     "Name",
     "Value",
+    "NetworkAclId",
+    "RuleNumber",
+    "PortRange",
+    "Icmp",
+    "AllocationId",
+    "InstanceId",
+    "ConnectivityType",
+    "PeerVpcId",
+    "VpnGatewayId",
+    "StaticRoutesOnly",
+    "ResourceId",
+    "LogFormat",
 ];
 
 fn loads_or_errs(name: &str, text: &str) {

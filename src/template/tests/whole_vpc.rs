@@ -14,7 +14,7 @@ fn everything_between_an_instance_and_the_world() {
     let outputs = &lab.stacks[0].outputs;
     assert_eq!(outputs["Ids"], outputs["Refs"]);
     let prefixes: Vec<&str> = outputs["Ids"].split(' ').filter_map(|id| id.split('-').next()).collect();
-    assert_eq!(prefixes, ["nat", "pcx", "vgw", "cgw", "vpn", "fl", "eipassoc"]);
+    assert_eq!(prefixes, ["nat", "pcx", "vgw", "cgw", "vpn", "fl", "eipassoc", "rtbassoc"]);
     for (name, value) in [
         ("AppIp", "203.0.113.200"),
         ("Attachment", "VGW"),
@@ -31,10 +31,12 @@ fn everything_between_an_instance_and_the_world() {
     assert_eq!(
         notices,
         [
-            "ignored: AWS::EC2::NetworkAclEntry `AclSix`: IPv6 is not emulated (t.yaml:29)",
-            "ignored: BGP, which without StaticRoutesOnly brings the routes, of AWS::EC2::VPNConnection `Bgp` (t.yaml:45)",
-            "ignored: AWS::Logs::LogGroup `Logs` (t.yaml:47)",
-            "ignored: AWS::IAM::Role `LogRole` (t.yaml:48)",
+            "parsed, not enforced yet: idle timeouts of AWS::EC2::NetworkInterface `Second` (t.yaml:23)",
+            "parsed, not enforced yet: routes for what enters by the gateway of AWS::EC2::GatewayRouteTableAssociation `EntranceOfIgw` (t.yaml:26)",
+            "ignored: AWS::EC2::NetworkAclEntry `AclSix`: IPv6 is not emulated (t.yaml:32)",
+            "ignored: BGP, which without StaticRoutesOnly brings the routes, of AWS::EC2::VPNConnection `Bgp` (t.yaml:49)",
+            "ignored: AWS::Logs::LogGroup `Logs` (t.yaml:51)",
+            "ignored: AWS::IAM::Role `LogRole` (t.yaml:52)",
         ]
     );
     the_world_is_as_written(&lab.world);
@@ -46,7 +48,7 @@ fn the_world_is_as_written(world: &World) {
     assert_eq!(rules, [(false, 100), (false, 200), (true, 100)]);
     assert_eq!(acl.entries[0].icmp_type_code, Some((8, -1)));
     assert_eq!(acl.entries[1].cidr_block.to_string(), "10.0.0.0/16", "host bits are cleared");
-    assert_eq!(acl.entries[1].source.as_ref().map(|source| source.line), Some(26));
+    assert_eq!(acl.entries[1].source.as_ref().map(|source| source.line), Some(29));
     let private = named(&world.subnets, |subnet| &subnet.meta, "Private");
     assert_eq!(world.network_acl_of(&private.subnet_id), Some(acl));
     let public = named(&world.subnets, |subnet| &subnet.meta, "Public");
@@ -69,6 +71,9 @@ fn the_world_is_as_written(world: &World) {
     assert!(matches!(propagated[0].target, RouteTarget::VpnGateway(_)));
     let office = named(&world.customer_gateways, |gateway| &gateway.meta, "office");
     assert_eq!(world.on_premises_address(office).map(|address| address.to_string()).as_deref(), Some("192.168.0.10"));
+
+    let branch = named(&world.customer_gateways, |gateway| &gateway.meta, "branch");
+    assert_eq!(world.on_premises_address(branch).map(|address| address.to_string()).as_deref(), Some("172.16.0.5"));
 
     let custom = named(&world.flow_logs, |log| &log.meta, "Custom");
     assert_eq!((custom.fields(), custom.max_aggregation_interval), (vec!["srcaddr", "dstaddr", "action"], 600));
@@ -111,7 +116,7 @@ fn refusals_stand_at_the_property_that_they_are_about() {
     }
 }
 
-const REFUSALS: [(&str, usize, &str); 41] = [
+const REFUSALS: [(&str, usize, &str); 44] = [
     // Network ACLs (B1.7).
     (
         "
@@ -162,7 +167,7 @@ const REFUSALS: [(&str, usize, &str); 41] = [
       Protocol: 6
       RuleAction: allow
       CidrBlock: 0.0.0.0/0",
-        7,
+        2,
         "InvalidParameterValue: Invalid value for portRange.",
     ),
     (
@@ -501,6 +506,44 @@ const REFUSALS: [(&str, usize, &str); 41] = [
         7,
         "InvalidParameterValue: The tag vpclab:PrivateIpAddress is 'home', which is not an IPv4 address",
     ),
+    (
+        "
+  One: {Type: AWS::EC2::VPNConnection, Properties: {Type: ipsec.1, CustomerGatewayId: !Ref office, VpnGatewayId: !Ref Vgw}}
+  X:
+    Type: AWS::EC2::VPNConnection
+    Properties:
+      Type: ipsec.1
+      VpnGatewayId: !Ref Vgw
+      CustomerGatewayId: !Ref office",
+        8,
+        "InvalidOption.Conflict: A VPN connection between vgw-",
+    ),
+    // Gateway route tables (B1.3), idle timeouts (B1.6).
+    (
+        "
+  Attachment: {Type: AWS::EC2::VPCGatewayAttachment, Properties: {VpcId: !Ref Vpc, VpnGatewayId: !Ref Vgw}}
+  Association: {Type: AWS::EC2::GatewayRouteTableAssociation, Properties: {RouteTableId: !Ref Routes, GatewayId: !Ref Vgw}}
+  X:
+    Type: AWS::EC2::Route
+    DependsOn: Association
+    Properties:
+      RouteTableId: !Ref Routes
+      DestinationCidrBlock: 10.0.128.0/20
+      InstanceId: !Ref app",
+        9,
+        "InvalidParameterValue: The destination CIDR block 10.0.128.0/20 is more specific",
+    ),
+    (
+        "
+  X:
+    Type: AWS::EC2::NetworkInterface
+    Properties:
+      SubnetId: !Ref Subnet
+      ConnectionTrackingSpecification:
+        UdpTimeout: 90",
+        7,
+        "InvalidParameterValue: Value (90) for parameter udpTimeout is invalid.",
+    ),
     // Flow logs (B8).
     (
         "
@@ -592,3 +635,41 @@ const REFUSALS: [(&str, usize, &str); 41] = [
         "FlowLogAlreadyExists: Error. There is an existing Flow Log with the same configuration and log destination for vpc-",
     ),
 ];
+
+const REQUESTER: &str = "
+Parameters: {Peer: {Type: String}}
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Peering: {Type: AWS::EC2::VPCPeeringConnection, Properties: {VpcId: !Ref Vpc, PeerVpcId: !Ref Peer, PeerOwnerId: '222222222222', PeerRegion: eu-west-1ROLE}}
+  Table: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  Route: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref Table, DestinationCidrBlock: 10.1.0.0/16, VpcPeeringConnectionId: !GetAtt Peering.Id}}
+";
+
+/// A peering with another account's VPC in another Region; CloudFormation accepts it there when it has a role.
+#[test]
+fn a_peering_across_accounts_needs_a_role_there() {
+    const ACCEPTER: &str = "
+Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.1.0.0/16}}}
+Outputs: {Id: {Value: !Ref Vpc}}
+";
+    const LAB: &str = "
+stacks:
+  far: {template: far.yaml, account: '222222222222', region: eu-west-1}
+  near: {template: near.yaml, account: '111111111111', region: us-east-1, parameters: {Peer: '${far.Id}'}}
+";
+    for (role, status, state) in [
+        (", PeerRoleArn: 'arn:aws:iam::222222222222:role/peer'", PeeringStatus::Active, RouteState::Active),
+        ("", PeeringStatus::PendingAcceptance, RouteState::Blackhole),
+    ] {
+        let near = REQUESTER.replace("ROLE", role);
+        let files = Memory::new([("l/lab.yaml", LAB), ("l/far.yaml", ACCEPTER), ("l/near.yaml", &near)]);
+        let lab = load(&files, Path::new("l"), &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+        let peering = lab.world.vpc_peering_connections.values().next().expect("the peering");
+        assert_eq!(peering.status, status);
+        let table = named(&lab.world.route_tables, |table| &table.meta, "Table");
+        assert_eq!(lab.world.route_state(&table.routes[1]), state);
+        let notices: Vec<String> = lab.notices.iter().map(ToString::to_string).collect();
+        let waits = "ignored: the peer's acceptance, which takes a PeerRoleArn: no packet passes until then, of AWS::EC2::VPCPeeringConnection `Peering` (l/near.yaml:5)";
+        assert_eq!(notices, if role.is_empty() { vec![waits] } else { Vec::new() });
+    }
+}
