@@ -5,6 +5,8 @@
 
 #[path = "lab_expect.rs"]
 mod expect;
+#[path = "lab_flow_log.rs"]
+mod flow_log;
 #[path = "lab_harness.rs"]
 mod harness;
 #[path = "lab_life.rs"]
@@ -25,12 +27,13 @@ use serde_json::Value;
 type Story = (&'static str, fn(&Stage) -> Result<()>);
 
 /// Told on every kind of link.
-const STORIES: [Story; 5] = [
+const STORIES: [Story; 6] = [
     ("gateway_endpoint", gateway_endpoint),
     ("no_route_is_a_named_drop", no_route_is_a_named_drop),
     ("private_service_between_overlapping_networks", private_service_between_overlapping_networks),
     ("private_dns_in_its_own_vpc_only", private_dns_in_its_own_vpc_only),
     ("offload::checksums_are_right", offload::checksums_are_right),
+    ("flow_log::records_of_real_clients", flow_log::records_of_real_clients),
 ];
 
 fn main() -> ExitCode {
