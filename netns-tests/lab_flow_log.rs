@@ -3,10 +3,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::Story;
 use super::harness::*;
+
+pub const STORIES: [Story; 2] = [
+    ("flow_log::records_of_real_clients", records_of_real_clients),
+    ("flow_log::a_full_disk_costs_lines_and_no_packets", a_full_disk_costs_lines_and_no_packets),
+];
 
 const LAB: &str = "Resources:
   Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
@@ -58,7 +65,7 @@ const LAB: &str = "Resources:
       Tags: [{Key: 'vpclab:LogFile', Value: kept/flows.log}]
 ";
 
-pub fn records_of_real_clients(stage: &Stage) -> Result<()> {
+fn records_of_real_clients(stage: &Stage) -> Result<()> {
     stage.write("flows.yaml", LAB)?;
     let lab = stage.up("flows", &["flows.yaml"])?;
     let file = log_file(&lab, "Log")?;
@@ -129,6 +136,47 @@ fn cannot_be_written(lab: &Lab<'_>, stage: &Stage, file: &Path) -> Result<()> {
     let again = status()?;
     ensure!(again["DeliverLogsStatus"] == "SUCCESS" && again["LostRecords"].as_u64() > Some(3), "{again}");
     Ok(())
+}
+
+/// A disk of one page, which the records of sixty refused connections overfill at once. It takes root to mount one.
+fn a_full_disk_costs_lines_and_no_packets(stage: &Stage) -> Result<()> {
+    if stage.setting.who != Who::Me || !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    stage.write(
+        "full.yaml",
+        &LAB.replace("Value: '1'}]", "Value: '1'}, {Key: 'vpclab:LogFile', Value: full/flows.log}]"),
+    )?;
+    fs::create_dir(stage.path().join("full"))?;
+    let lab = stage.start_by("full", &["full.yaml"], |command| {
+        let script = "mount -t tmpfs -o size=4k tmpfs full && exec \"$@\"";
+        let mut by = Command::new("unshare");
+        by.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(command.get_program());
+        by.args(command.get_args()).current_dir(stage.path());
+        by.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        by
+    })?;
+    // The disk is mounted where the lab is, not where this story is.
+    let file = log_file(&lab, "Log")?;
+    let file = PathBuf::from(format!("/proc/{}/root{}", lab.holder(), file.display()));
+    wait_for("a first line", || !read(&file).is_empty())?;
+    let scan = "http://10.0.2.10:[1000-1059]/";
+    lab.exec("app", &["curl", "-sS", "-Z", "--parallel-immediate", "--parallel-max", "60", "--max-time", "1", scan])?;
+    let log = || fs::read_to_string(stage.state().join("full/log")).unwrap_or_default();
+    wait_for("the disk to be full", || log().contains("No space left on device"))?;
+    wait_for("lines that fit to be written again", || read(&file).contains(" - SKIPDATA\n"))?;
+    let (lines, status) = (read(&file), lab.json(&["status"])?);
+    ensure!(lines.ends_with('\n') && lines.lines().all(|line| line.split(' ').count() == 14), "whole lines: {lines}");
+    let logs = status["FlowLogs"].as_array().context("flow logs")?;
+    let lost = logs.iter().filter_map(|log| log["LostRecords"].as_u64()).max();
+    ensure!(lost >= Some(60), "{logs:?}");
+    let (text, count) = (log(), |part: &str| log().matches(part).count());
+    let (failed, again) = (count("its lines are lost until that works"), count("is written again"));
+    ensure!(failed >= 1 && failed <= again + 1, "each failure is said once: {text}");
+    let url = "http://10.0.2.10/";
+    wait_for("db to answer", || {
+        lab.exec("app", &["curl", "-sS", "--max-time", "1", url]).is_ok_and(|it| it.code() == 0)
+    })
 }
 
 fn read(file: &Path) -> String {

@@ -94,7 +94,7 @@ fn in_format(format: &str) -> String {
     )
 }
 
-/// One interface of a guest, in a format of one's own.
+/// Which addresses, as an interface and as a packet has them.
 const ADDRESSES: &str = "${interface-id} ${srcaddr} ${dstaddr} ${pkt-srcaddr} ${pkt-dstaddr} ${action}";
 
 struct Template(String);
@@ -505,7 +505,7 @@ fn action_is_the_verdict_here() {
         verdicts(&mut lab),
         ["eni-10.0.1.10 10.0.1.10>10.0.2.10 ACCEPT", "eni-10.0.2.10 10.0.1.10>10.0.2.10 REJECT"]
     );
-    // Nobody has the address; the route table of the public subnet leads nowhere for office.
+    // Nobody has the address.
     lab.send("app: 10.0.1.10:40000 > 10.0.2.77:22 tcp SYN");
     assert_eq!(verdicts(&mut lab), ["eni-10.0.1.10 10.0.1.10>10.0.2.77 ACCEPT"]);
     // Through the internet gateway to nobody's address: accepted here, lost there.
@@ -578,12 +578,13 @@ fn in_accepted_answer_denied() {
 /// B8.1-24, AWS's own example, line by line.
 #[test]
 fn a_nat_gateways_interface() {
-    let mut lab = Lab::new(&in_format(&format!("${{instance-id}} {ADDRESSES}")));
+    let mut lab = Lab::new(&in_format(&format!("${{account-id}} ${{instance-id}} {ADDRESSES}")));
     let arrived = lab.send("app: 10.0.1.10:40000 > 198.51.100.10:80 tcp SYN").expect("it arrives");
     lab.after(1);
     lab.answer(&arrived, SYN_ACK).expect("it comes back");
     let lines = lab.records();
-    let of_gateway: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("- eni-10.0.3.200 ")).collect();
+    let of_gateway: Vec<&str> =
+        lines.iter().filter_map(|line| line.strip_prefix("123456789012 - eni-10.0.3.200 ")).collect();
     assert_eq!(
         of_gateway,
         [
@@ -643,19 +644,46 @@ fn what_is_not_logged() {
     assert_eq!(lab.records().len(), 2);
 }
 
-/// B8.2-5, and B4: an endpoint service in the peer's VPC, whose interfaces are logged as well.
-#[test]
-fn between_an_endpoint_and_a_balancer_nothing_is_logged() {
-    let service = "
+/// What an endpoint service and a balancer are made of; `far` is the target.
+const SERVICE: &str = "
   Service: {Type: AWS::EC2::VPCEndpointService, Properties: {NetworkLoadBalancerArns: [!Ref Balancer], AcceptanceRequired: false}}
   Balancer: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Type: network, Scheme: internal, SubnetMappings: [{SubnetId: !Ref Far, PrivateIPv4Address: 10.1.1.100}]}}
   Targets: {Type: AWS::ElasticLoadBalancingV2::TargetGroup, Properties: {VpcId: !Ref Peer, Protocol: TCP, Port: 80, Targets: [{Id: !Ref far}]}}
   Http: {Type: AWS::ElasticLoadBalancingV2::Listener, Properties: {LoadBalancerArn: !Ref Balancer, Protocol: TCP, Port: 80, DefaultActions: [{Type: forward, TargetGroupArn: !Ref Targets}]}}
+";
+
+/// With the client's address preserved the answer goes by the balancer as well, whatever routes say (B9).
+#[test]
+fn a_balancers_node_is_passed_both_ways() {
+    let there = in_format(ADDRESSES).replace("!Ref Vpc", "!Ref Peer");
+    let mut lab = Lab::new(&format!("{SERVICE}{there}"));
+    let arrived = lab.send("app: 10.0.1.10:40000 > 10.1.1.100:80 tcp SYN").expect("it arrives");
+    assert_eq!(arrived.packet.source.to_string(), "10.0.1.10");
+    lab.after(1);
+    lab.answer(&arrived, SYN_ACK).expect("it comes back");
+    let mut lines = lab.records();
+    lines.sort();
+    let mut expected = [
+        "eni-10.1.1.100 10.0.1.10 10.1.1.100 10.0.1.10 10.1.1.100 ACCEPT",
+        "eni-10.1.1.100 10.1.1.100 10.1.1.10 10.0.1.10 10.1.1.10 ACCEPT",
+        "eni-10.1.1.10 10.0.1.10 10.1.1.10 10.0.1.10 10.1.1.10 ACCEPT",
+        "eni-10.1.1.10 10.1.1.10 10.0.1.10 10.1.1.10 10.0.1.10 ACCEPT",
+        "eni-10.1.1.100 10.1.1.10 10.1.1.100 10.1.1.10 10.0.1.10 ACCEPT",
+        "eni-10.1.1.100 10.1.1.100 10.0.1.10 10.1.1.100 10.0.1.10 ACCEPT",
+    ];
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+}
+
+/// B8.2-5, and B4: an endpoint service in the peer's VPC, whose interfaces are logged as well.
+#[test]
+fn between_an_endpoint_and_a_balancer_nothing_is_logged() {
+    let endpoint = "
   Mine: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Vpc, VpcEndpointType: Interface, ServiceName: !Sub 'com.amazonaws.vpce.us-east-1.${Service}', SubnetIds: [!Ref B], SecurityGroupIds: [!Ref Open]}}
 ";
     let here = in_format(ADDRESSES);
     let there = here.replace("Log:", "LogThere:").replace("!Ref Vpc", "!Ref Peer");
-    let mut lab = Lab::new(&format!("{service}{here}{there}"));
+    let mut lab = Lab::new(&format!("{SERVICE}{endpoint}{here}{there}"));
     let endpoint = lab.world.vpc_endpoints.values().find(|it| it.service_name.contains("vpce")).expect("an endpoint");
     let address = lab.world.network_interfaces[&endpoint.network_interface_ids[0]].private_ip_address();
     let arrived = lab.send(&format!("app: 10.0.1.10:40000 > {address}:80 tcp SYN")).expect("it arrives");
