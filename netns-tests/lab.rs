@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the bans are the pure rooms'")]
 
+#[path = "lab_cases.rs"]
+mod cases;
 #[path = "lab_expect.rs"]
 mod expect;
 #[path = "lab_flow_log.rs"]
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     }
     let mut trials = Vec::new();
     for setting in Setting::all() {
-        let once = life::STORIES.into_iter().chain(expect::STORIES);
+        let once = life::STORIES.into_iter().chain(expect::STORIES).chain(cases::STORIES);
         let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once.filter(|_| !setting.plain_links));
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));

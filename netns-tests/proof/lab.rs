@@ -428,6 +428,12 @@ impl Lab {
         self.subnets[subnet].vpc
     }
 
+    /// The template's resource that makes the group: of a default group its VPC.
+    pub fn resource_of_group(&self, group: usize) -> &str {
+        let Group { name, vpc, is_default, .. } = &self.groups[group];
+        if *is_default { &self.vpcs[*vpc].name } else { name }
+    }
+
     /// A packet for people.
     pub fn show(&self, packet: &Packet) -> String {
         let (name, address) = self.party(packet.from);

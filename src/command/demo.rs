@@ -17,21 +17,23 @@ use crate::run::launch::{self, Definition, Started};
 use crate::run::protocol::{Answer, Request};
 use crate::run::state::{self, Folder};
 
-/// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks.
+/// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks, and what
+/// a NAT gateway costs beside an endpoint.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vpclab demo
   vpclab demo --name second     beside another demo
 
-It starts three labs from templates of its own, one after the other, and ends
+It starts four labs from templates of its own, one after the other, and ends
 each: nothing is left. Every line below a `$` is what that command printed.")]
 pub struct Arguments {}
 
 /// The templates, as they stand in `examples/`.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("first.yaml", include_str!("../../examples/first.yaml")),
     ("files/hello.txt", include_str!("../../examples/files/hello.txt")),
+    ("nat-vs-endpoint.yaml", include_str!("../../examples/nat-vs-endpoint.yaml")),
     ("private-service/lab.yaml", include_str!("../../examples/private-service/lab.yaml")),
     ("private-service/provider.yaml", include_str!("../../examples/private-service/provider.yaml")),
     ("private-service/consumer.yaml", include_str!("../../examples/private-service/consumer.yaml")),
@@ -41,6 +43,10 @@ const FILES: [(&str, &str); 5] = [
 const ENDPOINT_LINES: [&str; 2] = ["  S3:", "  Policy:"];
 
 const OBJECT: &str = "https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt";
+
+/// Fetched twice, and its length.
+const COMPARED: &str = "https://compare-123456789012.s3.us-east-1.amazonaws.com/big.bin";
+const BIG: u64 = 32 << 20;
 
 /// Runs the verb.
 pub fn run(_arguments: Arguments, name: Option<&str>) -> Result<u8> {
@@ -105,6 +111,7 @@ impl Stage {
         self.gateway_endpoint(lab)?;
         self.missing_route(lab)?;
         self.private_service(lab)?;
+        self.nat_or_endpoint(lab)?;
         say("That was the whole story. Your own template is next: vpclab up FILE")
     }
 
@@ -140,6 +147,18 @@ impl Stage {
         output::print("\nThe server saw the balancer, never the client. The same connection on both wires:\n")?;
         output::print(&seen)?;
         self.command(lab, &["trace", "client", &url], 0)?;
+        self.down(lab, held)
+    }
+
+    fn nat_or_endpoint(&self, lab: &str) -> Result<()> {
+        say("4. The same object through a NAT gateway and through an endpoint")?;
+        let big = self.folder.join("files/big.bin");
+        // Holes on the disk, zeros on the wire.
+        let file = fs::File::create(&big).with_context(|| format!("creating `{}`", big.display()))?;
+        file.set_len(BIG).with_context(|| format!("making `{}` long", big.display()))?;
+        let seed = ("Bucket".to_owned(), PathBuf::from("files"));
+        let held = self.up(lab, "nat-vs-endpoint.yaml", vec![seed], " --seed Bucket=files")?;
+        self.command(lab, &["compare", "natted", "direct", "--", COMPARED], 0)?;
         self.down(lab, held)
     }
 

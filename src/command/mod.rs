@@ -15,6 +15,7 @@
 
 mod capture;
 mod check;
+mod compare;
 mod demo;
 mod down;
 mod drops;
@@ -82,6 +83,7 @@ enum Verb {
     Flows(flows::Arguments),
     Status(status::Arguments),
     Check(check::Arguments),
+    Compare(compare::Arguments),
     Capture(capture::Arguments),
     Demo(demo::Arguments),
     Down(down::Arguments),
@@ -124,6 +126,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
         Verb::Flows(arguments) => flows::run(arguments, name),
         Verb::Status(arguments) => status::run(arguments, name),
         Verb::Check(arguments) => check::run(arguments, name),
+        Verb::Compare(arguments) => compare::run(arguments, name),
         Verb::Capture(arguments) => capture::run(arguments, name),
         Verb::Demo(arguments) => demo::run(arguments, name),
         Verb::Down(arguments) => down::run(arguments, name),

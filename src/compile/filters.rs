@@ -1,9 +1,12 @@
 //! Security groups and network ACLs to the lists that packets are held against.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::*;
-use crate::dataplane::filter::{AddressSet, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector};
+use crate::dataplane::filter::{
+    AddressSet, ConnectionTracking, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector,
+};
 use crate::model::{self, IpPermission, PermissionPeer, RuleAction};
 use crate::packet::protocol;
 
@@ -60,6 +63,19 @@ impl<'w> Compiler<'w> {
         rules.iter().filter_map(rule).collect()
     }
 
+    /// How long an interface remembers idle flows: as its instance's generation does (B1.6).
+    pub(super) fn connection_tracking(&self, interface: &model::NetworkInterface) -> ConnectionTracking {
+        let instance = interface.attachment.as_ref().and_then(|attachment| attachment.instance_id.as_ref());
+        let instance = instance.and_then(|id| self.world.instances.get(id));
+        let usual = ConnectionTracking::default();
+        match instance {
+            Some(instance) if is_nitro_v6(&instance.instance_type) => {
+                ConnectionTracking { tcp_established: NITRO_V6_TCP_ESTABLISHED, ..usual }
+            }
+            _ => usual,
+        }
+    }
+
     /// All network ACLs, in order of their ids, before the subnets that they guard.
     pub(super) fn add_network_acls(&mut self) {
         for (number, acl) in self.world.network_acls.values().enumerate() {
@@ -83,6 +99,23 @@ impl<'w> Compiler<'w> {
             NetworkAclEntry { object, selector: entry_selector(entry), block: entry.cidr_block, allow }
         };
         entries.into_iter().map(entry).collect()
+    }
+}
+
+/// What Nitro v6 remembers of idle TCP.
+const NITRO_V6_TCP_ESTABLISHED: Duration = Duration::from_secs(350);
+
+/// Whether an instance type is built on Nitro v6: the eighth generation and later, but not its first Graviton4 families,
+/// nor P6e; and the GPU families of that time.
+fn is_nitro_v6(instance_type: &str) -> bool {
+    let family = instance_type.split('.').next().unwrap_or_default();
+    let letters = family.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+    let attributes = letters.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let generation: u32 = letters[..letters.len() - attributes.len()].parse().unwrap_or_default();
+    match generation {
+        ..=7 => matches!(family, "g7" | "g7e" | "p6-b200" | "p6-b300"),
+        8 => !matches!(attributes, "g" | "gd" | "ge"),
+        _ => true,
     }
 }
 

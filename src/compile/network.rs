@@ -87,6 +87,7 @@ impl<'w> Compiler<'w> {
                     .iter()
                     .filter_map(|id| self.security_groups.get(id.as_str()).copied())
                     .collect(),
+                tracking: self.connection_tracking(interface),
                 role: link.map_or(Role::Detached, Role::Guest),
             });
         }

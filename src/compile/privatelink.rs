@@ -1,7 +1,7 @@
 //! Endpoints, load balancers, and which of them serves which network interface.
 
 use super::*;
-use crate::model::{self, VpcEndpointState, VpcEndpointType};
+use crate::model::{self, VpcEndpointState, VpcEndpointType, short_service_name};
 
 impl<'w> Compiler<'w> {
     pub(super) fn add_endpoints(&mut self) {
@@ -14,7 +14,9 @@ impl<'w> Compiler<'w> {
             };
             self.endpoints.insert(&endpoint.vpc_endpoint_id, EndpointIndex(self.tables.endpoints.len() as u32));
             let available = endpoint.state == VpcEndpointState::Available;
-            self.tables.endpoints.push(Endpoint { object, vpc, gateway_service, available });
+            let s3 = short_service_name(&endpoint.service_name, &endpoint.meta.region) == Some("s3");
+            let always_tracked = gateway_service.is_none() || !s3;
+            self.tables.endpoints.push(Endpoint { object, vpc, gateway_service, always_tracked, available });
         }
     }
 

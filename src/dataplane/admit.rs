@@ -87,9 +87,10 @@ fn neighbour(tables: &Tables, sender: &Interface, packet: &Packet) -> Option<Int
     Some(InterfaceIndex(position as u32))
 }
 
-/// 169.254.169.254 (metadata), .253 (resolver), .123 (time): reachable from any interface, without a route (B1.2).
+/// Reachable from any interface, without a route, and filtered by nobody (B1.2, B1.6): metadata at 169.254.169.254, the
+/// resolver at .253, time at .123, licence activation at .250 and .251, and ECS's task metadata at 169.254.170.2.
 pub fn is_link_local_service(address: Ipv4Addr) -> bool {
-    matches!(address.octets(), [169, 254, 169, 123 | 253 | 254])
+    matches!(address.octets(), [169, 254, 169, 123 | 250 | 251 | 253 | 254] | [169, 254, 170, 2])
 }
 
 /// The MAC address that answers an ARP request on a link outside of all VPCs: the router's, for the first address of the

@@ -17,15 +17,18 @@ use super::tables::{Subnet, Tables};
 
 /// Prefixes that the walk knows by heart: link-local services (B1.2), what is never forwarded (B1.3-4), multicast and
 /// broadcast (B1.4), what an internet gateway refuses (B7), and what no kernel sends into a network.
-const FIXED: [(Ipv4Addr, u8); 12] = [
+const FIXED: [(Ipv4Addr, u8); 15] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
     (Ipv4Addr::new(169, 254, 168, 0), 22),
     (Ipv4Addr::new(169, 254, 169, 123), 32),
+    (Ipv4Addr::new(169, 254, 169, 250), 32),
+    (Ipv4Addr::new(169, 254, 169, 251), 32),
     (Ipv4Addr::new(169, 254, 169, 253), 32),
     (Ipv4Addr::new(169, 254, 169, 254), 32),
+    (Ipv4Addr::new(169, 254, 170, 2), 32),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 168, 0, 0), 16),
     (Ipv4Addr::new(224, 0, 0, 0), 4),
@@ -98,7 +101,7 @@ impl Tables {
         borders.hosts(self.vpcs.iter().map(|vpc| &vpc.resolver));
         borders.prefixes(self.subnets.iter().map(|subnet| &subnet.cidr));
         borders.prefixes(&self.subnets.iter().filter_map(reserved).collect::<Vec<_>>());
-        borders.hosts(&self.subnets.iter().map(|subnet| subnet.cidr.broadcast()).collect::<Vec<_>>());
+        borders.hosts(&self.subnets.iter().flat_map(|it| [it.router(), it.cidr.broadcast()]).collect::<Vec<_>>());
         borders.hosts(self.interfaces.iter().flat_map(|interface| &interface.addresses));
         borders.prefixes(self.route_tables.iter().flat_map(|it| &it.routes).flat_map(|route| &route.destinations));
         borders.prefixes(&self.internet.prefixes);

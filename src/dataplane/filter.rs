@@ -9,6 +9,7 @@
 
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
@@ -167,6 +168,15 @@ pub enum Side {
     Egress,
 }
 
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Ingress => Self::Egress,
+            Self::Egress => Self::Ingress,
+        }
+    }
+}
+
 /// How the groups of an interface answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
@@ -189,37 +199,85 @@ impl SecurityGroup {
     }
 }
 
-/// Holds a packet against the union of groups. `peer` is the address of the other side; `from_itself` says that the packet
-/// was sent by whoever has that address, not passed on.
+/// The other side of a packet, as rules see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address in the packet.
+    pub address: Ipv4Addr,
+    /// The address that rules which name a group look for: of the interface that put the packet on this leg; `None` when
+    /// that interface passes on what another one sent.
+    pub member: Option<Ipv4Addr>,
+    /// The address of whoever sent the packet first, if objects on the way have replaced it.
+    pub origin: Option<Ipv4Addr>,
+}
+
+/// Holds a packet against the union of groups.
 pub fn allowance<'g>(
     groups: impl Iterator<Item = &'g SecurityGroup>,
     side: Side,
     facts: &Facts,
-    peer: Ipv4Addr,
-    from_itself: bool,
+    peer: &Peer,
 ) -> Allowance {
     let mut answer = Allowance::NoRules;
     for rule in groups.flat_map(|group| group.rules(side)) {
         if answer == Allowance::NoRules {
             answer = Allowance::Mismatch;
         }
-        if rule.selector.matches(facts) && rule.peers.contains(peer) {
-            if !rule.by_group || from_itself {
-                return Allowance::By(rule.object);
-            }
+        if !rule.selector.matches(facts) {
+            continue;
+        }
+        let named = if rule.by_group { peer.member } else { Some(peer.address) };
+        if named.is_some_and(|address| rule.peers.contains(address)) {
+            return Allowance::By(rule.object);
+        }
+        let lost = || rule.peers.contains(peer.address) || peer.origin.is_some_and(|it| rule.peers.contains(it));
+        if rule.by_group && lost() {
             answer = Allowance::ReferenceNotPreserved;
         }
     }
     answer
 }
 
-/// A flow of that protocol is not tracked: its group lets all in and all out, to and from everywhere (B1.6).
-pub fn is_untracked<'g>(groups: impl Iterator<Item = &'g SecurityGroup> + Clone, number: u8) -> bool {
-    let open = |side: Side| {
+/// A flow whose first packet is judged on `side` is not tracked: a rule lets it through for all addresses, and another one
+/// lets everything of its protocol through the other way (B1.6).
+pub fn is_untracked<'g>(groups: impl Iterator<Item = &'g SecurityGroup> + Clone, side: Side, facts: &Facts) -> bool {
+    let any = |side: Side, means: &dyn Fn(&Selector) -> bool| {
         let mut rules = groups.clone().flat_map(move |group| group.rules(side));
-        rules.any(|rule| rule.selector.is_all_of(number) && rule.peers.is_everything())
+        rules.any(|rule| rule.peers.is_everything() && means(&rule.selector))
     };
-    matches!(number, protocol::TCP | protocol::UDP) && open(Side::Ingress) && open(Side::Egress)
+    let number = facts.protocol;
+    matches!(number, protocol::TCP | protocol::UDP)
+        && any(side, &|selector| selector.matches(facts))
+        && any(side.other(), &|selector| selector.is_all_of(number))
+}
+
+/// How long an interface remembers idle flows (`ConnectionTrackingSpecification`, B1.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionTracking {
+    /// Established TCP.
+    pub tcp_established: Duration,
+    /// UDP before its second exchange.
+    pub udp: Duration,
+    /// UDP from then on.
+    pub udp_stream: Duration,
+}
+
+impl ConnectionTracking {
+    /// What two interfaces remember both.
+    pub fn least(self, other: Self) -> Self {
+        Self {
+            tcp_established: self.tcp_established.min(other.tcp_established),
+            udp: self.udp.min(other.udp),
+            udp_stream: self.udp_stream.min(other.udp_stream),
+        }
+    }
+}
+
+impl Default for ConnectionTracking {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { tcp_established: seconds(432_000), udp: seconds(30), udp_stream: seconds(180) }
+    }
 }
 
 /// A network ACL.

@@ -24,7 +24,7 @@
 //! dropped as `FLOW_LIMIT`.
 //!
 //! **Tracking.** The flow table is the connection tracking of security groups, too: an answer is a hit, or it comes by another
-//! way and finds the key of what its receiver sent ([`FlowTable::contains`]).
+//! way and finds the key of what its receiver sent ([`FlowTable::tracks`]).
 //!
 //! **Not done.** Both directions in one shard, which translation would have to arrange for.
 
@@ -39,7 +39,7 @@ use super::decide::{AclCheck, Refused};
 use super::flow_log::Counters;
 use super::nat::Leases;
 pub use super::plan::{Key, Limits, Plan, Stamp, Stamps};
-use super::tables::{LinkIndex, Tables};
+use super::tables::{InterfaceIndex, LinkIndex, Tables};
 use crate::packet::{Offload, Packet, protocol, tcp_flags};
 
 /// A packet that a flow notes.
@@ -117,8 +117,8 @@ pub struct Flow {
     pub via: Option<super::tables::ObjectIndex>,
     /// Network ACLs on its way that ICMP errors about it must pass, too.
     pub acls: Vec<AclCheck>,
-    /// Security groups track it: a change of their rules does not cut it (B1.6).
-    pub tracked: bool,
+    /// The interfaces whose security groups track it: a change of their rules does not cut it (B1.6).
+    pub tracked: Vec<InterfaceIndex>,
     /// Counts for flow logs, where it passes a logged interface.
     pub logged: Option<Box<Counters>>,
     /// The sequence number of its first packet (TCP): the balancer's hash takes it.
@@ -154,7 +154,7 @@ impl Flow {
             leases: Leases::default(),
             via: None,
             acls: Vec::new(),
-            tracked: true,
+            tracked: Vec::new(),
             logged: None,
             tcp_sequence: 0,
             started,
@@ -198,7 +198,7 @@ impl Flow {
         self.bytes = [copy(&older.bytes[0]), copy(&older.bytes[1])];
     }
 
-    /// Notes a packet.
+    /// Notes a packet. One exchange opens a flow; for UDP it takes a second one until it counts as a stream (B1.6).
     #[inline]
     pub fn note(&self, direction: Direction, seen: &Seen) {
         let Seen { packet, frame_len, now, .. } = *seen;
@@ -207,7 +207,7 @@ impl Flow {
         self.frames[direction as usize].fetch_add(1, Ordering::Relaxed);
         self.bytes[direction as usize].fetch_add(frame_len as u64, Ordering::Relaxed);
         let phase = self.phase.load(Ordering::Relaxed);
-        if phase == Phase::Opening as u8 && direction == Direction::Back {
+        if phase == Phase::Opening as u8 && direction == Direction::Back && self.is_answered(packet.protocol) {
             self.phase.store(Phase::Established as u8, Ordering::Relaxed);
         }
         if packet.protocol != protocol::TCP {
@@ -227,6 +227,10 @@ impl Flow {
         if let Some(counters) = &self.logged {
             counters.note(direction, seen.packet, seen.offload, seen.now);
         }
+    }
+
+    fn is_answered(&self, number: u8) -> bool {
+        number != protocol::UDP || self.frames.iter().all(|frames| frames.load(Ordering::Relaxed) > 1)
     }
 
     fn note_end(&self, direction: Direction, flags: u8) {
@@ -373,9 +377,9 @@ impl FlowTable {
         self.shard(key).lock().get(key).map(|entry| (Arc::clone(&entry.flow), entry.direction))
     }
 
-    /// Whether a key is taken.
-    pub fn contains(&self, key: &Key) -> bool {
-        self.shard(key).lock().contains_key(key)
+    /// Whether a flow stands under a key that an interface tracks.
+    pub fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool {
+        self.shard(key).lock().get(key).is_some_and(|entry| entry.flow.tracked.contains(&interface))
     }
 
     /// Inserts both directions, or hands the flow back when its owner or the table has its fill.

@@ -40,6 +40,7 @@ pub mod nat;
 pub mod path;
 mod pipeline;
 pub mod plan;
+mod rates;
 mod routes;
 pub mod tables;
 pub mod verdict;

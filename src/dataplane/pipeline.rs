@@ -17,9 +17,10 @@ use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Path, TraceQuery};
 use super::plan::{Key, Limits, Plan, plans};
-use super::tables::{Behind, LinkIndex, ObjectIndex, Tables};
+use super::rates::Rates;
+use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
-use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, tcp_flags};
+use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, icmp, tcp_flags};
 
 /// Frames that the dataplane itself sends: answers to ARP, resets, ICMP errors, fragments.
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ pub struct Dataplane {
     flows: FlowTable,
     fragments: Fragments,
     ports: PortPools,
+    rates: Rates,
     drops: Drops,
     ledger: Ledger,
     hasher: ahash::RandomState,
@@ -69,7 +71,8 @@ struct Living<'a> {
     kept: RefCell<Leases>,
     /// Ports that the decision uses.
     leases: RefCell<Leases>,
-    is_tracked: bool,
+    /// The interfaces whose groups track the packet's flow.
+    tracked: &'a [InterfaceIndex],
 }
 
 impl Memory for Living<'_> {
@@ -83,12 +86,12 @@ impl Memory for Living<'_> {
         None
     }
 
-    fn tracks(&self, key: &Key) -> bool {
-        self.dataplane.flows.contains(key)
+    fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool {
+        self.dataplane.flows.tracks(key, interface)
     }
 
-    fn is_tracked(&self) -> bool {
-        self.is_tracked
+    fn is_tracked(&self, interface: InterfaceIndex) -> bool {
+        self.tracked.contains(&interface)
     }
 }
 
@@ -102,6 +105,7 @@ impl Dataplane {
             flows: FlowTable::new(seed),
             fragments: Fragments::new(seed),
             ports: PortPools::default(),
+            rates: Rates::default(),
             drops: Drops::new(),
             ledger: Ledger::new(hasher.clone()),
             hasher,
@@ -263,11 +267,7 @@ impl Dataplane {
         let packet = &arrival.packet;
         match arrival.behind {
             Behind::Interface(index) => Ok((Place::Interface(index), admit::packet(arrival.tables, index, packet)?)),
-            Behind::Service(index) => {
-                let object = arrival.tables.services.get(index.at()).map(|service| service.object);
-                let reason = if is_syn(packet) { DropReason::EndpointInitiates } else { DropReason::UnknownFlow };
-                Err(Refused { reason, object })
-            }
+            Behind::Service(index) => Err(decide::refuse_unasked(arrival.tables, index, packet)),
             outside => {
                 let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
                 let own = address_outside(arrival.tables, outside).ok_or(Refused::BAD_TABLES)?;
@@ -279,7 +279,7 @@ impl Dataplane {
 
     /// The first packet of a conversation.
     fn decide_new(&self, arrival: &Arrival, key: Key, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let (living, mut observed) = (self.living(Leases::default(), false), Observed::default());
+        let (living, mut observed) = (self.living(Leases::default(), &[]), Observed::default());
         let outcome = match self.walk(arrival, &living, &mut observed) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),
@@ -298,8 +298,8 @@ impl Dataplane {
         }
     }
 
-    fn living(&self, kept: Leases, is_tracked: bool) -> Living<'_> {
-        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), is_tracked }
+    fn living<'a>(&'a self, kept: Leases, tracked: &'a [InterfaceIndex]) -> Living<'a> {
+        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), tracked }
     }
 
     /// Tells flow logs of a packet that has no flow.
@@ -375,7 +375,7 @@ impl Dataplane {
         let client = place(behind).ok_or(gone)?;
         let addressed = addressed_by_arp(arrival.tables, client, destination);
         let traits = Traits { tcp_sequence: flow.tcp_sequence, ..Traits::first() };
-        let living = self.living(flow.leases, flow.tracked);
+        let living = self.living(flow.leases, &flow.tracked);
         let question = Question { client, addressed, header, traits, memory: &living };
         let outcome = decide::decide(arrival.tables, &self.hasher, &question, observed, None);
         let leases = living.leases.into_inner();
@@ -489,6 +489,9 @@ impl Dataplane {
         {
             return self.report_ttl(arrival, None, reporter, frame, outbox);
         }
+        if limits.metered && !self.rates.take(arrival.ingress, arrival.now) {
+            return self.refuse(arrival, Refused { reason: DropReason::LinkLocalRate, object: None });
+        }
         if limits.whole_only && packet.fragment != packet::Fragment::None {
             return self.refuse(arrival, Refused { reason: DropReason::BalancerProtocol, object: None });
         }
@@ -513,7 +516,7 @@ impl Dataplane {
         if let Some(reporter) = reporter {
             let checksum = arrival.offload.checksum;
             let error = packet::build::fragmentation_needed(frame, packet, checksum, reporter, mtu);
-            outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
+            self.report(arrival, reporter, (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED), error, outbox);
         }
         self.refuse(arrival, Refused { reason: DropReason::PathMtu, object: None })
     }
@@ -528,8 +531,29 @@ impl Dataplane {
         outbox: &mut Outbox,
     ) -> Verdict {
         let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
-        outbox.frames.extend(error.map(|error| (arrival.ingress, error)));
+        self.report(arrival, reporter, (icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED), error, outbox);
         self.refuse(arrival, Refused { reason: DropReason::TtlExceeded, object })
+    }
+
+    /// Tells the sender of a packet, unless a network ACL keeps it from hearing; then that is a drop of its own.
+    fn report(
+        &self,
+        arrival: &Arrival,
+        reporter: Ipv4Addr,
+        icmp: (u8, u8),
+        error: Option<Vec<u8>>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(error) = error else { return };
+        let told = arrival.packet.source;
+        match decide::judge_report(arrival.tables, arrival.behind, reporter, told, icmp) {
+            Ok(()) => outbox.frames.push((arrival.ingress, error)),
+            Err(refused) => {
+                let (protocol, source, destination) = (packet::protocol::ICMP, reporter, told);
+                let header = Header { protocol, source, destination, source_port: 0, destination_port: 0 };
+                self.note(arrival.ingress, refused, Some(header), None, arrival.now);
+            }
+        }
     }
 
     /// An ICMP error goes back along the flow that it quotes, or by the route table when no flow was translated.
@@ -558,7 +582,7 @@ impl Dataplane {
             return self.refuse(arrival, refused);
         }
         let plan = flow.plans[direction as usize];
-        if let Some(refused) = plan.refused {
+        if let Some(refused) = plan.refused.or_else(|| decide::refuse_icmp_error(arrival.tables, flow.via)) {
             return self.refuse(arrival, refused);
         }
         let icmp = (arrival.packet.icmp_type, arrival.packet.icmp_code);
@@ -581,7 +605,7 @@ impl Dataplane {
 
     /// An ICMP error about no flow that is known: it is carried as any packet, where nobody translates.
     fn route_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), false);
+        let living = self.living(Leases::default(), &[]);
         let outcome = match self.walk(arrival, &living, &mut Observed::default()) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),

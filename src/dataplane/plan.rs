@@ -80,6 +80,8 @@ pub struct Limits {
     pub hop: Option<Ipv4Addr>,
     /// Fragments are not carried.
     pub whole_only: bool,
+    /// Packets count against the rate of link-local services.
+    pub metered: bool,
 }
 
 /// IP and TCP headers without options: what an MSS leaves out (RFC 9293 3.7.1).
@@ -87,7 +89,8 @@ const TCP_HEADERS: u16 = 40;
 
 impl Limits {
     /// No limits.
-    pub const NONE: Self = Self { mtu: u16::MAX, reporter: None, mss: None, hop: None, whole_only: false };
+    pub const NONE: Self =
+        Self { mtu: u16::MAX, reporter: None, mss: None, hop: None, whole_only: false, metered: false };
 
     /// At most `mtu`; `reporter` tells whoever sends more.
     pub fn narrow(&mut self, mtu: u16, reporter: Ipv4Addr) {
@@ -116,7 +119,7 @@ impl Limits {
 
     /// The same for the answers, whose sender hears of them from the address it talks to.
     fn for_answers(self, talks_to: Ipv4Addr) -> Self {
-        Self { reporter: self.reporter.map(|_| talks_to), hop: self.hop.map(|_| talks_to), ..self }
+        Self { reporter: self.reporter.map(|_| talks_to), hop: self.hop.map(|_| talks_to), metered: false, ..self }
     }
 }
 

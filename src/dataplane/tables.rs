@@ -11,7 +11,9 @@ use ipnet::Ipv4Net;
 
 pub use super::edges::*;
 pub use super::fabric::{Client, Fabric, FabricEntry, Way};
-pub use super::filter::{AddressSet, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector};
+pub use super::filter::{
+    AddressSet, ConnectionTracking, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector,
+};
 pub use super::flow_log::{FlowLogPlan, FlowLogs, LoggedInterface};
 pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
@@ -179,6 +181,8 @@ pub struct Interface {
     pub source_dest_check: bool,
     /// Security groups; none for a NAT gateway's interface, and for a balancer's that was born without.
     pub groups: Vec<SecurityGroupIndex>,
+    /// How long its groups remember idle flows.
+    pub tracking: ConnectionTracking,
     /// What it does.
     pub role: Role,
 }
@@ -264,6 +268,8 @@ pub struct Endpoint {
     pub vpc: VpcIndex,
     /// Gateway endpoints: the service behind; interface endpoints say it per network interface ([`EndpointBackend`]).
     pub gateway_service: Option<ServiceIndex>,
+    /// Flows through it are tracked whatever the rules say: DynamoDB's gateway endpoint, and every interface endpoint (B1.6).
+    pub always_tracked: bool,
     /// State is `available`.
     pub available: bool,
 }

@@ -59,6 +59,7 @@ reasons! {
     // Who sends.
     SpoofedMac "SPOOFED_MAC" "the source MAC address is not the network interface's own";
     SourceDestCheck "ENI_SOURCE_DEST_CHECK_RESTRICTION" "the address is not one of the network interface's own, and its source/destination check is on";
+    InterfaceAddress "ENI_ADDRESS_RESTRICTION" "the network interface of an endpoint, load balancer or NAT gateway takes only what is addressed to it";
     UnknownMac "UNKNOWN_MAC" "the destination MAC address belongs to nobody in this subnet";
     ArpNoAnswer "ARP_NO_SUCH_ADDRESS" "nobody in this subnet has the address that ARP asks for";
     // Routing.
@@ -94,7 +95,8 @@ reasons! {
     DetachedInterface "BAD_STATE_ATTACHMENT" "the network interface is attached to nothing";
     TooManyHops "TOO_MANY_HOPS" "the packet met sixteen objects and did not arrive: a routing loop";
     // Endpoints.
-    GatewayEndpointProtocol "VPCE_GATEWAY_PROTOCOL_RESTRICTION" "a gateway endpoint accepts only TCP and ICMP echo";
+    GatewayEndpointProtocol "VPCE_GATEWAY_PROTOCOL_RESTRICTION" "a gateway endpoint accepts only TCP and ICMP echo, and emits only TCP and ICMP echo replies";
+    GatewayEndpointSource "VPCE_GATEWAY_EGRESS_SOURCE_ADDRESS_RESTRICTION" "a gateway endpoint emits only sources of its prefix list";
     EndpointPort "ENDPOINT_PORT_RESTRICTION" "the service behind the endpoint does not listen on this protocol and port";
     EndpointPing "ENDPOINT_NO_PING" "an interface endpoint does not answer ping and carries only TCP and UDP";
     EndpointUnavailable "BAD_STATE" "the endpoint is not in the state available";
@@ -102,9 +104,11 @@ reasons! {
     EndpointInitiates "VPCE_INTRA_VPC_TRAFFIC" "an endpoint's service can't open connections into the VPC";
     UnknownToService "UNKNOWN_TO_SERVICE" "the service can't be told who sends this: the source is no address of a guest or balancer that uses this endpoint";
     LinkLocalService "LINK_LOCAL_SERVICE_NOT_EMULATED" "this link-local service is not emulated yet";
+    LinkLocalRate "LINK_LOCAL_RATE" "the network interface sends more than 1,024 packets a second to link-local services";
     ResolverPort "RESOLVER_PORT_RESTRICTION" "the resolver answers DNS on UDP and TCP port 53 only";
     DnsSupportOff "DNS_SUPPORT_DISABLED" "the VPC's enableDnsSupport is false: its resolver does not answer";
     // Load balancers.
+    ListenersMismatch "ELBV2_LISTENERS_MISMATCH" "no listener of the load balancer takes this protocol";
     ListenerPort "ELBV2_LISTENER_PORT_RESTRICTION" "the load balancer has no listener for this protocol and port";
     NoTargetsInZone "ELBV2_NO_TARGETS_IN_AZ" "the listener's target group has no target that this node may use";
     NoTargets "ELBV2_LISTENER_HAS_NO_TG" "the listener's target group is empty";

@@ -91,35 +91,37 @@ pub fn decider_of(fate: &Fate) -> Option<Decider> {
     }
 }
 
-/// Codes of addresses that nobody has. Inside the sender's subnet such a packet is never sent, as ARP gets no answer.
-const NOBODYS: [&str; 2] = ["NO_SUCH_ADDRESS", "RESERVED_ADDRESS"];
-
 /// Whether the packet did what its way says.
 ///
 /// # Errors
 /// They disagree: one of them is wrong, and nobody should believe the other.
 pub fn agree(way: &Way, fate: &Fate) -> Result<(), Failure> {
-    let (agrees, decider) = match (&way.end, fate) {
-        (End::Delivered, Fate::Carried(carried)) => (is_receiver(way, carried), None),
-        (End::Dropped { code, .. }, Fate::Dropped(dropped) | Fate::AnswerDropped(_, dropped)) => {
-            let no_arp_answer = dropped.code == Dropped::NO_ARP_ANSWER && NOBODYS.contains(&code.as_str());
-            (*code == dropped.code || no_arp_answer, dropped.decider())
+    // Without an answer to ARP a kernel never sends what others on the way would have refused.
+    let same = |code: &str, dropped: &Dropped| code == dropped.code || dropped.code == Dropped::NO_ARP_ANSWER;
+    let agrees = match (&way.end, fate) {
+        (End::Delivered, Fate::Carried(carried)) => is_receiver(way, carried),
+        (End::Dropped { code, answer: false, .. }, Fate::Dropped(dropped)) => same(code, dropped),
+        (End::Dropped { code, answer: true, .. }, Fate::AnswerDropped(carried, dropped)) => {
+            is_receiver(way, carried) && same(code, dropped)
         }
-        (End::Dropped { .. }, Fate::NotSent(_)) => (true, None),
-        (End::Delivered, Fate::Dropped(dropped) | Fate::AnswerDropped(_, dropped)) => (false, dropped.decider()),
-        _ => (false, None),
+        // Nobody answered, so there was nothing to drop.
+        (End::Dropped { answer: true, .. }, Fate::Carried(carried)) => is_receiver(way, carried) && !carried.answered,
+        (End::Dropped { answer: false, .. }, Fate::NotSent(_)) => true,
+        _ => false,
     };
     if agrees {
         return Ok(());
     }
+    let last = way.last().map(|stop| format!(" by {}", stop.shown())).unwrap_or_default();
     let said = match &way.end {
         End::Delivered => {
-            format!("it is delivered{}", way.stops.last().map(|it| format!(" to {}", it.shown())).unwrap_or_default())
+            format!("it is delivered{}", way.last().map(|stop| format!(" to {}", stop.shown())).unwrap_or_default())
         }
-        End::Dropped { code, .. } => format!("it is dropped: {code}"),
+        End::Dropped { code, answer: false, .. } => format!("it is dropped{last}: {code}"),
+        End::Dropped { code, answer: true, .. } => format!("its answer is dropped{last}: {code}"),
     };
     let reason = format!("trace and the real packet disagree: trace says {said}; the packet {fate}");
-    Err(Failure::new(reason, decider.or_else(|| way.stops.last().map(Decider::from))))
+    Err(Failure::new(reason, decider_of(fate).or_else(|| way.last().map(Decider::from))))
 }
 
 /// A balancer may choose another target for the real packet, whose sequence number trace can't know.
@@ -135,14 +137,19 @@ fn is_receiver(way: &Way, carried: &Carried) -> bool {
 /// # Errors
 /// It ended elsewhere, or nowhere.
 pub fn ends_at(packet: &str, way: &Way, fate: &Fate, things: &[Thing]) -> Result<(), Failure> {
-    let arrived = match (fate, &way.end) {
-        (Fate::AnswerDropped(carried, _) | Fate::Unanswered(carried), End::Delivered) => Fate::Carried(carried.clone()),
-        _ => fate.clone(),
+    let arrived = match fate {
+        Fate::Carried(carried) | Fate::AnswerDropped(carried, _) | Fate::Unanswered(carried) if way.arrives() => {
+            Some(carried)
+        }
+        _ => None,
     };
-    agree(way, &arrived).map_err(|failure| failure.of(packet))?;
     match arrived {
-        Fate::Carried(_) if things.iter().any(|thing| way.meets(thing)) => Ok(()),
-        Fate::Carried(carried) => {
+        Some(carried) if is_receiver(way, carried) => {}
+        _ => agree(way, fate).map_err(|failure| failure.of(packet))?,
+    }
+    match fate {
+        _ if arrived.is_some() && things.iter().any(|thing| way.meets(thing)) => Ok(()),
+        Fate::Carried(carried) | Fate::AnswerDropped(carried, _) | Fate::Unanswered(carried) => {
             let reason = format!("{packet} went to {}, which is not listed", carried.receiver);
             Err(Failure::new(reason, super::judge::router(way)))
         }
@@ -165,8 +172,8 @@ mod tests {
             rule: None,
             source: None,
         };
-        let dropped = |code: &str| End::Dropped { code: code.into(), sentence: "no".into() };
-        Way { stops: stops.iter().map(stop).collect(), end: end.map_or(End::Delivered, dropped) }
+        let dropped = |code: &str| End::Dropped { code: code.into(), sentence: "no".into(), answer: false };
+        Way { stops: stops.iter().map(stop).collect(), back: Vec::new(), end: end.map_or(End::Delivered, dropped) }
     }
 
     fn dropped(code: &str) -> Dropped {
@@ -189,6 +196,11 @@ mod tests {
         let balanced =
             way(&[("network interface", "eni-a"), ("load balancer", "nlb"), ("network interface", "eni-b")], None);
         let nobody = way(&[("subnet", "a")], Some("NO_SUCH_ADDRESS"));
+        let lost = Way {
+            end: End::Dropped { code: "ACL".into(), sentence: "no".into(), answer: true },
+            ..way(&[("network interface", "eni-a"), ("network interface", "eni-b")], None)
+        };
+        let to_b = Carried { receiver_id: Some("eni-b".into()), ..Carried::default() };
         for (way, fate, agrees) in [
             (&neighbour, carried("eni-b", None), true),
             (&neighbour, carried("eni-c", None), false),
@@ -200,8 +212,20 @@ mod tests {
             (&nobody, Fate::Dropped(dropped("NO_SUCH_ADDRESS")), true),
             (&nobody, Fate::Dropped(dropped(Dropped::NO_ARP_ANSWER)), true),
             (&nobody, Fate::Dropped(dropped("MULTICAST")), false),
-            (&nobody, Fate::AnswerDropped(Carried::default(), dropped("NO_SUCH_ADDRESS")), true),
+            (&nobody, Fate::AnswerDropped(Carried::default(), dropped("NO_SUCH_ADDRESS")), false),
+            (&lost, Fate::AnswerDropped(to_b.clone(), dropped("ACL")), true),
+            (&lost, Fate::AnswerDropped(to_b.clone(), dropped("NO_ROUTE")), false),
+            (
+                &lost,
+                Fate::AnswerDropped(Carried { receiver_id: Some("eni-c".into()), ..to_b.clone() }, dropped("ACL")),
+                false,
+            ),
+            (&lost, Fate::Dropped(dropped("ACL")), false),
+            (&lost, Fate::Carried(to_b.clone()), true),
+            (&lost, Fate::Carried(Carried { answered: true, ..to_b.clone() }), false),
+            (&lost, Fate::Unanswered(to_b.clone()), false),
             (&neighbour, Fate::AnswerDropped(Carried::default(), dropped("NO_SUCH_ADDRESS")), false),
+            (&neighbour, Fate::Dropped(dropped(Dropped::NO_ARP_ANSWER)), false),
             (&nobody, Fate::NotSent("EACCES".into()), true),
             (&nobody, carried("eni-b", None), false),
             (&nobody, Fate::Unseen, false),

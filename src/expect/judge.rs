@@ -69,15 +69,19 @@ pub fn judge(want: &Want, way: &Way) -> Result<(), Failure> {
             let reason = format!("it is delivered, where {code} was expected: {}", route_taken(way));
             Err(Failure::new(reason, router(way)))
         }
-        (Want::Dropped(code), End::Dropped { code: found, sentence }) => {
-            let reason = format!("it is dropped, but not with {code}: {found}: {sentence}");
-            Err(Failure::new(reason, way.stops.last().map(Decider::from)))
+        (Want::Dropped(code), End::Dropped { code: found, sentence, answer }) => {
+            let reason = format!("{} is dropped, but not with {code}: {found}: {sentence}", subject(*answer));
+            Err(Failure::new(reason, way.last().map(Decider::from)))
         }
-        (Want::Delivered | Want::Via(_), End::Dropped { code, sentence }) => {
-            let reason = format!("it is dropped: {code}: {sentence}");
-            Err(Failure::new(reason, way.stops.last().map(Decider::from)))
+        (Want::Delivered | Want::Via(_), End::Dropped { code, sentence, answer }) => {
+            let reason = format!("{} is dropped: {code}: {sentence}", subject(*answer));
+            Err(Failure::new(reason, way.last().map(Decider::from)))
         }
     }
+}
+
+fn subject(answer: bool) -> &'static str {
+    if answer { "it arrives, and its answer" } else { "it" }
 }
 
 /// What sent a packet where it went: the first route, else the last object.

@@ -21,8 +21,8 @@ use crate::dataplane::{DropReason, Header, LinkIndex, ObjectIndex, Path, Tables}
 /// Packets that all end alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Class {
-    /// The interface that sends.
-    pub interface: LinkIndex,
+    /// The link that it leaves by.
+    pub link: LinkIndex,
     /// From this address.
     pub source: Ipv4Addr,
     /// To this address …
@@ -95,7 +95,7 @@ impl Scene {
         };
         let (destination, port) = first.representative();
         let header = Header::first(first.protocol.name(), first.source, destination, port);
-        let decider = header.and_then(|header| router(&self.way(first.interface, header)));
+        let decider = header.and_then(|header| router(&self.way(first.link, header)));
         let sender = if from.sources.len() > 1 { format!(" (from {})", first.source) } else { String::new() };
         let mut failure = Failure::new(format!("{}{sender}, which is not listed", reached(first)), decider);
         failure.details = others.iter().take(SHOWN).map(|class| reached(class)).collect();
@@ -163,10 +163,10 @@ impl<'a> Survey<'a> {
         let borders = tables.borders();
         let ports: Vec<(u16, u16)> = borders.ports().collect();
         let mut classes = Vec::new();
-        for (interface, source) in &from.sources {
+        for (link, source) in &from.sources {
             let mut blocks: Vec<(Ipv4Addr, Ipv4Addr, Profile)> = Vec::new();
             for (first, last) in borders.addresses().filter(|(first, _)| leaves(from, *first)) {
-                let profile = self.profile(*interface, *source, first, &ports);
+                let profile = self.profile(*link, *source, first, &ports);
                 match blocks.last_mut() {
                     Some((_, end, other)) if *other == profile && follows(*end, first) => *end = last,
                     _ => blocks.push((first, last, profile)),
@@ -174,7 +174,7 @@ impl<'a> Survey<'a> {
             }
             classes.extend(blocks.into_iter().flat_map(|(first, last, profile)| {
                 let class = move |(protocol, ports, ending)| Class {
-                    interface: *interface,
+                    link: *link,
                     source: *source,
                     first,
                     last,
@@ -233,7 +233,7 @@ impl<'a> Survey<'a> {
         if let Some(reason) = path.dropped.filter(|_| path.delivered.is_none()) {
             for thing in things {
                 let refusal = self.refused[thing].entry(reason).or_insert_with(|| {
-                    let decider = Way::of(path, &self.scene.tables).stops.last().map(Decider::from);
+                    let decider = Way::of(path, &self.scene.tables).last().map(Decider::from);
                     Refusal { count: 0, is_ping: protocol == Protocol::Icmp, header, decider }
                 });
                 refusal.count += 1;
@@ -301,32 +301,68 @@ mod tests {
                 Some("lab.yaml") => Ok(include_str!("../../examples/private-service/lab.yaml").into()),
                 Some("provider.yaml") => Ok(include_str!("../../examples/private-service/provider.yaml").into()),
                 Some("consumer.yaml") => Ok(include_str!("../../examples/private-service/consumer.yaml").into()),
+                Some("edges.yaml") => Ok(EDGES.into()),
                 _ => Err(ReadError::NotFound),
             }
         }
     }
 
+    /// Gateways, a peer, and filters whose borders are nobody else's.
+    const EDGES: &str = "Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Public: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24, MapPublicIpOnLaunch: true}}
+  Private: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.2.0/24}}
+  Gateway: {Type: AWS::EC2::InternetGateway}
+  Attached: {Type: AWS::EC2::VPCGatewayAttachment, Properties: {VpcId: !Ref Vpc, InternetGatewayId: !Ref Gateway}}
+  PublicRoutes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  PublicDefault: {Type: AWS::EC2::Route, DependsOn: Attached, Properties: {RouteTableId: !Ref PublicRoutes, DestinationCidrBlock: 0.0.0.0/0, GatewayId: !Ref Gateway}}
+  PublicAssociation: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Public, RouteTableId: !Ref PublicRoutes}}
+  Address: {Type: AWS::EC2::EIP, DependsOn: Attached, Properties: {Domain: vpc}}
+  Nat: {Type: AWS::EC2::NatGateway, Properties: {SubnetId: !Ref Public, AllocationId: !GetAtt Address.AllocationId}}
+  Routes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  Default: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref Routes, DestinationCidrBlock: 0.0.0.0/0, NatGatewayId: !Ref Nat}}
+  Association: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Private, RouteTableId: !Ref Routes}}
+  Acl: {Type: AWS::EC2::NetworkAcl, Properties: {VpcId: !Ref Vpc}}
+  In: {Type: AWS::EC2::NetworkAclEntry, Properties: {NetworkAclId: !Ref Acl, RuleNumber: 100, Protocol: 6, RuleAction: allow, CidrBlock: 10.0.0.0/15, PortRange: {From: 79, To: 60000}}}
+  Deny: {Type: AWS::EC2::NetworkAclEntry, Properties: {NetworkAclId: !Ref Acl, RuleNumber: 90, Protocol: -1, RuleAction: deny, Egress: true, CidrBlock: 198.51.100.8/29}}
+  Out: {Type: AWS::EC2::NetworkAclEntry, Properties: {NetworkAclId: !Ref Acl, RuleNumber: 100, Protocol: -1, RuleAction: allow, Egress: true, CidrBlock: 0.0.0.0/0}}
+  AclAssociation: {Type: AWS::EC2::SubnetNetworkAclAssociation, Properties: {SubnetId: !Ref Private, NetworkAclId: !Ref Acl}}
+  Web:
+    Type: AWS::EC2::SecurityGroup
+    Properties:
+      GroupDescription: web
+      VpcId: !Ref Vpc
+      SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 80, ToPort: 443, CidrIp: 10.0.2.0/25}, {IpProtocol: icmp, FromPort: 8, ToPort: -1, CidrIp: 0.0.0.0/0}]
+      SecurityGroupEgress: [{IpProtocol: tcp, FromPort: 53, ToPort: 8080, CidrIp: 0.0.0.0/1}, {IpProtocol: \"-1\", CidrIp: 10.9.0.0/17}]
+  Peer: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.9.0.0/16}}
+  PeerSubnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Peer, CidrBlock: 10.9.1.0/24}}
+  Peering: {Type: AWS::EC2::VPCPeeringConnection, Properties: {VpcId: !Ref Vpc, PeerVpcId: !Ref Peer}}
+  There: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref PublicRoutes, DestinationCidrBlock: 10.9.0.0/16, VpcPeeringConnectionId: !Ref Peering}}
+  web: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Public, PrivateIpAddress: 10.0.1.10, SecurityGroupIds: [!Ref Web], ImageId: ami-0}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Private, PrivateIpAddress: 10.0.2.10, ImageId: ami-0}}
+  far: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref PeerSubnet, PrivateIpAddress: 10.9.1.10, ImageId: ami-0}}
+";
+
     fn scene(file: &str) -> Scene {
         Scene::new(&load(&Example, Path::new(file), &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// What a packet meets, without its own addresses.
-    fn shape(
-        scene: &Scene,
-        from: LinkIndex,
-        header: Header,
-    ) -> (Vec<(&'static str, Option<ObjectIndex>)>, Option<DropReason>) {
+    /// What a packet and its answer meet, without their own addresses.
+    type Shape = (Vec<(&'static str, Option<ObjectIndex>, Option<ObjectIndex>)>, [Option<DropReason>; 2]);
+
+    fn shape(scene: &Scene, from: LinkIndex, header: Header) -> Shape {
         let path = scene.walk(from, header);
-        (path.hops.iter().map(|hop| (hop.kind, hop.object)).collect(), path.dropped)
+        let hops = path.hops.iter().chain(&path.back_hops);
+        (hops.map(|hop| (hop.kind, hop.object, hop.rule)).collect(), [path.dropped, path.back_dropped])
     }
 
     proptest! {
         /// Whatever is sent meets the same objects as the packet that stands for its class.
         #[test]
-        fn a_class_is_uniform(first in any::<bool>(), who in any::<prop::sample::Index>(), border in any::<prop::sample::Index>(), beside in -3i64..=3, anywhere in prop::option::of(any::<u32>()), port in prop::sample::select(vec![1u16, 52, 53, 54, 79, 80, 81, 442, 443, 444, 8080, 65535]), protocol in prop::sample::select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Icmp])) {
-            let scene = scene(if first { "first.yaml" } else { "lab.yaml" });
+        fn a_class_is_uniform(file in prop::sample::select(vec!["first.yaml", "lab.yaml", "edges.yaml"]), who in any::<prop::sample::Index>(), border in any::<prop::sample::Index>(), beside in -3i64..=3, anywhere in prop::option::of(any::<u32>()), port in prop::sample::select(vec![1u16, 52, 53, 54, 79, 80, 81, 442, 443, 444, 8080, 8081, 60000, 60001, 65535]), protocol in prop::sample::select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Icmp])) {
+            let scene = scene(file);
             let senders: Vec<Sender> = scene.guests.iter().filter_map(|name| scene.sender(name)).collect();
-            let (interface, source) = who.get(&senders).sources[0];
+            let (link, source) = who.get(&senders).sources[0];
             let borders = scene.tables.borders();
             let classes: Vec<(Ipv4Addr, Ipv4Addr)> = borders.addresses().collect();
             let near = i64::from(u32::from(border.get(&classes).0)) + beside;
@@ -335,8 +371,8 @@ mod tests {
             let (of_port, _) = borders.ports().find(|(first, last)| (first..=last).contains(&&port)).unwrap();
             let header = |address, port| Header::first(protocol.name(), source, address, Some(port)).unwrap();
             prop_assert_eq!(
-                shape(&scene, interface, header(address, port)),
-                shape(&scene, interface, header(*class, of_port)),
+                shape(&scene, link, header(address, port)),
+                shape(&scene, link, header(*class, of_port)),
                 "{} {}", address, port
             );
         }

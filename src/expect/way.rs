@@ -1,7 +1,7 @@
 //! A packet's way in the names that people use: from the walk here, or as a running lab tells it.
 
 use super::meaning::Thing;
-use crate::dataplane::{Hop, ObjectIndex, Path, Tables};
+use crate::dataplane::{DropReason, Hop, ObjectIndex, Path, Tables};
 use crate::dns::NoAddress;
 
 /// The objects that a packet met, and how it ended.
@@ -9,6 +9,8 @@ use crate::dns::NoAddress;
 pub struct Way {
     /// In order; the first is the sender's network interface.
     pub stops: Vec<Stop>,
+    /// What the answer meets, in order.
+    pub back: Vec<Stop>,
     /// How it ended.
     pub end: End,
 }
@@ -41,32 +43,52 @@ pub enum End {
         code: String,
         /// The same as a sentence.
         sentence: String,
+        /// The packet arrives, and its answer is dropped: a question whose answer is lost is as good as lost.
+        answer: bool,
     },
 }
 
 impl Way {
     /// A walk in people's names.
     pub fn of(path: &Path, tables: &Tables) -> Self {
-        // A question whose answer is lost is as good as lost.
-        let end = match path.dropped.or(path.back_dropped) {
-            None => End::Delivered,
-            Some(reason) => End::Dropped { code: reason.code().to_owned(), sentence: reason.sentence().to_owned() },
+        let dropped = |reason: DropReason, answer: bool| End::Dropped {
+            code: reason.code().to_owned(),
+            sentence: reason.sentence().to_owned(),
+            answer,
         };
-        Self { stops: path.hops.iter().map(|hop| Stop::of(hop, tables)).collect(), end }
+        let end = match (path.dropped, path.back_dropped) {
+            (Some(reason), _) => dropped(reason, false),
+            (None, Some(reason)) => dropped(reason, true),
+            (None, None) => End::Delivered,
+        };
+        let stops = |hops: &[Hop]| hops.iter().map(|hop| Stop::of(hop, tables)).collect();
+        Self { stops: stops(&path.hops), back: stops(&path.back_hops), end }
     }
 
     /// No packet is ever sent to a name without an address.
     pub fn unresolved(no_address: &NoAddress) -> Self {
         let NoAddress { code, sentence } = no_address;
-        Self { stops: Vec::new(), end: End::Dropped { code: (*code).to_owned(), sentence: sentence.clone() } }
+        let end = End::Dropped { code: (*code).to_owned(), sentence: sentence.clone(), answer: false };
+        Self { stops: Vec::new(), back: Vec::new(), end }
     }
-}
 
-impl Way {
+    /// The packet itself arrives, whatever becomes of its answer.
+    pub fn arrives(&self) -> bool {
+        matches!(self.end, End::Delivered | End::Dropped { answer: true, .. })
+    }
+
     /// The packet meets the object after it left the sender.
     pub fn meets(&self, thing: &Thing) -> bool {
         let met = |stop: &Stop| thing.is(&stop.id) || stop.rule.as_deref().is_some_and(|rule| thing.is(rule));
         self.stops.iter().skip(1).any(met)
+    }
+
+    /// The last object that looked at the packet, or at its answer where that one is dropped.
+    pub fn last(&self) -> Option<&Stop> {
+        match self.end {
+            End::Dropped { answer: true, .. } => self.back.last(),
+            _ => self.stops.last(),
+        }
     }
 }
 

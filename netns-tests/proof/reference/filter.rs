@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::super::lab::*;
 use super::super::published;
 use super::interface::Interface;
-use super::{Header, Kind, Ports, Stop, Walk, Walker, dropped};
+use super::{Header, Kind, Ports, Reason, Stop, Walk, Walker, dropped};
 
 /// Whether a rule speaks of a packet; a port that nobody knows may lie on either side of its border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +77,12 @@ impl Walker<'_> {
             }
         }
         let direction = if egress { "out" } else { "in" };
-        match rules {
-            0 => dropped(&["SG_HAS_NO_RULES"], format!("B1.6: no rule at all lets it {direction} at {interface:?}")),
-            _ => dropped(&["ENI_SG_RULES_MISMATCH"], format!("B1.6: no rule lets it {direction} at {interface:?}")),
-        }
+        let code = if rules == 0 { "SG_HAS_NO_RULES" } else { "ENI_SG_RULES_MISMATCH" };
+        Err(Stop::Dropped(Reason {
+            codes: vec![code],
+            objects: groups.iter().map(|group| lab.resource_of_group(*group).to_owned()).collect(),
+            why: format!("B1.6: none of {rules} rules lets it {direction} at {}", interface.name(lab)),
+        }))
     }
 
     pub(super) fn groups_let_out(&self, interface: Interface, header: &Header) -> Walk<()> {
@@ -110,12 +112,15 @@ impl Walker<'_> {
                 (Match::Yes, true) => return Ok(()),
                 (Match::Yes, false) => {
                     let why = format!("B1.7: rule {} of {} denies it {direction}", entry.number, acl.name);
-                    return dropped(&["SUBNET_ACL_RESTRICTION"], why);
+                    let side = if egress { "Out" } else { "In" };
+                    let name = format!("{}{side}{}", acl.name, entry.number);
+                    return dropped("SUBNET_ACL_RESTRICTION", &name, why);
                 }
                 (Match::Depends, _) => return Err(Stop::Unknown),
             }
         }
-        dropped(&["SUBNET_ACL_RESTRICTION"], format!("B1.7: no rule of {} allows it {direction}", acl.name))
+        let why = format!("B1.7: no rule of {} allows it {direction}", acl.name);
+        dropped("SUBNET_ACL_RESTRICTION", &acl.name, why)
     }
 
     pub(super) fn acl_lets_out(&self, subnet: usize, header: &Header) -> Walk<()> {

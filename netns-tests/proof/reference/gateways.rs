@@ -3,7 +3,7 @@
 use super::super::lab::*;
 use super::super::published;
 use super::interface::{self, Interface};
-use super::{Arrival, CHOSEN, Header, Kind, Place, Stop, Translation, Walk, Walker, dropped};
+use super::{Arrival, CHOSEN, Header, Kind, Place, Reason, Stop, Translation, Walk, Walker, dropped, lost};
 
 /// RFC 1918.
 const PRIVATE: [(u8, u8, u8); 3] = [(10, 0, 8), (172, 16, 12), (192, 168, 16)];
@@ -31,7 +31,11 @@ impl Walker<'_> {
         }
         match public {
             Some(public) if codes.is_empty() => self.internet(Header { source: public, ..header }, trail),
-            _ => dropped(&codes, "B7: the internet gateway refuses it"),
+            _ => Err(Stop::Dropped(Reason {
+                codes,
+                objects: vec![format!("{}Internet", self.lab.vpcs[vpc].name)],
+                why: "B7: the internet gateway refuses it".into(),
+            })),
         }
     }
 
@@ -55,7 +59,7 @@ impl Walker<'_> {
                 };
             }
         }
-        dropped(&[], "nobody on the emulated internet has the address")
+        lost("nobody on the emulated internet has the address")
     }
 
     /// B7: the source becomes the gateway's own private address, then its own subnet's rules and routes apply.
@@ -71,10 +75,11 @@ impl Walker<'_> {
             self.acl_lets_in(subnet, &header)?;
         }
         if self.kind == Kind::Reply {
-            return dropped(&[], "B7: a NAT gateway knows no such connection");
+            return lost("B7: a NAT gateway knows no such connection");
         }
         if interface::with_address(self.lab, self.lab.vpc_of(subnet), header.source).is_none() {
-            return dropped(&["NGW_REQUIRES_SOURCE_IN_VPC"], "B7: only what comes from its own VPC's interfaces");
+            let why = "B7: only what comes from its own VPC's interfaces";
+            return dropped("NGW_REQUIRES_SOURCE_IN_VPC", &self.lab.nat_gateways[gateway].name, why);
         }
         trail.push(Translation { by: Interface::Nat(gateway), before: header, preserved: false });
         let source_ports = if header.protocol == Protocol::Icmp { header.source_ports } else { CHOSEN };
@@ -92,7 +97,8 @@ impl Walker<'_> {
         let Peering { requester, accepter, .. } = self.lab.peerings[peering];
         let to = if from == requester { accepter } else { requester };
         if !self.lab.vpcs[to].blocks.iter().any(|block| block.contains(header.destination)) {
-            return dropped(&["PCX_REQUIRES_ADDRESS_IN_VPC_CIDR"], "B11: not an address of the peer VPC");
+            let name = &self.lab.peerings[peering].name;
+            return dropped("PCX_REQUIRES_ADDRESS_IN_VPC_CIDR", name, "B11: not an address of the peer VPC");
         }
         self.deliver(to, header, None, trail)
     }
@@ -107,7 +113,8 @@ impl Walker<'_> {
         let service = self.lab.gateway_endpoints[endpoint].service;
         match (header.protocol, header.destination_ports) {
             (Protocol::Udp, _) => {
-                dropped(&["VPCE_GATEWAY_PROTOCOL_RESTRICTION"], "B2: gateway endpoints accept TCP and ICMP echo")
+                let name = &self.lab.gateway_endpoints[endpoint].name;
+                dropped("VPCE_GATEWAY_PROTOCOL_RESTRICTION", name, "B2: gateway endpoints accept TCP and ICMP echo")
             }
             (Protocol::Tcp, (80, 80) | (443, 443)) | (Protocol::Icmp, _) => {
                 Ok(vec![Arrival { place: Place::ThroughEndpoint(service, endpoint), header, trail }])
@@ -123,7 +130,7 @@ impl Walker<'_> {
         let routed = vpn.routes.iter().any(|block| block.contains(header.destination));
         match routed && header.destination == vpn.address {
             true => Ok(vec![Arrival { place: Place::OnPremises, header, trail }]),
-            false => dropped(&[], "nobody on premises has the address"),
+            false => lost("nobody on premises has the address"),
         }
     }
 
@@ -132,7 +139,7 @@ impl Walker<'_> {
         let vpn = self.lab.vpn.as_ref().expect("the guest is behind it");
         match self.lab.vpcs[vpn.vpc].blocks.iter().any(|block| block.contains(header.destination)) {
             true => self.deliver(vpn.vpc, header, None, trail),
-            false => dropped(&[], "B1.8: a VPN leads into the VPC and no further"),
+            false => lost("B1.8: a VPN leads into the VPC and no further"),
         }
     }
 }

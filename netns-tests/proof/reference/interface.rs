@@ -40,6 +40,17 @@ impl Interface {
         }
     }
 
+    /// The name of whom it belongs to.
+    pub(super) fn name(self, lab: &Lab) -> &str {
+        match self {
+            Interface::Instance(it) => &lab.instances[it].name,
+            Interface::Idle(it) => &lab.idle_interfaces[it].name,
+            Interface::Endpoint(it, _) => &lab.interface_endpoints[it].name,
+            Interface::Balancer(it, _) => &lab.balancers[it].name,
+            Interface::Nat(it) => &lab.nat_gateways[it].name,
+        }
+    }
+
     /// Its security groups. A NAT gateway has none (B7), nor has a balancer that was born without (B9).
     pub(super) fn groups(self, lab: &Lab) -> Option<&[usize]> {
         match self {

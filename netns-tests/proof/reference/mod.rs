@@ -74,6 +74,8 @@ pub enum Place {
 pub struct Reason {
     /// The explanation codes (B11) that are right; any is, when there is none here: B11 has no code for it.
     pub codes: Vec<&'static str>,
+    /// The template's resources of which one is to be named with it; any is, when there is none here.
+    pub objects: Vec<String>,
     /// For people, with the section that says so.
     pub why: String,
 }
@@ -88,8 +90,29 @@ enum Stop {
 
 type Walk<T> = Result<T, Stop>;
 
-fn dropped<T>(codes: &[&'static str], why: impl Into<String>) -> Walk<T> {
-    Err(Stop::Dropped(Reason { codes: codes.to_vec(), why: why.into() }))
+/// Dropped for a reason without a code.
+fn lost<T>(why: impl Into<String>) -> Walk<T> {
+    Err(Stop::Dropped(Reason { codes: Vec::new(), objects: Vec::new(), why: why.into() }))
+}
+
+/// Dropped by one object, for a reason that has a code.
+fn dropped<T>(code: &'static str, by: &str, why: impl Into<String>) -> Walk<T> {
+    Err(Stop::Dropped(Reason { codes: vec![code], objects: vec![by.into()], why: why.into() }))
+}
+
+/// Where nobody says which of several refusals comes first, each is right.
+fn either(mut first: Reason, others: impl IntoIterator<Item = Walk<()>>) -> Walk<Vec<Arrival>> {
+    for other in others {
+        match other {
+            Ok(()) => {}
+            Err(Stop::Unknown) => return Err(Stop::Unknown),
+            Err(Stop::Dropped(reason)) => {
+                first.codes.extend(reason.codes);
+                first.objects.extend(reason.objects);
+            }
+        }
+    }
+    Err(Stop::Dropped(first))
 }
 
 /// Ports between two, both included: NAT chooses one that nobody else knows.
@@ -235,7 +258,7 @@ fn reply(lab: &Lab, packet: &Packet, arrival: &Arrival) -> Option<Reply> {
                 true => Some(Reply::ComesBack),
                 false => {
                     let why = format!("it goes astray: {:?}", arrivals[0]);
-                    Some(Reply::Lost(Reason { codes: Vec::new(), why }))
+                    Some(Reply::Lost(Reason { codes: Vec::new(), objects: Vec::new(), why }))
                 }
             }
         }
@@ -253,7 +276,7 @@ impl Walker<'_> {
         // B1.4: nobody answers the question for a neighbour that is not there, so that nothing is sent.
         let neighbour = self.lab.subnets[subnet].block.contains(header.destination);
         if neighbour && interface::with_address(self.lab, self.lab.vpc_of(subnet), header.destination).is_none() {
-            return dropped(&[], "B1.1, B1.4: no network interface of the own subnet has the address");
+            return lost("B1.1, B1.4: no network interface of the own subnet has the address");
         }
         self.groups_let_out(interface, &header)?;
         self.travel(subnet, header, Vec::new())
@@ -298,7 +321,10 @@ impl Walker<'_> {
         }
         match way? {
             Way::Local => self.deliver(vpc, header, Some(subnet), trail),
-            Way::Blackhole => dropped(&["BAD_STATE_ROUTE"], "B1.3-5: the target of the route is gone"),
+            Way::Blackhole(place) => {
+                let name = format!("{}Route{place}", self.table_name(subnet));
+                dropped("BAD_STATE_ROUTE", &name, "B1.3-5: the target of the route is gone")
+            }
             Way::Interface(interface) => self.arrive(interface, header, Some(subnet), trail),
             Way::InternetGateway => self.internet_gateway_out(vpc, header, trail),
             Way::Nat(gateway) => self.nat(gateway, header, subnet, trail),
@@ -319,7 +345,7 @@ impl Walker<'_> {
         match interface::with_address(self.lab, vpc, header.destination) {
             Some(interface) => self.arrive(interface, header, from, trail),
             // B1.4: no interface, nobody to deliver to. A network ACL on the way may say no before.
-            None => dropped(&[], "B1.1, B1.4: no network interface has the address"),
+            None => lost("B1.1, B1.4: no network interface has the address"),
         }
     }
 
@@ -335,25 +361,18 @@ impl Walker<'_> {
         let subnet = interface.subnet(self.lab);
         let acl = if from == Some(subnet) { Ok(()) } else { self.acl_lets_in(subnet, &header) };
         let groups = self.groups_let_in(interface, &header);
+        let refusal = |code, why: &str| Reason {
+            codes: vec![code],
+            objects: vec![interface.name(self.lab).into()],
+            why: why.into(),
+        };
         if let Interface::Idle(_) = interface {
-            let mut codes = vec!["BAD_STATE_ATTACHMENT"];
-            match acl {
-                Err(Stop::Dropped(reason)) => codes.extend(reason.codes),
-                Err(Stop::Unknown) => return Err(Stop::Unknown),
-                Ok(()) => {}
-            }
-            return dropped(&codes, "B11: nothing is attached to the network interface");
+            let reason = refusal("BAD_STATE_ATTACHMENT", "B11: nothing is attached to the network interface");
+            return either(reason, [acl]);
         }
         if header.destination != interface.address(self.lab) && interface.is_checked(self.lab) {
-            let mut codes = vec!["ENI_SOURCE_DEST_CHECK_RESTRICTION"];
-            for other in [acl, groups] {
-                match other {
-                    Err(Stop::Dropped(reason)) => codes.extend(reason.codes),
-                    Err(Stop::Unknown) => return Err(Stop::Unknown),
-                    Ok(()) => {}
-                }
-            }
-            return dropped(&codes, "B1.4: the interface takes nothing that is addressed to others");
+            let why = "B1.4: the interface takes nothing that is addressed to others";
+            return either(refusal("ENI_SOURCE_DEST_CHECK_RESTRICTION", why), [acl, groups]);
         }
         acl?;
         groups?;
@@ -364,9 +383,7 @@ impl Walker<'_> {
             }
             Interface::Instance(instance) => here(Place::Appliance(instance)),
             _ if self.kind == Kind::Reply => self.translate_back(interface, trail),
-            Interface::Idle(_) | Interface::Nat(_) => {
-                dropped(&[], "B7: nothing that comes from outside passes a NAT gateway")
-            }
+            Interface::Idle(_) | Interface::Nat(_) => lost("B7: nothing that comes from outside passes a NAT gateway"),
             Interface::Endpoint(endpoint, node) => self.interface_endpoint(endpoint, node, header, trail),
             Interface::Balancer(balancer, node) => self.balancer(balancer, node, header, false, trail),
         }
@@ -375,10 +392,10 @@ impl Walker<'_> {
     /// A reply came back to somebody who translated the packet: it goes on towards whom it came from.
     fn translate_back(&mut self, interface: Interface, mut trail: Vec<Translation>) -> Walk<Vec<Arrival>> {
         let Some(mut last) = trail.pop() else {
-            return dropped(&[], "a reply to somebody who sent nothing");
+            return lost("a reply to somebody who sent nothing");
         };
         if last.by != interface {
-            return dropped(&[], "a reply to somebody else than who sent");
+            return lost("a reply to somebody else than who sent");
         }
         // Between a balancer and the endpoint before it there is no subnet: PrivateLink carries it (B4).
         if let Some(Translation { by: Interface::Endpoint(..), .. }) = trail.last() {

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::super::lab::*;
 use super::interface::Interface;
-use super::{Arrival, CHOSEN, Header, Place, Stop, Translation, Walk, Walker, dropped};
+use super::{Arrival, CHOSEN, Header, Place, Reason, Stop, Translation, Walk, Walker, dropped, lost};
 
 impl Walker<'_> {
     /// At an endpoint's network interface, behind its security groups.
@@ -17,7 +17,7 @@ impl Walker<'_> {
     ) -> Walk<Vec<Arrival>> {
         let it = &self.lab.interface_endpoints[endpoint];
         if header.protocol == Protocol::Icmp {
-            return dropped(&[], "B3.1: interface endpoints don't answer ping");
+            return lost("B3.1: interface endpoints don't answer ping");
         }
         match it.service {
             EndpointService::Aws(_) => match (header.protocol, header.destination_ports) {
@@ -26,14 +26,15 @@ impl Walker<'_> {
                 }
                 // Whether a service takes plain HTTP differs from one to the next.
                 (Protocol::Tcp, (80, 80)) => Err(Stop::Unknown),
-                _ => dropped(&[], "B3.1: only the service's port accepts, others are silent"),
+                _ => lost("B3.1: only the service's port accepts, others are silent"),
             },
             EndpointService::Balancer(balancer) => {
                 // B4: the balancer's node of the same zone.
                 let zone = self.lab.subnets[it.nodes[node].subnet].zone;
                 let nodes = &self.lab.balancers[balancer].nodes;
                 let Some(at) = nodes.iter().position(|node| self.lab.subnets[node.subnet].zone == zone) else {
-                    return dropped(&["VPCE_SERVICE_NOT_INSTALLED_IN_AZ"], "B4: no node of the service in this zone");
+                    let why = "B4: no node of the service in this zone";
+                    return dropped("VPCE_SERVICE_NOT_INSTALLED_IN_AZ", &it.name, why);
                 };
                 trail.push(Translation { by: Interface::Endpoint(endpoint, node), before: header, preserved: false });
                 // B4: the balancer's groups see the client's own address. Whether its subnet's network ACL sees the
@@ -55,11 +56,11 @@ impl Walker<'_> {
     ) -> Walk<Vec<Arrival>> {
         let it = &self.lab.balancers[balancer];
         if header.protocol == Protocol::Icmp {
-            return dropped(&[], "B9: a balancer drops ICMP");
+            return lost("B9: a balancer drops ICMP");
         }
         let port = header.destination_ports.0;
         let Some(listener) = it.listeners.iter().find(|listener| listener.port == port) else {
-            return dropped(&["ELBV2_LISTENER_PORT_RESTRICTION"], "B9: no listener has the port");
+            return dropped("ELBV2_LISTENER_PORT_RESTRICTION", &it.name, "B9: no listener has the port");
         };
         let takes = match listener.protocol {
             ListenerProtocol::Tcp => header.protocol == Protocol::Tcp,
@@ -67,8 +68,11 @@ impl Walker<'_> {
             ListenerProtocol::TcpUdp => true,
         };
         if !takes {
-            let codes = ["ELBV2_LISTENER_PORT_RESTRICTION", "ELBV2_LISTENERS_MISMATCH", "PROTOCOL_RESTRICTION"];
-            return dropped(&codes, "B9: the listener is for another protocol");
+            return Err(Stop::Dropped(Reason {
+                codes: vec!["ELBV2_LISTENER_PORT_RESTRICTION", "ELBV2_LISTENERS_MISMATCH", "PROTOCOL_RESTRICTION"],
+                objects: vec![it.name.clone(), listener.name.clone()],
+                why: "B9: the listener is for another protocol".into(),
+            }));
         }
         let zone = self.lab.subnets[it.nodes[node].subnet].zone;
         let zone_of = |target: &usize| self.lab.subnets[self.lab.instances[*target].subnet].zone;
@@ -77,8 +81,11 @@ impl Walker<'_> {
         if targets.is_empty() {
             return match listener.targets.is_empty() {
                 // B9, B12-10: not known, whether by silence or by RST.
-                true => dropped(&["ELBV2_LISTENER_HAS_NO_TG"], "B9: no targets"),
-                false => dropped(&["ELBV2_NO_TARGETS_IN_AZ"], "B9: targets in other zones only, without cross-zone"),
+                true => dropped("ELBV2_LISTENER_HAS_NO_TG", &listener.name, "B9: no targets"),
+                false => {
+                    let why = "B9: targets in other zones only, without cross-zone";
+                    dropped("ELBV2_NO_TARGETS_IN_AZ", &listener.name, why)
+                }
             };
         }
         // B9: instance targets and everything that may be UDP keep the client's address, targets by address don't
@@ -111,7 +118,7 @@ impl Walker<'_> {
         let Instance { address, subnet, .. } = self.lab.instances[target];
         let preserved = trail.last().is_some_and(|it| it.preserved);
         if preserved && header.source == address {
-            return dropped(&[], "B9: a target can't reach itself through the balancer when addresses are preserved");
+            return lost("B9: a target can't reach itself through the balancer when addresses are preserved");
         }
         // What a rule that names a group means for a client's address behind a balancer is not said.
         let by_group =

@@ -30,7 +30,7 @@ use super::senders::Senders;
 use super::witness::{Packet, Witness, arp};
 use crate::dataplane::Header;
 use crate::dataplane::decide::RESOLVER;
-use crate::expect::{self, Claim, End, Expectation, Failure, Fate, PathClaim, Protocol, Scene, Sender, Way};
+use crate::expect::{self, Claim, Expectation, Failure, Fate, PathClaim, Protocol, Scene, Sender, Way};
 use crate::packet::protocol;
 use crate::run::protocol::PacketHeader;
 use crate::run::state::Folder;
@@ -148,9 +148,9 @@ impl<'e> Trial<'e, '_> {
     }
 
     fn send_classes(&mut self, case: usize, from: &'e Sender, classes: &[expect::Class]) {
-        let primary = from.sources.first().map(|(interface, _)| *interface);
+        let primary = from.sources.first().map(|(link, _)| *link);
         let mut sent = 0;
-        for class in classes.iter().filter(|class| Some(class.interface) == primary) {
+        for class in classes.iter().filter(|class| Some(class.link) == primary) {
             let (destination, port) = class.representative();
             self.probe(case, from, Purpose::Class, packet(class.protocol, class.source, destination, port));
             sent += 1;
@@ -417,7 +417,7 @@ fn verdict(
                 _ => judged,
             }
         }
-        (Claim::Only(things), Fate::Carried(_) | Fate::AnswerDropped(..)) if way.end == End::Delivered => {
+        (Claim::Only(things), Fate::Carried(_) | Fate::AnswerDropped(..)) => {
             expect::ends_at(&text(header), way, fate, things)
         }
         (Claim::Only(_), _) => expect::agree(way, fate).map_err(|failure| failure.of(&text(header))),

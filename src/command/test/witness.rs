@@ -13,7 +13,7 @@ use crate::dataplane::drops::Drops;
 use crate::expect::{Carried, Dropped, End, Fate, Stop, Way};
 use crate::packet::protocol;
 use crate::run::client::Client;
-use crate::run::protocol::{Answer, DropLine, FlowLine, PacketHeader, Request, TraceReport};
+use crate::run::protocol::{Answer, DropLine, FlowLine, PacketHeader, Request, TraceHop, TraceReport};
 use crate::run::state::Folder;
 
 /// A packet: the link that it left by, and its addresses.
@@ -185,7 +185,7 @@ pub fn fate_of_flow(flow: &FlowLine) -> Fate {
 }
 
 fn way(report: TraceReport) -> Way {
-    let stop = |hop: crate::run::protocol::TraceHop| Stop {
+    let stop = |hop: TraceHop| Stop {
         kind: hop.kind,
         id: hop.id,
         name: hop.name,
@@ -198,7 +198,9 @@ fn way(report: TraceReport) -> Way {
         false => End::Dropped {
             code: report.explanation_code.unwrap_or_default(),
             sentence: report.explanation.unwrap_or_default(),
+            answer: report.delivered,
         },
     };
-    Way { stops: report.hops.into_iter().map(stop).collect(), end }
+    let stops = |hops: Vec<TraceHop>| hops.into_iter().map(stop).collect();
+    Way { stops: stops(report.hops), back: stops(report.return_hops), end }
 }

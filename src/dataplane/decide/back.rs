@@ -1,6 +1,7 @@
 //! The way back: the legs in reverse, through the same hops.
 
 use super::*;
+use crate::dataplane::filter::Side;
 
 impl Walk<'_> {
     /// Walks the answer of a packet that arrived.
@@ -29,21 +30,22 @@ impl Walk<'_> {
         let Some(number) = walked.checked_sub(1) else { return self.deliver_home() };
         let leg = *self.legs.get(number).ok_or(Refused::BAD_TABLES)?;
         self.back = Some(number);
-        self.header = leg.sent.answer();
+        let before = std::mem::replace(&mut self.header, leg.sent.answer());
+        if let Some((kind, object)) = self.legs.get(walked).and_then(|walked| self.who_is(walked.from)) {
+            self.record(kind, object, None, before, || "takes the answer back".to_owned());
+        }
         self.sender = leg.to;
         match (leg.from, leg.to) {
             (from, Place::Interface(index)) if leg.keeps_client => {
-                let (node, target) = (from, self.interface(index)?.subnet);
-                let other = match node {
-                    Place::Interface(node) => self.interface(node)?.subnet != target,
-                    _ => true,
-                };
+                let Place::Interface(node) = from else { return Err(Refused::BAD_TABLES) };
+                let (here, there) = (self.interface(node)?.subnet, self.interface(index)?.subnet);
                 self.observe(index, Side::Egress);
-                if other {
-                    self.check_acl(target, Side::Egress)?;
+                if here != there {
+                    self.check_acl(there, Side::Egress)?;
                 }
-                if let Place::Interface(node) = node {
-                    self.observe(node, Side::Ingress);
+                self.observe(node, Side::Ingress);
+                if here != there {
+                    self.check_acl(here, Side::Ingress)?;
                 }
                 Ok(Step::LegWalkedBack)
             }
@@ -62,6 +64,29 @@ impl Walk<'_> {
             }
             // Between gateways and what is outside of VPCs nothing decides.
             _ => Ok(Step::LegWalkedBack),
+        }
+    }
+
+    /// The object that sent a packet on, in AWS's nouns.
+    fn who_is(&self, place: Place) -> Option<(&'static str, ObjectIndex)> {
+        let tables = self.tables;
+        match place {
+            Place::Interface(index) => match tables.interfaces.get(index.at())?.role {
+                Role::BalancerNode { balancer, .. } => {
+                    Some(("load balancer", tables.balancers.get(balancer.at())?.object))
+                }
+                Role::NatGateway(gateway) => Some(("NAT gateway", tables.nat_gateways.get(gateway.at())?.object)),
+                Role::Endpoint { endpoint, .. } => {
+                    Some(("interface endpoint", tables.endpoints.get(endpoint.at())?.object))
+                }
+                Role::Guest(_) | Role::Detached => None,
+            },
+            Place::InternetGateway(index) => {
+                Some(("internet gateway", tables.internet_gateways.get(index.at())?.object))
+            }
+            Place::GatewayEndpoint(index) => Some(("gateway endpoint", tables.endpoints.get(index.at())?.object)),
+            Place::VpnGateway(index) => Some(("virtual private gateway", tables.vpn_gateways.get(index.at())?.object)),
+            Place::Service(_) | Place::Internet | Place::OnPremises(_) => None,
         }
     }
 

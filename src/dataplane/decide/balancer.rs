@@ -27,7 +27,9 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
     let port = walk.header.destination_port;
     let listener = balancer.listeners.iter().find(|it| it.port == port && (tcp && it.tcp || udp && it.udp));
     let Some(listener) = listener else {
-        return walk.refuse("load balancer", object, DropReason::ListenerPort);
+        let of_protocol = balancer.listeners.iter().any(|it| tcp && it.tcp || udp && it.udp);
+        let reason = if of_protocol { DropReason::ListenerPort } else { DropReason::ListenersMismatch };
+        return walk.refuse("load balancer", object, reason);
     };
     if tcp && !walk.traits.opens {
         // Not the start of a flow, and no flow is known (B9).

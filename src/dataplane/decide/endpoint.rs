@@ -1,6 +1,7 @@
 //! VPC endpoints, and the services behind them.
 
 use super::*;
+use crate::packet::{Packet, tcp_flags};
 
 /// What an interface endpoint carries (B1.5).
 const INTERFACE_ENDPOINT_MTU: u16 = 8500;
@@ -10,6 +11,7 @@ pub(super) fn gateway(walk: &mut Walk, index: EndpointIndex) -> Result<Step, Ref
     let endpoint = walk.tables.endpoints.get(index.at()).ok_or(Refused::BAD_TABLES)?;
     let object = endpoint.object;
     walk.via = Some(object);
+    walk.always_tracked |= endpoint.always_tracked;
     if walk.back.is_some() {
         return walk.refuse("gateway endpoint", object, DropReason::AsymmetricReturn);
     }
@@ -27,6 +29,45 @@ pub(super) fn gateway(walk: &mut Walk, index: EndpointIndex) -> Result<Step, Ref
     });
     walk.end_leg(place, place);
     walk.deliver_to_service(service, source)
+}
+
+/// Why a packet of a service that answers no flow goes nowhere. What would come by a gateway endpoint is judged by it first:
+/// it emits TCP and echo replies only, from its prefix list only, and opens nothing (B2).
+pub fn refuse_unasked(tables: &Tables, service: ServiceIndex, packet: &Packet) -> Refused {
+    let way = tables.fabric.entry(packet.destination).map(|entry| entry.way);
+    let gateway = match way {
+        Some(Way::Endpoint(index)) => tables.endpoints.get(index.at()).filter(|it| it.gateway_service.is_some()),
+        _ => None,
+    };
+    let reply = packet.protocol == protocol::ICMP && packet.icmp_type == icmp::ECHO_REPLY;
+    let opens = packet.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+    let reason = match gateway {
+        Some(_) if packet.protocol != protocol::TCP && !reply => DropReason::GatewayEndpointProtocol,
+        Some(gateway) if !leads_to(tables, gateway, packet.source) => DropReason::GatewayEndpointSource,
+        _ if packet.protocol == protocol::TCP && opens => DropReason::EndpointInitiates,
+        _ => DropReason::UnknownFlow,
+    };
+    let service = tables.services.get(service.at()).map(|service| service.object);
+    Refused { reason, object: gateway.map(|gateway| gateway.object).or(service) }
+}
+
+/// A route to the gateway endpoint holds an address: then its prefix list does.
+fn leads_to(tables: &Tables, gateway: &Endpoint, address: Ipv4Addr) -> bool {
+    let mut routes = tables.route_tables.iter().flat_map(|table| &table.routes);
+    routes.any(|route| match route.target {
+        Target::GatewayEndpoint(index) => {
+            tables.endpoints.get(index.at()).is_some_and(|it| it.object == gateway.object)
+                && route.destinations.iter().any(|block| block.contains(&address))
+        }
+        _ => false,
+    })
+}
+
+/// Why an ICMP error about a flow by way of that object is not carried: of ICMP, a gateway endpoint takes echo only (B2).
+pub fn refuse_icmp_error(tables: &Tables, via: Option<ObjectIndex>) -> Option<Refused> {
+    let object = via?;
+    let gateway = tables.endpoints.iter().find(|it| it.object == object && it.gateway_service.is_some());
+    gateway.map(|_| Refused { reason: DropReason::GatewayEndpointProtocol, object: Some(object) })
 }
 
 /// A network interface of an interface endpoint (B3).

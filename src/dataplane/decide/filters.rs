@@ -1,7 +1,7 @@
 //! Security groups and network ACLs at the interfaces and subnets that a packet passes (B1.6, B1.7).
 
 use super::*;
-use crate::dataplane::filter::{Allowance, Facts, allowance, is_untracked};
+use crate::dataplane::filter::{Allowance, Facts, Peer, allowance, is_untracked};
 use crate::dataplane::plan::Key;
 
 /// A network ACL that was asked on the way.
@@ -15,6 +15,36 @@ pub struct AclCheck {
     pub side: Side,
     /// The address at the other side.
     pub peer: Ipv4Addr,
+}
+
+/// Whether what a gateway tells the sender of a packet (ICMP 3/4, 11/0) reaches it: the sender's subnet is entered from
+/// outside, so its ACL decides, and before it the ACL of the subnet of a gateway that is an interface (B1.5).
+///
+/// # Errors
+/// Which entry, or which ACL's final `*`, refuses it.
+pub fn judge_report(
+    tables: &Tables,
+    sender: Behind,
+    reporter: Ipv4Addr,
+    told: Ipv4Addr,
+    icmp: (u8, u8),
+) -> Result<(), Refused> {
+    let Behind::Interface(sender) = sender else { return Ok(()) };
+    let interface = |index: InterfaceIndex| tables.interfaces.get(index.at()).ok_or(Refused::BAD_TABLES);
+    let sender = interface(sender)?;
+    let vpc = tables.vpcs.get(sender.vpc.at()).ok_or(Refused::BAD_TABLES)?;
+    let judge = |subnet: SubnetIndex, side, peer| {
+        let subnet = tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?;
+        AclCheck { back: true, acl: subnet.network_acl, side, peer }.judge_icmp(tables, icmp)
+    };
+    if let Some(index) = vpc.addresses.get(&reporter) {
+        let subnet = interface(*index)?.subnet;
+        if subnet == sender.subnet {
+            return Ok(());
+        }
+        judge(subnet, Side::Egress, told)?;
+    }
+    judge(sender.subnet, Side::Ingress, reporter)
 }
 
 impl AclCheck {
@@ -44,38 +74,79 @@ impl Walk<'_> {
         let tables = self.tables;
         let interface = tables.interfaces.get(index.at()).ok_or(Refused::BAD_TABLES)?;
         let Some(first) = tables.groups(interface).next() else { return Ok(None) };
-        if self.memory.is_tracked() {
-            self.tracked = true;
+        if self.memory.is_tracked(index) {
+            self.judged.push((index, true));
             return Ok(None);
         }
-        self.tracked |= !is_untracked(tables.groups(interface), self.header.protocol);
-        let peer = match side {
-            Side::Ingress => self.header.source,
-            Side::Egress => self.header.destination,
-        };
-        let from_itself = side == Side::Egress || self.is_from_its_owner();
-        let reason = match allowance(tables.groups(interface), side, &self.facts(), peer, from_itself) {
-            Allowance::By(rule) => return Ok(Some(rule)),
+        let facts = self.facts();
+        let reason = match allowance(tables.groups(interface), side, &facts, &self.peer(interface, side)) {
+            Allowance::By(rule) => {
+                self.judged.push((index, !is_untracked(tables.groups(interface), side, &facts)));
+                return Ok(Some(rule));
+            }
             Allowance::Mismatch => DropReason::SecurityGroupMismatch,
             Allowance::ReferenceNotPreserved => DropReason::SecurityGroupReference,
             Allowance::NoRules => DropReason::SecurityGroupNoRules,
         };
-        if side == Side::Ingress && self.answers_flow_of(interface) {
+        if side == Side::Ingress && self.answers_flow_of(index, interface) {
+            self.judged.push((index, true));
             return Ok(None);
         }
         self.observed.reject();
         self.refuse("security group", first.object, reason)
     }
 
-    /// Whoever sent the packet on this leg has its source address.
-    fn is_from_its_owner(&self) -> bool {
-        self.sending_interface().is_some_and(|sender| sender.addresses.contains(&self.header.source))
+    /// Who is at the other side, for the rules of an interface. A balancer's node is known by its own groups even when it
+    /// keeps the client's address; an appliance that passes packets on is not (B1.6).
+    fn peer(&self, interface: &Interface, side: Side) -> Peer {
+        if side == Side::Egress {
+            let address = self.header.destination;
+            return Peer { address, member: Some(address), origin: None };
+        }
+        let address = self.header.source;
+        let member = self.sending_interface().and_then(|sender| match sender.role {
+            _ if sender.addresses.contains(&address) => Some(address),
+            Role::BalancerNode { .. } => sender.addresses.first().copied(),
+            _ => None,
+        });
+        Peer { address, member, origin: self.origin_for(interface) }
+    }
+
+    /// The first sender's address, where an interface's groups could name that sender: in its own VPC or a peered one.
+    fn origin_for(&self, interface: &Interface) -> Option<Ipv4Addr> {
+        let first = self.legs.first()?;
+        let Place::Interface(client) = first.from else { return None };
+        let vpc = self.interface(client).ok()?.vpc;
+        let mut peerings = self.tables.peerings.iter();
+        let knows = vpc == interface.vpc
+            || peerings.any(|peering| peering.sides.contains(&vpc) && peering.sides.contains(&interface.vpc));
+        knows.then_some(first.sent.source)
+    }
+
+    /// The interfaces whose groups let the flow go on without asking, when their rules change.
+    pub(super) fn tracked(&self) -> Vec<InterfaceIndex> {
+        let always = self.short_memory || self.always_tracked;
+        self.judged.iter().filter(|(_, tracked)| always || *tracked).map(|(index, _)| *index).collect()
+    }
+
+    /// How long a flow of this walk may be idle: as long as the objects that translate it remember it; where there is none,
+    /// as long as all interfaces that track it do.
+    pub(super) fn timeouts(&self, number: u8, tracked: &[InterfaceIndex]) -> Timeouts {
+        let set = tracked.iter().filter_map(|index| self.tables.interfaces.get(index.at())).map(|it| it.tracking);
+        let tracking = set.reduce(ConnectionTracking::least).unwrap_or_default();
+        match (number, self.short_memory) {
+            (protocol::TCP, true) => Timeouts::BALANCED_TCP,
+            (protocol::UDP, true) => Timeouts::BALANCED_UDP,
+            (protocol::TCP, false) => Timeouts { established: tracking.tcp_established, ..Timeouts::TRACKED_TCP },
+            (protocol::UDP, false) => Timeouts { opening: tracking.udp, established: tracking.udp_stream },
+            _ => Timeouts::OTHER,
+        }
     }
 
     /// The packet is the answer to what a guest itself sent, come by another way than it went.
-    fn answers_flow_of(&self, interface: &Interface) -> bool {
+    fn answers_flow_of(&self, index: InterfaceIndex, interface: &Interface) -> bool {
         let Role::Guest(link) = interface.role else { return false };
-        self.memory.tracks(&Key::of_header(link, &self.header.answer()))
+        self.memory.tracks(&Key::of_header(link, &self.header.answer()), index)
     }
 
     /// Asks the network ACL of a subnet that the packet enters or leaves.

@@ -17,6 +17,11 @@ pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed
         walk.record("network interface", object, None, before, || "sends".to_owned());
         return Ok(Step::LinkLocal);
     }
+    // Nor what is sent to a router itself, which answers nothing but ARP.
+    if of_guest && walk.is_router(vpc, destination) {
+        walk.record("network interface", object, None, before, || "sends".to_owned());
+        return super::route::local(walk, vpc);
+    }
     walk.observe(index, Side::Egress);
     // An answer is tracked: its groups let the question in.
     let rule = if walk.back.is_none() { walk.check_groups(index, Side::Egress)? } else { None };
@@ -25,6 +30,11 @@ pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed
     }
     Ok(match addressed {
         Addressed::Router => Step::Route(subnet),
+        // Only a route makes a NAT gateway take what is addressed to others (B11).
+        Addressed::Neighbour(neighbour) if !walk.has(neighbour, destination)? && walk.is_nat_gateway(neighbour)? => {
+            let object = walk.interface(neighbour)?.object;
+            return walk.refuse("network interface", object, DropReason::InterfaceAddress);
+        }
         Addressed::Neighbour(neighbour) => Step::Enter(neighbour),
     })
 }
@@ -34,14 +44,16 @@ pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refu
     let interface = walk.interface(index)?;
     let (object, role, vpc, subnet) = (interface.object, interface.role, interface.vpc, interface.subnet);
     walk.rest_on(vpc)?;
-    let own = walk.interface(index)?.addresses.contains(&walk.header.destination);
+    let own = walk.has(index, walk.header.destination)?;
     let takes_others = match role {
         Role::Guest(_) => !walk.interface(index)?.source_dest_check,
         Role::NatGateway(_) => true,
         _ => false,
     };
     if !own && !takes_others {
-        return walk.refuse("network interface", object, DropReason::SourceDestCheck);
+        let guests = matches!(role, Role::Guest(_) | Role::Detached);
+        let reason = if guests { DropReason::SourceDestCheck } else { DropReason::InterfaceAddress };
+        return walk.refuse("network interface", object, reason);
     }
     if role == Role::Detached {
         return walk.refuse("network interface", object, DropReason::DetachedInterface);
@@ -81,6 +93,20 @@ pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refu
 }
 
 impl Walk<'_> {
+    /// An interface has an address.
+    fn has(&self, index: InterfaceIndex, address: Ipv4Addr) -> Result<bool, Refused> {
+        Ok(self.interface(index)?.addresses.contains(&address))
+    }
+
+    fn is_nat_gateway(&self, index: InterfaceIndex) -> Result<bool, Refused> {
+        Ok(matches!(self.interface(index)?.role, Role::NatGateway(_)))
+    }
+
+    /// An address is the router's, in any subnet of the VPC.
+    fn is_router(&self, vpc: VpcIndex, address: Ipv4Addr) -> bool {
+        self.tables.subnets.iter().any(|subnet| subnet.vpc == vpc && subnet.router() == address)
+    }
+
     /// The frame as it comes to a guest: a neighbour's bears its own MAC address, what comes from elsewhere the router's.
     pub(super) fn deliver_to_guest(&self, index: InterfaceIndex, link: LinkIndex) -> Result<Step, Refused> {
         let target = self.interface(index)?;

@@ -11,8 +11,6 @@ pub(super) fn leave_by(walk: &mut Walk, index: InternetGatewayIndex) -> Result<S
     let gateway = tables.internet_gateways.get(index.at()).ok_or(Refused::BAD_TABLES)?;
     let object = gateway.object;
     if walk.is_home(Place::InternetGateway(index)) {
-        let before = walk.header;
-        walk.record("internet gateway", object, None, before, || "takes the answer back".to_owned());
         return Ok(Step::LegWalkedBack);
     }
     if walk.back.is_some() {

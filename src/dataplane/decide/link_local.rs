@@ -27,6 +27,7 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
     let Some(service) = service.filter(|_| dns_support) else {
         return walk.refuse("resolver", object, DropReason::DnsSupportOff);
     };
+    walk.limits.metered = walk.sending_interface().is_some();
     let source = walk.fabric_source(object, Way::LinkLocal)?;
     let before = walk.header;
     walk.record("resolver", object, None, before, || "asks the VPC's resolver".to_owned());

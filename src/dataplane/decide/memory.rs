@@ -9,11 +9,12 @@ pub trait Memory {
     /// A source port from a pool, for the flow that this walk decides; `None` when all are lent.
     fn borrow(&self, pool: Pool) -> Option<u16>;
 
-    /// Whether a flow stands whose packets enter with that key: then a packet the other way is its answer, and tracked.
-    fn tracks(&self, key: &Key) -> bool;
+    /// Whether a flow stands whose packets enter with that key, and that the interface tracks: then a packet the other way is
+    /// its answer.
+    fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool;
 
-    /// The packet belongs to a flow that its security groups let through before and track (B1.6).
-    fn is_tracked(&self) -> bool;
+    /// The packet belongs to a flow that the security groups of that interface let through before and track (B1.6).
+    fn is_tracked(&self, interface: InterfaceIndex) -> bool;
 }
 
 /// Nothing went before: all ports are free, nothing is tracked.
@@ -24,11 +25,11 @@ impl Memory for Imagined {
         Some(PortPools::FIRST)
     }
 
-    fn tracks(&self, _key: &Key) -> bool {
+    fn tracks(&self, _key: &Key, _interface: InterfaceIndex) -> bool {
         false
     }
 
-    fn is_tracked(&self) -> bool {
+    fn is_tracked(&self, _interface: InterfaceIndex) -> bool {
         false
     }
 }

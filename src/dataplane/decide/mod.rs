@@ -41,7 +41,8 @@ mod vpn;
 
 use std::net::Ipv4Addr;
 
-pub use filters::AclCheck;
+pub use endpoint::{refuse_icmp_error, refuse_unasked};
+pub use filters::{AclCheck, judge_report};
 pub use link_local::RESOLVER;
 pub use memory::{Imagined, Memory};
 
@@ -132,8 +133,8 @@ pub struct Decision {
     pub via: Option<ObjectIndex>,
     /// The network ACLs that more than wave it through: ICMP errors of the flow ask them again.
     pub acls: Vec<AclCheck>,
-    /// Somebody on the way tracks the flow (B1.6).
-    pub tracked: bool,
+    /// The interfaces whose groups track the flow (B1.6).
+    pub tracked: Vec<InterfaceIndex>,
 }
 
 /// How a walk ended.
@@ -234,9 +235,12 @@ struct Walk<'a> {
     stamps: Stamps,
     limits: Limits,
     acls: Vec<AclCheck>,
-    tracked: bool,
     /// The logged interfaces that it passed.
     observed: &'a mut Observed,
+    /// The interfaces whose groups let it through, and whether they track it.
+    judged: Vec<(InterfaceIndex, bool)>,
+    /// All of them do, whatever their rules say.
+    always_tracked: bool,
     recorder: Option<&'a mut Path>,
 }
 
@@ -278,8 +282,9 @@ pub fn decide(
         stamps: Stamps::default(),
         limits: Limits::NONE,
         acls: Vec::new(),
-        tracked: false,
         observed,
+        judged: Vec::new(),
+        always_tracked: false,
         recorder,
     };
     let first = match question.client {
@@ -297,16 +302,16 @@ pub fn decide(
         Err(refused) => return Outcome::Refuse(refused),
     };
     let back = walk.walk_back();
+    let tracked = walk.tracked();
     Outcome::Deliver(Box::new(Decision {
         forward,
         back,
-        timeouts: walk.timeouts(forward.header.protocol),
+        timeouts: walk.timeouts(forward.header.protocol, &tracked),
         stamps: walk.stamps,
         limits: walk.limits,
         via: walk.via,
         acls: walk.acls,
-        // What has no groups at all is tracked by whoever is in between.
-        tracked: walk.tracked || walk.short_memory,
+        tracked,
     }))
 }
 
@@ -445,16 +450,6 @@ impl Walk<'_> {
     fn deliver_outside(&mut self, link: LinkIndex) -> Result<Step, Refused> {
         let destination_mac = self.tables.links.get(link.at()).ok_or(Refused::BAD_TABLES)?.mac;
         Ok(Step::Arrived(Arrival { link, header: self.header, source_mac: OUTSIDE_ROUTER_MAC, destination_mac }))
-    }
-
-    fn timeouts(&self, number: u8) -> Timeouts {
-        match (number, self.short_memory) {
-            (protocol::TCP, false) => Timeouts::TRACKED_TCP,
-            (protocol::TCP, true) => Timeouts::BALANCED_TCP,
-            (protocol::UDP, false) => Timeouts::UDP,
-            (protocol::UDP, true) => Timeouts::BALANCED_UDP,
-            _ => Timeouts::OTHER,
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who may send what: ARP, spoofed addresses, forged headers (B1.4).
 
 use super::lab::*;
+use crate::dataplane::tables::*;
 use crate::dataplane::{DropReason, Outbox, Verdict};
 use crate::packet::build::arp_request;
 use crate::packet::{Notation, Parsed, parse};
@@ -136,4 +137,78 @@ fn icmp_errors_are_admitted_like_everything_else() {
     assert!(matches!(error(mac(0, "10.0.1.11"), peer, app), Effect::Sent(text, ..) if text.starts_with("app: ")));
     assert_eq!(error(mac(0, "10.0.1.11"), [10, 0, 2, 10], app), Effect::Dropped(DropReason::SourceDestCheck));
     assert_eq!(error(mac(0, "10.0.2.10"), peer, app), Effect::Dropped(DropReason::SpoofedMac));
+}
+
+/// The router is there for ARP and for what passes it; it answers no ping (B1.4).
+#[test]
+fn the_router_answers_no_ping() {
+    let mut lab = Lab::new();
+    lab.drops("app: 10.0.1.10 > 10.0.1.1 icmp echo-request id 1", DropReason::ReservedAddress);
+    lab.drops("app: 10.0.1.10 > 10.0.2.1 icmp echo-request id 1", DropReason::ReservedAddress);
+    lab.drops("db: 10.0.2.10 > 10.0.1.1 icmp echo-request id 1", DropReason::ReservedAddress);
+    assert_eq!(ask(&lab, mac(0, "10.0.1.10"), "10.0.1.10", "10.0.1.1"), Ok(mac(0, "10.0.1.1")));
+}
+
+#[test]
+fn an_interface_takes_only_its_own_destinations() {
+    let foreign = "app: 10.0.1.10:1 > 8.8.8.8:2 udp 3";
+    let mut lab = Lab::new();
+    let (app, peer) = (mac(0, "10.0.1.10"), mac(0, "10.0.1.11"));
+    assert_eq!(lab.send_between(foreign, app, peer), Effect::Dropped(DropReason::SourceDestCheck));
+    let mut open = tables();
+    open.interfaces[1].source_dest_check = false;
+    let mut lab = Lab::with(open);
+    assert!(matches!(lab.send_between(foreign, app, peer), Effect::Sent(text, ..) if text.starts_with("peer: ")));
+}
+
+/// No check can be switched off at interfaces of endpoints and balancers.
+#[test]
+fn aws_interfaces_take_only_their_own_address() {
+    let mut lab = Lab::new();
+    let foreign = |text: &str| text.replace("ADDRESS", "8.8.8.8");
+    let db = "db: 10.0.2.10:1 > ADDRESS:443 tcp SYN";
+    let sent = lab.send_between(&foreign(db), mac(0, "10.0.2.10"), mac(0, "10.0.2.60"));
+    assert_eq!(sent, Effect::Dropped(DropReason::InterfaceAddress), "an endpoint's");
+    lab.send(&db.replace("ADDRESS", "10.0.2.60"));
+    let web = "web: 10.0.1.20:1 > ADDRESS:80 tcp SYN";
+    let sent = lab.send_between(&foreign(web), mac(1, "10.0.1.20"), mac(1, "10.0.1.100"));
+    assert_eq!(sent, Effect::Dropped(DropReason::InterfaceAddress), "a balancer's");
+    assert!(matches!(lab.send(&db.replace("ADDRESS", "10.0.2.60")), Effect::Sent(..)));
+    assert!(matches!(lab.send("web2: 10.0.1.21:1 > 10.0.1.100:53 tcp SYN"), Effect::Sent(..)));
+    // A NAT gateway takes other destinations from its route, never from a neighbour who knows its MAC address.
+    let mut nat = tables();
+    let nat_gateway = Role::NatGateway(NatGatewayIndex(0));
+    nat.interfaces[8].role = nat_gateway;
+    nat.nat_gateways.push(NatGateway { object: ObjectIndex(0), interface: InterfaceIndex(8), available: true });
+    let to_nat = route(&["0.0.0.0/0"], Rank::Static, Target::NatGateway(NatGatewayIndex(0)));
+    let local = route(&["10.0.0.0/16"], Rank::Local, Target::Local);
+    nat.route_tables[0] = RouteTable::new(ObjectIndex(0), vec![local, to_nat]);
+    let mut lab = Lab::with(nat);
+    let app = "app: 10.0.1.10:1 > 8.8.8.8:443 tcp SYN";
+    let neighbour = lab.send_between(app, mac(0, "10.0.1.10"), mac(0, "10.0.1.99"));
+    assert_eq!(neighbour, Effect::Dropped(DropReason::InterfaceAddress));
+    assert_ne!(lab.send(app), Effect::Dropped(DropReason::InterfaceAddress), "by the route it is taken");
+}
+
+/// 9,001 bytes from the IP header on (B1.5), as one packet and as segments of a larger one.
+#[test]
+fn inside_a_vpc_9001_bytes_pass() {
+    let lab = Lab::new();
+    let send = |text: &str, vnet: [u8; 10]| {
+        let notation: Notation = text.parse().expect("a packet");
+        let router = if text.contains("> 10.0.2") { mac(0, "10.0.1.1") } else { mac(0, "10.0.1.11") };
+        let mut frame = notation.frame(mac(0, "10.0.1.10"), router);
+        lab.dataplane.handle(APP, Some(&vnet), &mut frame, lab.now, &mut Outbox::default())
+    };
+    for to in ["10.0.1.11:2", "10.0.2.10:2"] {
+        let one = |payload: u32| send(&format!("app: 10.0.1.10:1 > {to} udp {payload}"), [0; 10]);
+        assert!(matches!(one(9001 - 28), Verdict::Forward { .. }), "{to}");
+        assert_eq!(one(9002 - 28), Verdict::Drop(DropReason::PacketTooBig), "{to}");
+        let segments = |size: u16| {
+            let [low, high] = size.to_le_bytes();
+            send(&format!("app: 10.0.1.10:1 > {to} tcp ACK 30000"), [1, 1, 0, 0, low, high, 34, 0, 16, 0])
+        };
+        assert!(matches!(segments(9001 - 40), Verdict::Forward { .. }), "{to}");
+        assert_eq!(segments(9002 - 40), Verdict::Drop(DropReason::PacketTooBig), "{to}");
+    }
 }

@@ -65,6 +65,11 @@ fn closed_ports_are_silent_and_strays_are_reset() {
     let mut lab = Lab::new();
     lab.drops("app: 10.0.1.10:40000 > 10.0.2.50:443 tcp SYN", DropReason::ListenerPort);
     lab.drops("app: 10.0.1.10:40000 > 10.0.2.50:80 udp 4", DropReason::ListenerPort);
+    let mut tcp_only = tables();
+    tcp_only.balancers[0].listeners.iter_mut().for_each(|listener| listener.udp = false);
+    let mut tcp_only = Lab::with(tcp_only);
+    tcp_only.drops("app: 10.0.1.10:40000 > 10.0.2.50:80 udp 4", DropReason::ListenersMismatch);
+    tcp_only.drops("app: 10.0.1.10:40000 > 10.0.2.50:443 tcp SYN", DropReason::ListenerPort);
     lab.drops("app: 10.0.1.10:40000 > 10.0.2.50:81 tcp SYN", DropReason::NoTargets);
     lab.drops("app: 10.0.1.10:40000 > 10.0.2.50:82 tcp SYN", DropReason::NoTargetsInZone);
     let answer = lab.send("app: 10.0.1.10:40000 > 10.0.2.50:80 tcp ACK seq 5 ack 9");
@@ -197,4 +202,19 @@ fn a_reset_that_nobody_believed_does_not_end_a_flow() {
     lab.send(&format!("{back} tcp ACK 100"));
     lab.after(60);
     assert_eq!(lab.dataplane.flows().len(), 1);
+}
+
+/// B3.2, B9: longer than a group's memory of one exchange.
+#[test]
+fn udp_through_an_endpoint_is_forgotten_after_120_s() {
+    let mut lab = Lab::new();
+    let answer = "web: 10.0.1.20:8080 > 10.0.1.100:1024 udp 60";
+    lab.passes("app: 10.0.1.10:5000 > 10.0.2.50:53 udp 30", "web: 10.0.1.100:1024 > 10.0.1.20:8080 udp 30");
+    lab.passes(answer, "app: 10.0.2.50:53 > 10.0.1.10:5000 udp 60");
+    lab.after(119);
+    lab.passes(answer, "app: 10.0.2.50:53 > 10.0.1.10:5000 udp 60");
+    lab.after(120);
+    assert!(lab.dataplane.flows().is_empty());
+    // Nobody knows its way back any more: the node's port is the balancer's, which listens elsewhere.
+    lab.drops(answer, DropReason::ListenerPort);
 }

@@ -153,3 +153,59 @@ fn trace_ends_where_the_packet_ends() {
     assert!(matches!(sent("app: 10.0.1.10:40000 > 52.216.0.5:443 tcp SYN"), Effect::Sent(..)));
     assert_eq!(sent("app: 10.0.1.10:40000 > 9.9.9.9:443 tcp SYN"), Effect::Dropped(DropReason::NoRoute));
 }
+
+/// What it emits is TCP and echo replies, from its prefix list (B2).
+#[test]
+fn a_gateway_endpoint_emits_only_tcp_and_echo_replies_from_its_list() {
+    use crate::packet::build::{Ends, icmp};
+    let mut lab = Lab::new();
+    let source = fabric(&lab.dataplane.tables(), APP, Way::Endpoint(GATEWAY_ENDPOINT));
+    let syn = format!("s3: {source}:40000 > 52.216.0.5:443 tcp SYN");
+    lab.passes("app: 10.0.1.10:40000 > 52.216.0.5:443 tcp SYN", &syn);
+    lab.drops(&format!("s3: 52.216.0.5:443 > {source}:40000 udp 9"), DropReason::GatewayEndpointProtocol);
+    lab.drops(&format!("s3: 52.216.0.5 > {source} icmp echo-request id 1"), DropReason::GatewayEndpointProtocol);
+    let foreign = format!("s3: 9.9.9.9:443 > {source}:40000 tcp SYN|ACK");
+    lab.drops(&foreign, DropReason::GatewayEndpointSource);
+    let drop = lab.dataplane.drops(0).pop().and_then(|drop| drop.object).expect("an object");
+    assert_eq!(lab.dataplane.tables().object(drop).id, "vpce-gateway");
+    lab.drops(&foreign.replace("9.9.9.9", "52.216.0.6"), DropReason::UnknownFlow);
+    // An ICMP error about a flow that stands, from either side.
+    let error =
+        |lab: &mut Lab, link, macs: [crate::packet::Mac; 2], [from, to]: [std::net::Ipv4Addr; 2], quoted: &str| {
+            let quoted: crate::packet::Notation = quoted.parse().expect("a packet");
+            let quoted = quoted.frame([0; 6], [0; 6]);
+            let ends = Ends { source_mac: macs[0], destination_mac: macs[1], source: from, destination: to };
+            lab.send_frame(link, &mut icmp(&ends, 3, 3, [0; 4], &quoted[14..14 + 28]))
+        };
+    let (service, app) = ([52, 216, 0, 5].into(), [10, 0, 1, 10].into());
+    let macs = [lab.dataplane.tables().links[S3_LINK.at()].mac, OUTSIDE_ROUTER_MAC];
+    let refused = Effect::Dropped(DropReason::GatewayEndpointProtocol);
+    assert_eq!(error(&mut lab, S3_LINK, macs, [service, source], &syn), refused);
+    let syn_ack = "app: 52.216.0.5:443 > 10.0.1.10:40000 tcp SYN|ACK";
+    lab.passes(&format!("s3: 52.216.0.5:443 > {source}:40000 tcp SYN|ACK"), syn_ack);
+    let macs = [mac(0, "10.0.1.10"), mac(0, "10.0.1.1")];
+    assert_eq!(error(&mut lab, APP, macs, [app, service], syn_ack), refused);
+}
+
+/// 1,024 packets a second from an interface to all link-local services together (B1.2).
+#[test]
+fn link_local_services_have_a_packet_rate() {
+    let mut lab = Lab::new();
+    let ask =
+        |lab: &mut Lab, from: &str, port: u32| lab.send(&format!("{from}:{} > 10.0.0.2:53 udp 30", 1024 + port % 600));
+    for number in 0..1024 {
+        assert!(matches!(ask(&mut lab, "app: 10.0.1.10", number), Effect::Sent(..)), "{number}");
+    }
+    assert_eq!(ask(&mut lab, "app: 10.0.1.10", 1024), Effect::Dropped(DropReason::LinkLocalRate));
+    assert_eq!(ask(&mut lab, "app: 10.0.1.10", 9999), Effect::Dropped(DropReason::LinkLocalRate), "a new flow");
+    assert!(matches!(ask(&mut lab, "peer: 10.0.1.11", 0), Effect::Sent(..)));
+    // Everything else of the guest goes on, and answers are not counted.
+    assert!(matches!(lab.send("app: 10.0.1.10:1 > 10.0.2.10:53 udp 30"), Effect::Sent(..)));
+    let source = fabric(&lab.dataplane.tables(), APP, Way::LinkLocal);
+    lab.passes(
+        &format!("resolver: 169.254.169.253:53 > {source}:1024 udp 90"),
+        "app: 10.0.0.2:53 > 10.0.1.10:1024 udp 90",
+    );
+    lab.after(1);
+    assert!(matches!(ask(&mut lab, "app: 10.0.1.10", 0), Effect::Sent(..)));
+}

@@ -227,10 +227,22 @@ pub fn tables() -> Tables {
     }
     let endpoint = object(&mut tables, "vpce-gateway");
     let service = Some(ServiceIndex(1));
-    tables.endpoints.push(Endpoint { object: endpoint, vpc: VpcIndex(0), gateway_service: service, available: true });
+    tables.endpoints.push(Endpoint {
+        object: endpoint,
+        vpc: VpcIndex(0),
+        gateway_service: service,
+        always_tracked: false,
+        available: true,
+    });
     for id in ["vpce-provider", "vpce-s3"] {
         let object = object(&mut tables, id);
-        tables.endpoints.push(Endpoint { object, vpc: VpcIndex(0), gateway_service: None, available: true });
+        tables.endpoints.push(Endpoint {
+            object,
+            vpc: VpcIndex(0),
+            gateway_service: None,
+            always_tracked: true,
+            available: true,
+        });
     }
     let to_provider = EndpointBackend::Balancer { balancer: BalancerIndex(0), node: 0 };
     let to_s3 = EndpointBackend::Service { service: ServiceIndex(1), address: ip("52.216.0.1") };
@@ -261,6 +273,7 @@ pub fn tables() -> Tables {
             mac: mac(vpc, address),
             source_dest_check: true,
             groups: Vec::new(),
+            tracking: ConnectionTracking::default(),
             role,
         });
     }

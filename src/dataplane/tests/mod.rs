@@ -6,5 +6,8 @@ mod admission;
 mod balancing;
 mod endpoints;
 mod flow_logs;
+mod network_acls;
 mod noise;
 mod routing;
+mod rules;
+mod security_groups;

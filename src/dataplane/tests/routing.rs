@@ -42,6 +42,8 @@ fn static_beats_prefix_list_beats_propagated_at_equal_length() {
             route(block, Rank::Propagated, Target::Local),
             route(&["3.5.0.0/19"], Rank::PrefixList, endpoint),
             route(&["3.5.0.0/20"], Rank::Propagated, Target::Blackhole),
+            route(&["3.5.0.0/19"], Rank::Propagated, Target::Local),
+            route(&["4.0.0.0/8"], Rank::Propagated, Target::Local),
         ];
         if reversed {
             routes.reverse();
@@ -50,7 +52,8 @@ fn static_beats_prefix_list_beats_propagated_at_equal_length() {
         let target = |address: [u8; 4]| table.route(address.into()).map(|route| route.target);
         assert_eq!(target([52, 217, 9, 9]), Some(Target::Blackhole), "static wins");
         assert_eq!(target([3, 5, 1, 1]), Some(Target::Blackhole), "a longer prefix wins over any rank");
-        assert_eq!(target([3, 5, 17, 1]), Some(endpoint));
+        assert_eq!(target([3, 5, 17, 1]), Some(endpoint), "a prefix list wins over a propagated route");
+        assert_eq!(target([4, 1, 1, 1]), Some(Target::Local), "which has its own");
         assert_eq!(target([9, 9, 9, 9]), None);
     }
 }
@@ -68,7 +71,7 @@ fn a_blackhole_drops_and_does_not_fall_back() {
     let mut lab = Lab::with(tables);
     lab.drops("app: 10.0.1.10:40000 > 52.216.0.5:443 tcp SYN", DropReason::BlackholeRoute);
     // 169.254.168.0/22 is never forwarded, whatever route contains it (B1.3-4).
-    lab.drops("app: 10.0.1.10:40000 > 169.254.170.2:80 tcp SYN", DropReason::NoRoute);
+    lab.drops("app: 10.0.1.10:40000 > 169.254.171.9:80 tcp SYN", DropReason::NoRoute);
 }
 
 #[test]
@@ -103,8 +106,10 @@ fn idle_flows_go_at_their_time() {
     assert_eq!(lab.dataplane.flows().len(), 1);
     lab.after(1);
     assert_eq!(lab.dataplane.flows().len(), 0, "one-way UDP: 30 s (B1.6)");
-    lab.passes("app: 10.0.1.10:9 > 10.0.1.11:9 udp 1", "peer: 10.0.1.10:9 > 10.0.1.11:9 udp 1");
-    lab.passes("peer: 10.0.1.11:9 > 10.0.1.10:9 udp 1", "app: 10.0.1.11:9 > 10.0.1.10:9 udp 1");
+    for _ in 0..2 {
+        lab.passes("app: 10.0.1.10:9 > 10.0.1.11:9 udp 1", "peer: 10.0.1.10:9 > 10.0.1.11:9 udp 1");
+        lab.passes("peer: 10.0.1.11:9 > 10.0.1.10:9 udp 1", "app: 10.0.1.11:9 > 10.0.1.10:9 udp 1");
+    }
     lab.after(179);
     assert_eq!(lab.dataplane.flows().len(), 1, "a stream: 180 s");
     lab.after(1);
@@ -145,4 +150,48 @@ fn the_other_side_may_open_the_ports_of_an_ended_flow() {
     lab.passes("peer: 10.0.1.11:6 > 10.0.1.10:5 tcp RST", "app: 10.0.1.11:6 > 10.0.1.10:5 tcp RST");
     lab.passes("peer: 10.0.1.11:6 > 10.0.1.10:5 tcp SYN", "app: 10.0.1.11:6 > 10.0.1.10:5 tcp SYN");
     assert_eq!(lab.dataplane.flows().len(), 1);
+}
+
+/// AWS picks one at random and keeps it; here it is the earlier one (B1.3).
+#[test]
+fn of_two_lists_with_one_block_the_same_wins_always() {
+    let lists = [Target::GatewayEndpoint(GATEWAY_ENDPOINT), Target::Interface(InterfaceIndex(1))];
+    for [first, second] in [lists, [lists[1], lists[0]]] {
+        let one = || route(&["52.216.0.0/15", "4.0.0.0/8"], Rank::PrefixList, first);
+        let other = || route(&["5.0.0.0/8", "52.216.0.0/15"], Rank::PrefixList, second);
+        for _ in 0..2 {
+            let table = RouteTable::new(ObjectIndex(0), vec![one(), other()]);
+            let target = |address: [u8; 4]| table.route(address.into()).map(|route| route.target);
+            assert_eq!(target([52, 216, 0, 5]), Some(first));
+            assert_eq!((target([4, 1, 1, 1]), target([5, 1, 1, 1])), (Some(first), Some(second)));
+        }
+    }
+}
+
+#[test]
+fn a_shorter_static_route_does_not_override_local() {
+    let mut tables = tables();
+    let shorter = route(&["10.0.0.0/8"], Rank::Static, Target::Blackhole);
+    tables.route_tables[0] =
+        RouteTable::new(ObjectIndex(0), vec![shorter, route(&["10.0.0.0/16"], Rank::Local, Target::Local)]);
+    let mut lab = Lab::with(tables);
+    lab.passes("app: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN", "db: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN");
+    lab.drops("app: 10.0.1.10:5 > 10.9.9.9:80 tcp SYN", DropReason::BlackholeRoute);
+}
+
+/// No object inside a VPC counts as a hop (B1.4): traceroute shows one.
+#[test]
+fn ttl_stays_inside_a_vpc() {
+    let mut lab = Lab::new();
+    for (ttl, text) in
+        [(1u8, "app: 10.0.1.10:5 > 10.0.2.10:80 tcp SYN"), (64, "app: 10.0.1.10:6 > 10.0.2.10:80 tcp SYN")]
+    {
+        let notation: crate::packet::Notation = text.parse().expect("a packet");
+        let mut frame = notation.frame(mac(0, "10.0.1.10"), mac(0, "10.0.1.1"));
+        frame[22] = ttl;
+        let header = etherparse::Ipv4HeaderSlice::from_slice(&frame[14..34]).expect("a header").to_header();
+        frame[24..26].copy_from_slice(&header.calc_header_checksum().to_be_bytes());
+        assert!(matches!(lab.send_frame(APP, &mut frame), Effect::Sent(text, ..) if text.starts_with("db: ")));
+        assert_eq!(frame[22], ttl);
+    }
 }

@@ -80,12 +80,16 @@ fn ids_are_the_same_at_every_load() {
     assert_eq!(load(), load());
 }
 
-/// What the README shows of its two sessions is what these templates get: an id that changes makes its text a lie.
+/// What the README shows of its sessions is what these templates get: an id that changes makes its text a lie.
 #[test]
 fn the_readme_shows_the_ids_of_the_examples() {
     let readme = include_str!("../../../README.md");
     let first = loaded(&examples(), "examples/first.yaml");
     let private = loaded(&examples(), "examples/private-service");
+    let no_way_back = loaded(
+        &Memory::new([("no-way-back.yaml", include_str!("../../../examples/no-way-back.yaml"))]),
+        "no-way-back.yaml",
+    );
     // The demo's second part: the first example without what makes or names the endpoint.
     let lines = include_str!("../../../examples/first.yaml").lines();
     let without: Vec<&str> =
@@ -96,8 +100,8 @@ fn the_readme_shows_the_ids_of_the_examples() {
         let resources = lab.stacks.iter().flat_map(|stack| &stack.resources);
         resources.filter_map(|resource| resource.physical_id.clone()).collect::<Vec<_>>()
     };
-    let known: Vec<String> = [&first, &private, &without].into_iter().flat_map(made).collect();
-    let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| ["i", "rtb", "vpce"].contains(&kind));
+    let known: Vec<String> = [&first, &private, &no_way_back, &without].into_iter().flat_map(made).collect();
+    let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| ["i", "rtb", "vpce", "acl"].contains(&kind));
     let shown: Vec<&str> = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(is_id).collect();
     assert!(shown.len() >= 5, "{shown:?}");
     let name = private.stacks[1].outputs["Url"].clone();
