@@ -230,6 +230,11 @@ impl Lab<'_> {
         self.stage.run(&[&["--name", &self.name], arguments].concat())
     }
 
+    /// The same, to be started by the caller.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.stage.command(&[&["--name", &self.name], arguments].concat())
+    }
+
     /// A command in a guest.
     pub fn exec(&self, guest: &str, command: &[&str]) -> Result<Done> {
         self.vpclab(&[&["exec", guest, "--"], command].concat())

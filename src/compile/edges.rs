@@ -31,7 +31,8 @@ impl<'w> Compiler<'w> {
                     self.tables.internet.public.insert(address, to);
                 }
             }
-            self.tables.internet_gateways.push(InternetGateway { object, vpc, public });
+            let route_table = self.gateway_route_table(&gateway.internet_gateway_id);
+            self.tables.internet_gateways.push(InternetGateway { object, vpc, route_table, public });
         }
         let mut truth = ip_network_table::IpNetworkTable::new();
         for (number, plan) in services.iter().enumerate().filter(|(_, plan)| plan.kind != ServiceKind::Resolver) {
@@ -98,8 +99,16 @@ impl<'w> Compiler<'w> {
             let object = self.object(&gateway.vpn_gateway_id, &gateway.meta);
             let index = VpnGatewayIndex(self.tables.vpn_gateways.len() as u32);
             self.vpn_gateways.insert(&gateway.vpn_gateway_id, index);
-            self.tables.vpn_gateways.push(VpnGateway { object, vpc, customers: Vec::new() });
+            let route_table = self.gateway_route_table(&gateway.vpn_gateway_id);
+            self.tables.vpn_gateways.push(VpnGateway { object, vpc, route_table, customers: Vec::new() });
         }
+    }
+
+    /// The route table that a gateway is associated with; tables are numbered in order of their ids.
+    fn gateway_route_table(&self, gateway_id: &str) -> Option<RouteTableIndex> {
+        let id = &self.world.gateway_route_table_of(gateway_id)?.route_table_id;
+        let number = self.world.route_tables.keys().position(|other| other == id)?;
+        Some(RouteTableIndex(number as u32))
     }
 
     /// A guest for each customer gateway whose tunnel ends at a VPC.

@@ -63,16 +63,19 @@ impl<'w> Compiler<'w> {
         rules.iter().filter_map(rule).collect()
     }
 
-    /// How long an interface remembers idle flows: as its instance's generation does (B1.6).
+    /// How long an interface remembers idle flows: as it was told, else as its instance's generation does (B1.6).
     pub(super) fn connection_tracking(&self, interface: &model::NetworkInterface) -> ConnectionTracking {
         let instance = interface.attachment.as_ref().and_then(|attachment| attachment.instance_id.as_ref());
         let instance = instance.and_then(|id| self.world.instances.get(id));
+        let nitro_v6 = instance.is_some_and(|instance| is_nitro_v6(&instance.instance_type));
         let usual = ConnectionTracking::default();
-        match instance {
-            Some(instance) if is_nitro_v6(&instance.instance_type) => {
-                ConnectionTracking { tcp_established: NITRO_V6_TCP_ESTABLISHED, ..usual }
-            }
-            _ => usual,
+        let tcp = if nitro_v6 { NITRO_V6_TCP_ESTABLISHED } else { usual.tcp_established };
+        let or = |told: Option<u32>, usual| told.map_or(usual, |seconds| Duration::from_secs(seconds.into()));
+        let told = &interface.connection_tracking;
+        ConnectionTracking {
+            tcp_established: or(told.tcp_established_timeout, tcp),
+            udp: or(told.udp_timeout, usual.udp),
+            udp_stream: or(told.udp_stream_timeout, usual.udp_stream),
         }
     }
 
@@ -107,7 +110,7 @@ const NITRO_V6_TCP_ESTABLISHED: Duration = Duration::from_secs(350);
 
 /// Whether an instance type is built on Nitro v6: the eighth generation and later, but not its first Graviton4 families,
 /// nor P6e; and the GPU families of that time.
-fn is_nitro_v6(instance_type: &str) -> bool {
+pub(super) fn is_nitro_v6(instance_type: &str) -> bool {
     let family = instance_type.split('.').next().unwrap_or_default();
     let letters = family.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
     let attributes = letters.trim_start_matches(|digit: char| digit.is_ascii_digit());

@@ -144,9 +144,9 @@ impl<'w> Compiler<'w> {
         let by_index: HashMap<InterfaceIndex, &str> = self.interfaces.iter().map(|(id, index)| (*index, *id)).collect();
         let endpoint_ids: HashMap<EndpointIndex, &str> =
             self.endpoints.iter().map(|(id, index)| (*index, *id)).collect();
-        let vpc_endpoint_id = |way: Way| match way {
+        let endpoint_of = |way: Way| match way {
             Way::LinkLocal => None,
-            Way::Endpoint(index) => endpoint_ids.get(&index).map(|id| (*id).to_owned()),
+            Way::Endpoint(index) => self.world.vpc_endpoints.get(*endpoint_ids.get(&index)?),
         };
         let outside = |entry: &FabricEntry, name: String| Origin {
             account: String::new(),
@@ -156,7 +156,9 @@ impl<'w> Compiler<'w> {
             name,
             instance_id: None,
             private_ip: entry.address,
-            vpc_endpoint_id: vpc_endpoint_id(entry.way),
+            vpc_endpoint_id: endpoint_of(entry.way).map(|endpoint| endpoint.vpc_endpoint_id.clone()),
+            endpoint_vpc_id: endpoint_of(entry.way).map(|endpoint| endpoint.vpc_id.clone()),
+            endpoint_account: endpoint_of(entry.way).map(|endpoint| endpoint.meta.account.clone()),
         };
         let origin = |entry: &FabricEntry| {
             let interface = match entry.client {
@@ -170,15 +172,14 @@ impl<'w> Compiler<'w> {
             let interface = self.world.network_interfaces.get(*by_index.get(&interface)?)?;
             let instance_id = interface.attachment.as_ref().and_then(|attachment| attachment.instance_id.clone());
             let instance = instance_id.as_ref().and_then(|id| self.world.instances.get(id));
+            let name = people_name(instance.map_or(&interface.meta, |instance| &instance.meta));
             Some(Origin {
                 account: interface.meta.account.clone(),
                 region: interface.meta.region.clone(),
                 vpc_id: interface.vpc_id.clone(),
                 network_interface_id: interface.network_interface_id.clone(),
-                name: people_name(instance.map_or(&interface.meta, |instance| &instance.meta)),
                 instance_id,
-                private_ip: entry.address,
-                vpc_endpoint_id: vpc_endpoint_id(entry.way),
+                ..outside(entry, name)
             })
         };
         self.tables.fabric.iter().filter_map(|(address, entry)| Some((address, origin(entry)?))).collect()

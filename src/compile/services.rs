@@ -41,6 +41,9 @@ pub struct ServicePlan {
     pub local_prefixes: Vec<Ipv4Net>,
 }
 
+/// Where `s3.amazonaws.com` leads.
+pub(super) const HOME_OF_GLOBAL_NAMES: &str = "us-east-1";
+
 /// A packet to a service may be as large as one inside a VPC.
 const SERVICE_MTU: u16 = 9001;
 
@@ -97,9 +100,9 @@ fn is_s3(endpoint: &VpcEndpoint) -> bool {
     short_service_name(&endpoint.service_name, &endpoint.meta.region) == Some("s3")
 }
 
-/// Regions in which the lab has anything.
+/// Regions in which the lab has anything, and the one in which the global name of S3 lives, wherever it is asked for (B2).
 pub(super) fn regions(world: &World) -> BTreeSet<&str> {
     let vpcs = world.vpcs.values().map(|vpc| vpc.meta.region.as_str());
     let buckets = world.buckets.values().map(|bucket: &model::Bucket| bucket.meta.region.as_str());
-    vpcs.chain(buckets).collect()
+    vpcs.chain(buckets).chain([HOME_OF_GLOBAL_NAMES]).collect()
 }

@@ -1,4 +1,8 @@
-//! A world made by requests, compiled, and asked: packets, names, origins.
+//! A world made by requests or from a template, compiled, and asked: packets, names, origins.
+
+mod filters;
+mod lab;
+mod network;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -86,6 +90,7 @@ fn a_world_becomes_packets_that_arrive() {
     let endpoint_id = world.vpc_endpoints.keys().next().cloned();
     assert_eq!((origin.private_ip, origin.vpc_endpoint_id.clone()), (Ipv4Addr::new(10, 0, 1, 10), endpoint_id));
     assert_eq!((origin.name.as_str(), origin.account.as_str()), ("lab/app", "111111111111"));
+    assert_eq!(world.vpcs.keys().next(), Some(&origin.vpc_id));
 }
 
 /// What DNS answers for S3 lies in the prefix list, so that the route carries it; the private address stays the VPC's.

@@ -6,7 +6,7 @@ use crate::model::{
     aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
 };
 
-use super::services::{AWS_SERVICES_ADDRESS, regions};
+use super::services::{AWS_SERVICES_ADDRESS, HOME_OF_GLOBAL_NAMES, regions};
 use crate::model::naming::INTERNET;
 
 /// Why a name that the model made is always good.
@@ -47,8 +47,7 @@ pub(super) fn zones(world: &World) -> Zones {
 fn add_services(zones: &mut Zones, region: &str) {
     let s3 = || Records::service(s3_prefixes(region).iter().copied());
     let mut names = vec![format!("s3.{region}.amazonaws.com"), format!("*.s3.{region}.amazonaws.com")];
-    if region == "us-east-1" {
-        // The global name lives there (B2).
+    if region == HOME_OF_GLOBAL_NAMES {
         names.extend(["s3.amazonaws.com".to_owned(), "*.s3.amazonaws.com".to_owned()]);
     }
     for name in names {

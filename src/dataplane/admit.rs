@@ -110,11 +110,11 @@ pub fn arp_outside(link: &Link, own: Ipv4Addr, request: &Arp) -> Result<Mac, Ref
     Ok(OUTSIDE_ROUTER_MAC)
 }
 
-/// Whether a packet of a guest outside of all VPCs may enter.
+/// Whether a packet of a guest outside of all VPCs may enter. `own` is its address, where somebody checks it.
 ///
 /// # Errors
 /// Why not.
-pub fn packet_outside(link: &Link, own: Ipv4Addr, packet: &Packet) -> Result<(), Refused> {
+pub fn packet_outside(link: &Link, own: Option<Ipv4Addr>, packet: &Packet) -> Result<(), Refused> {
     let refuse = |reason| Err(Refused { reason, object: None });
     if packet.source_mac != link.mac {
         return refuse(DropReason::SpoofedMac);
@@ -122,7 +122,7 @@ pub fn packet_outside(link: &Link, own: Ipv4Addr, packet: &Packet) -> Result<(),
     if packet.destination_mac[0] & 1 != 0 || packet.destination.is_multicast() || packet.destination.is_broadcast() {
         return refuse(DropReason::Multicast);
     }
-    if packet.source != own {
+    if own.is_some_and(|own| packet.source != own) {
         return refuse(DropReason::SourceDestCheck);
     }
     Ok(())

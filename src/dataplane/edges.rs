@@ -10,7 +10,8 @@ use ipnet::Ipv4Net;
 
 use super::lpm::FlatTable;
 use super::tables::{
-    InterfaceIndex, InternetGatewayIndex, LinkIndex, ObjectIndex, ServiceIndex, VpcIndex, VpnGatewayIndex,
+    InterfaceIndex, InternetGatewayIndex, LinkIndex, ObjectIndex, RouteTableIndex, ServiceIndex, VpcIndex,
+    VpnGatewayIndex,
 };
 use crate::packet::Mac;
 
@@ -21,6 +22,8 @@ pub struct InternetGateway {
     pub object: ObjectIndex,
     /// Its VPC.
     pub vpc: VpcIndex,
+    /// The route table that decides about what enters by it; `None`: to whoever has the address.
+    pub route_table: Option<RouteTableIndex>,
     /// Which public address stands for an interface's private one.
     pub public: HashMap<(InterfaceIndex, Ipv4Addr), Ipv4Addr>,
 }
@@ -56,6 +59,8 @@ pub struct VpnGateway {
     pub object: ObjectIndex,
     /// The VPC it is attached to.
     pub vpc: VpcIndex,
+    /// The route table that decides about what enters by it; `None`: to whoever has the address.
+    pub route_table: Option<RouteTableIndex>,
     /// Who is behind it.
     pub customers: Vec<CustomerIndex>,
 }

@@ -38,7 +38,7 @@ use parking_lot::Mutex;
 use super::decide::{AclCheck, Refused};
 use super::flow_log::Counters;
 use super::nat::Leases;
-pub use super::plan::{Key, Limits, Plan, Stamp, Stamps};
+pub use super::plan::{Key, Limiters, Limits, Plan, Stamp, Stamps};
 use super::tables::{InterfaceIndex, LinkIndex, Tables};
 use crate::packet::{Offload, Packet, protocol, tcp_flags};
 
@@ -84,6 +84,8 @@ impl Timeouts {
     pub const UDP: Self = Self { opening: Duration::from_secs(30), established: Duration::from_secs(180) };
     /// UDP through a balancer (B9).
     pub const BALANCED_UDP: Self = Self { opening: Duration::from_secs(120), established: Duration::from_secs(120) };
+    /// Through a NAT gateway, whatever is not TCP (B7).
+    pub const NAT_GATEWAY: Self = Self { opening: Duration::from_secs(350), established: Duration::from_secs(350) };
     /// ICMP and other protocols (B1.6).
     pub const OTHER: Self = Self { opening: Duration::from_secs(600), established: Duration::from_secs(600) };
 }
@@ -115,6 +117,8 @@ pub struct Flow {
     pub leases: Leases,
     /// Which objects it met, for `flows`: the last endpoint, gateway or balancer.
     pub via: Option<super::tables::ObjectIndex>,
+    /// Who set the limits that its plans have.
+    pub limiters: Limiters,
     /// Network ACLs on its way that ICMP errors about it must pass, too.
     pub acls: Vec<AclCheck>,
     /// The interfaces whose security groups track it: a change of their rules does not cut it (B1.6).
@@ -153,6 +157,7 @@ impl Flow {
             timeouts,
             leases: Leases::default(),
             via: None,
+            limiters: Limiters::default(),
             acls: Vec::new(),
             tracked: Vec::new(),
             logged: None,

@@ -1,5 +1,7 @@
 //! A frame's way, on one screen: [`Dataplane::handle`].
 
+mod report;
+
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,11 +18,11 @@ use super::flow_log::{Count, Counters, Harvest, Ledger, Observed};
 use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Path, TraceQuery};
-use super::plan::{Key, Limits, Plan, plans};
+use super::plan::{Key, Limiters, Limits, Plan, plans};
 use super::rates::Rates;
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
-use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, icmp, tcp_flags};
+use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, tcp_flags};
 
 /// Frames that the dataplane itself sends: answers to ARP, resets, ICMP errors, fragments.
 #[derive(Debug, Default)]
@@ -84,6 +86,10 @@ impl Memory for Living<'_> {
         }
         self.dataplane.ports.give_back(lease);
         None
+    }
+
+    fn has_port_of(&self, pool: &Pool) -> bool {
+        self.kept.borrow().iter().any(|lease| lease.pool == *pool)
     }
 
     fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool {
@@ -271,6 +277,8 @@ impl Dataplane {
             outside => {
                 let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
                 let own = address_outside(arrival.tables, outside).ok_or(Refused::BAD_TABLES)?;
+                // On the internet nobody checks sources before an internet gateway does.
+                let own = (outside != Behind::Internet).then_some(own);
                 admit::packet_outside(link, own, packet)?;
                 Ok((place(outside).ok_or(Refused::BAD_TABLES)?, Addressed::Router))
             }
@@ -385,7 +393,10 @@ impl Dataplane {
                 self.give_back_new(&leases, &flow.leases);
                 return Err(refused);
             }
-            Outcome::Reset(_) | Outcome::TimeExceeded(..) => return Err(gone),
+            Outcome::Reset(_) | Outcome::TimeExceeded(..) => {
+                self.give_back_new(&leases, &flow.leases);
+                return Err(gone);
+            }
         };
         let first = Packet {
             source_mac: flow.plans[0].source_mac,
@@ -408,6 +419,8 @@ impl Dataplane {
         if self.flows.remove(old) {
             self.close(old);
         }
+        // A port of an object that is no longer on its way.
+        self.give_back_new(&old.leases, &renewed.leases);
         match self.flows.establish(renewed) {
             Ok(replaced) => {
                 for flow in replaced {
@@ -436,10 +449,11 @@ impl Dataplane {
     ) -> Flow {
         let plans = plans(ingress, packet, came, &decision);
         let back = Key::of_header(decision.forward.link, &decision.forward.header.answer());
-        let Decision { stamps, timeouts, via, acls, tracked, .. } = decision;
+        let Decision { stamps, timeouts, via, limiters, acls, tracked, .. } = decision;
         let mut flow = Flow::new([key, back], plans, stamps, timeouts, arrival.epoch, arrival.now);
         flow.leases = leases;
         flow.via = via;
+        flow.limiters = limiters;
         flow.acls = acls;
         flow.tracked = tracked;
         flow
@@ -481,8 +495,8 @@ impl Dataplane {
     #[inline]
     fn carry(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
         let (packet, limits) = (&arrival.packet, &plan.limits);
-        if arrival.offload.wire_len(packet) > usize::from(limits.mtu) {
-            return self.too_big(frame, arrival, plan, outbox);
+        if limits.whole_only && packet.fragment != packet::Fragment::None {
+            return self.refuse_by_limit(arrival, DropReason::ProtocolRestriction, |limiters| limiters.whole_only);
         }
         if let Some(reporter) = limits.hop
             && packet.ttl <= 1
@@ -492,8 +506,8 @@ impl Dataplane {
         if limits.metered && !self.rates.take(arrival.ingress, arrival.now) {
             return self.refuse(arrival, Refused { reason: DropReason::LinkLocalRate, object: None });
         }
-        if limits.whole_only && packet.fragment != packet::Fragment::None {
-            return self.refuse(arrival, Refused { reason: DropReason::BalancerProtocol, object: None });
+        if arrival.offload.wire_len(packet) > usize::from(limits.mtu) {
+            return self.too_big(frame, arrival, plan, outbox);
         }
         if let Some(mss) = limits.mss
             && packet.tcp_flags & tcp_flags::SYN != 0
@@ -502,135 +516,6 @@ impl Dataplane {
         }
         packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
         Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(&arrival.offload, packet) }
-    }
-
-    /// A packet that an object on the way does not carry: its sender hears of it, unless nobody tells.
-    fn too_big(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
-        let (packet, Limits { mtu, reporter, .. }) = (&arrival.packet, plan.limits);
-        if reporter.is_some() && !packet.dont_fragment && arrival.offload.segmentation.is_none() {
-            packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
-            let pieces = packet::fragment::split(frame, &arrival.offload, mtu).unwrap_or_default();
-            outbox.frames.extend(pieces.into_iter().map(|piece| (plan.egress, piece)));
-            return Verdict::Answer;
-        }
-        if let Some(reporter) = reporter {
-            let checksum = arrival.offload.checksum;
-            let error = packet::build::fragmentation_needed(frame, packet, checksum, reporter, mtu);
-            self.report(arrival, reporter, (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED), error, outbox);
-        }
-        self.refuse(arrival, Refused { reason: DropReason::PathMtu, object: None })
-    }
-
-    /// A packet whose time to live ends at an object that counts as a hop.
-    fn report_ttl(
-        &self,
-        arrival: &Arrival,
-        object: Option<ObjectIndex>,
-        reporter: Ipv4Addr,
-        frame: &[u8],
-        outbox: &mut Outbox,
-    ) -> Verdict {
-        let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
-        self.report(arrival, reporter, (icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED), error, outbox);
-        self.refuse(arrival, Refused { reason: DropReason::TtlExceeded, object })
-    }
-
-    /// Tells the sender of a packet, unless a network ACL keeps it from hearing; then that is a drop of its own.
-    fn report(
-        &self,
-        arrival: &Arrival,
-        reporter: Ipv4Addr,
-        icmp: (u8, u8),
-        error: Option<Vec<u8>>,
-        outbox: &mut Outbox,
-    ) {
-        let Some(error) = error else { return };
-        let told = arrival.packet.source;
-        match decide::judge_report(arrival.tables, arrival.behind, reporter, told, icmp) {
-            Ok(()) => outbox.frames.push((arrival.ingress, error)),
-            Err(refused) => {
-                let (protocol, source, destination) = (packet::protocol::ICMP, reporter, told);
-                let header = Header { protocol, source, destination, source_port: 0, destination_port: 0 };
-                self.note(arrival.ingress, refused, Some(header), None, arrival.now);
-            }
-        }
-    }
-
-    /// An ICMP error goes back along the flow that it quotes, or by the route table when no flow was translated.
-    fn translate_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let Ok(quoted) = packet::quoted(frame, &arrival.packet) else {
-            return self.refuse(arrival, Refused { reason: DropReason::MalformedFrame, object: None });
-        };
-        // The quoted packet went out to this link, so its answers' key is its own turned round.
-        let key = Key {
-            link: arrival.ingress,
-            source: quoted.destination,
-            destination: quoted.source,
-            source_port: quoted.destination_port,
-            destination_port: quoted.source_port,
-            protocol: quoted.protocol,
-        };
-        // The flow vouches for the addresses only when the error speaks of them: it answers whom it quotes, and its sender
-        // may say what it says.
-        let vouched = self.flows.peek(&key).filter(|(flow, _)| {
-            flow.is_current(arrival.tables, arrival.epoch) && arrival.packet.destination == quoted.source
-        });
-        let Some((flow, direction)) = vouched else { return self.route_icmp_error(arrival, frame, outbox) };
-        if let Behind::Interface(index) = arrival.behind
-            && let Err(refused) = admit::packet(arrival.tables, index, &arrival.packet)
-        {
-            return self.refuse(arrival, refused);
-        }
-        let plan = flow.plans[direction as usize];
-        if let Some(refused) = plan.refused.or_else(|| decide::refuse_icmp_error(arrival.tables, flow.via)) {
-            return self.refuse(arrival, refused);
-        }
-        let icmp = (arrival.packet.icmp_type, arrival.packet.icmp_code);
-        let mut acls = flow.acls.iter().filter(|check| check.back == (direction == Direction::Back));
-        if let Some(refused) = acls.find_map(|check| check.judge_icmp(arrival.tables, icmp).err()) {
-            return self.refuse(arrival, refused);
-        }
-        let inner = Rewrite {
-            source: plan.rewrite.destination,
-            destination: plan.rewrite.source,
-            source_port: plan.rewrite.destination_port,
-            destination_port: plan.rewrite.source_port,
-            decrement_ttl: false,
-            ..plan.rewrite
-        };
-        packet::rewrite_quoted(frame, &arrival.packet, &quoted, &inner, packet::L4Checksum::Complete);
-        let outer = Rewrite { source_port: None, destination_port: None, ..plan.rewrite };
-        self.carry(frame, arrival, &Plan { rewrite: outer, ..plan }, outbox)
-    }
-
-    /// An ICMP error about no flow that is known: it is carried as any packet, where nobody translates.
-    fn route_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), &[]);
-        let outcome = match self.walk(arrival, &living, &mut Observed::default()) {
-            Ok(outcome) => outcome,
-            Err(refused) => return self.refuse(arrival, refused),
-        };
-        self.give_back(&living.leases.into_inner());
-        let header = Header::of(&arrival.packet);
-        match outcome {
-            Outcome::Deliver(decision) if decision.forward.header == header => {
-                let plan = plans(arrival.ingress, &arrival.packet, &header, &decision)[0];
-                self.carry(frame, arrival, &plan, outbox)
-            }
-            Outcome::Refuse(refused) => self.refuse(arrival, refused),
-            _ => self.refuse(arrival, Refused { reason: DropReason::TranslatedIcmpError, object: None }),
-        }
-    }
-
-    fn reset(&self, arrival: &Arrival, object: ObjectIndex, outbox: &mut Outbox) -> Verdict {
-        match packet::build::tcp_reset(&arrival.packet) {
-            Some(frame) => {
-                outbox.frames.push((arrival.ingress, frame));
-                Verdict::Answer
-            }
-            // A reset is never answered with one (RFC 9293 3.10.7.1).
-            None => self.refuse(arrival, Refused { reason: DropReason::UnknownFlow, object: Some(object) }),
-        }
     }
 
     /// Ends what was idle too long in a part of the flows; returns when to call again. A full round takes
@@ -740,6 +625,18 @@ impl Dataplane {
     /// A frame that the pump could not hand over.
     pub fn note_undelivered(&self, egress: LinkIndex, now: Duration) {
         self.drop_frame(egress, DropReason::LinkFull, None, now);
+    }
+
+    /// A limit of a plan: who set it is looked up only now.
+    #[cold]
+    fn refuse_by_limit(
+        &self,
+        arrival: &Arrival,
+        reason: DropReason,
+        who: impl Fn(&Limiters) -> Option<ObjectIndex>,
+    ) -> Verdict {
+        let flow = self.flows.peek(&Key::of(arrival.ingress, &arrival.packet));
+        self.refuse(arrival, Refused { reason, object: flow.and_then(|(flow, _)| who(&flow.limiters)) })
     }
 
     fn refuse(&self, arrival: &Arrival, refused: Refused) -> Verdict {

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::decide::{Arrival, Decision, Refused};
 use super::path::Header;
-use super::tables::{LinkIndex, Tables, VpcIndex};
+use super::tables::{LinkIndex, ObjectIndex, Tables, VpcIndex};
 use crate::packet::{Mac, Packet, Rewrite};
 
 /// One direction of a conversation as seen where its frames enter.
@@ -84,6 +84,17 @@ pub struct Limits {
     pub metered: bool,
 }
 
+/// Who set which limit: what drops name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limiters {
+    /// Of [`Limits::mtu`].
+    pub mtu: Option<ObjectIndex>,
+    /// Of [`Limits::hop`].
+    pub hop: Option<ObjectIndex>,
+    /// Of [`Limits::whole_only`].
+    pub whole_only: Option<ObjectIndex>,
+}
+
 /// IP and TCP headers without options: what an MSS leaves out (RFC 9293 3.7.1).
 const TCP_HEADERS: u16 = 40;
 
@@ -92,34 +103,16 @@ impl Limits {
     pub const NONE: Self =
         Self { mtu: u16::MAX, reporter: None, mss: None, hop: None, whole_only: false, metered: false };
 
-    /// At most `mtu`; `reporter` tells whoever sends more.
-    pub fn narrow(&mut self, mtu: u16, reporter: Ipv4Addr) {
-        if mtu < self.mtu {
-            (self.mtu, self.reporter) = (mtu, Some(reporter));
-        }
-    }
-
-    /// At most `mtu`, without a word.
-    pub fn narrow_silently(&mut self, mtu: u16) {
-        if mtu < self.mtu {
-            (self.mtu, self.reporter) = (mtu, None);
-        }
-    }
-
     /// Connections agree on segments that fit `mtu`.
     pub fn clamp_mss(&mut self, mtu: u16) {
         let fits = mtu.saturating_sub(TCP_HEADERS);
         self.mss = Some(self.mss.map_or(fits, |mss| mss.min(fits)));
     }
 
-    /// One hop more for the time to live.
-    pub fn hop(&mut self, reporter: Ipv4Addr) {
-        self.hop = Some(reporter);
-    }
-
-    /// The same for the answers, whose sender hears of them from the address it talks to.
-    fn for_answers(self, talks_to: Ipv4Addr) -> Self {
-        Self { reporter: self.reporter.map(|_| talks_to), hop: self.hop.map(|_| talks_to), metered: false, ..self }
+    /// The same for the answers, whose sender hears of them from the address it talks to, or from who is nearer.
+    fn for_answers(self, talks_to: Ipv4Addr, nearer: Option<Ipv4Addr>) -> Self {
+        let reporter = self.reporter.map(|_| nearer.unwrap_or(talks_to));
+        Self { reporter, hop: self.hop.map(|_| talks_to), metered: false, ..self }
     }
 }
 
@@ -184,7 +177,7 @@ pub(super) fn plans(ingress: LinkIndex, packet: &Packet, came: &Header, decision
         refused: None,
     };
     let answer = arrival.header.answer();
-    let limits = decision.limits.for_answers(answer.destination);
+    let limits = decision.limits.for_answers(answer.destination, decision.answers_reporter);
     let home = Arrival { link: ingress, header: answer, source_mac: [0; 6], destination_mac: [0; 6] };
     let (home, refused) = match decision.back {
         Ok(home) => (home, None),

@@ -72,14 +72,16 @@ reasons! {
     InternetGatewayPrivateDestination "IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS" "the internet gateway carries nothing to private addresses (RFC 1918)";
     InternetGatewaySharedDestination "IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS" "the internet gateway carries nothing to shared addresses (RFC 6598)";
     InternetGatewayPrivateSource "IGW_SOURCE_ADDRESS_NOT_IN_RFC1918_INGRESS" "the internet gateway takes nothing from private addresses (RFC 1918)";
-    InternetGatewayNoPrivateAddress "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS" "the internet gateway takes only what is addressed to a public address of its VPC";
+    InternetGatewaySharedSource "IGW_SOURCE_ADDRESS_NOT_IN_RFC6598_INGRESS" "the internet gateway takes nothing from shared addresses (RFC 6598)";
+    InternetGatewayNoPrivateAddress "IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS" "the internet gateway takes only what is addressed to the public address of an interface that is attached to something";
     NoSuchPublicAddress "NO_SUCH_PUBLIC_ADDRESS" "nobody on the emulated internet has the destination";
     InternetPort "INTERNET_PORT_RESTRICTION" "the public service does not listen on this protocol and port";
     NatGatewaySource "NGW_REQUIRES_SOURCE_IN_VPC" "a NAT gateway carries only what a network interface of its own VPC sends";
-    NatGatewayProtocol "NGW_PROTOCOL_RESTRICTION" "a NAT gateway carries TCP, UDP and ICMP echo, and of fragments only UDP's";
-    NatGatewayInbound "NGW_INBOUND_CONNECTION" "a NAT gateway lets nobody open a connection to it from outside";
+    NatGatewayInbound "NGW_INBOUND_CONNECTION" "nobody opens a connection to a NAT gateway: it only takes answers, and answers no ping";
     PeeringAddress "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR" "a peering connection carries a packet only to addresses of the VPC at its other end";
-    VpnDestination "VPC_LOCAL_ROUTE_CIDR_RESTRICTION" "what comes from a virtual private gateway reaches only addresses of the VPC";
+    VpnDestination "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS" "the virtual private gateway takes only what is addressed to a private address of an interface of its VPC";
+    VpnSource "VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS" "the virtual private gateway carries only sources that are an interface's of its VPC";
+    SpoofedSource "GATEWAY_REJECTS_SPOOFED_TRAFFIC" "the source is no address of the VPC, and gateways take no spoofed packets, whatever the source/destination check";
     AsymmetricReturn "ASYMMETRIC_RETURN" "the answer would not come back through the object that translated the question";
     // Filters.
     SecurityGroupMismatch "ENI_SG_RULES_MISMATCH" "no rule of the network interface's security groups allows it";
@@ -99,7 +101,7 @@ reasons! {
     GatewayEndpointSource "VPCE_GATEWAY_EGRESS_SOURCE_ADDRESS_RESTRICTION" "a gateway endpoint emits only sources of its prefix list";
     EndpointPort "ENDPOINT_PORT_RESTRICTION" "the service behind the endpoint does not listen on this protocol and port";
     EndpointPing "ENDPOINT_NO_PING" "an interface endpoint does not answer ping and carries only TCP and UDP";
-    EndpointUnavailable "BAD_STATE" "the endpoint is not in the state available";
+    EndpointUnavailable "BAD_STATE" "the endpoint, gateway or peering connection is in no state to carry packets";
     EndpointNotInZone "VPCE_SERVICE_NOT_INSTALLED_IN_AZ" "the endpoint's service has nobody in this availability zone";
     EndpointInitiates "VPCE_INTRA_VPC_TRAFFIC" "an endpoint's service can't open connections into the VPC";
     UnknownToService "UNKNOWN_TO_SERVICE" "the service can't be told who sends this: the source is no address of a guest or balancer that uses this endpoint";
@@ -112,9 +114,9 @@ reasons! {
     ListenerPort "ELBV2_LISTENER_PORT_RESTRICTION" "the load balancer has no listener for this protocol and port";
     NoTargetsInZone "ELBV2_NO_TARGETS_IN_AZ" "the listener's target group has no target that this node may use";
     NoTargets "ELBV2_LISTENER_HAS_NO_TG" "the listener's target group is empty";
-    BalancerProtocol "PROTOCOL_RESTRICTION" "a load balancer carries whole TCP and UDP packets; fragments of UDP, which AWS carries, are not emulated";
+    ProtocolRestriction "PROTOCOL_RESTRICTION" "the object carries other protocols only: a load balancer TCP and UDP, a NAT gateway TCP, UDP and ICMP echo; and of fragments both only UDP's";
     Hairpin "ELBV2_HAIRPIN" "the load balancer chose the client itself as target, and with its address preserved the answer can't come back";
-    PortAllocation "ERROR_PORT_ALLOCATION" "55,000 connections from this node to this target are open: no source port is left";
+    PortAllocation "ERROR_PORT_ALLOCATION" "55,000 connections from this address to this destination are open: no source port is left";
     // The house itself.
     FlowLimit "FLOW_LIMIT" "the network interface has as many tracked flows as one may have";
     UnknownFlow "UNKNOWN_FLOW" "the packet answers no flow that is known";

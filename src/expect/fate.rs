@@ -127,7 +127,7 @@ pub fn agree(way: &Way, fate: &Fate) -> Result<(), Failure> {
 /// A balancer may choose another target for the real packet, whose sequence number trace can't know.
 fn is_receiver(way: &Way, carried: &Carried) -> bool {
     let balanced = way.stops.iter().any(|stop| stop.kind == "load balancer");
-    let meets = |id: &Option<String>| id.as_ref().is_none_or(|id| way.stops.iter().skip(1).any(|stop| stop.id == *id));
+    let meets = |id: &Option<String>| id.as_ref().is_none_or(|id| way.stops.iter().any(|stop| stop.id == *id));
     meets(&carried.via) && (balanced || meets(&carried.receiver_id))
 }
 

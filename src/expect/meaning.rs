@@ -89,6 +89,12 @@ impl Thing {
     pub fn is(&self, id: &str) -> bool {
         self.ids.iter().any(|own| own == id)
     }
+
+    /// Without what is the sender's own: a packet begins there and does not meet it.
+    fn but(mut self, from: &Sender) -> Self {
+        self.ids.retain(|id| !from.ids.contains(id));
+        self
+    }
 }
 
 /// Where a packet of a claim goes.
@@ -136,7 +142,7 @@ impl Scene {
         let from = self.guest(&entry.from).map_err(|error| vec![error])?;
         let claim = match &entry.claim {
             WrittenClaim::Path { to, protocol, end } => {
-                let (target, want) = (self.target(&from, to, *protocol), self.want(end));
+                let (target, want) = (self.target(&from, to, *protocol), self.want(&from, end));
                 match (target, want) {
                     (Ok(Target { host, addresses, port }), Ok(want)) => {
                         Claim::Path(PathClaim { host, addresses, protocol: *protocol, port, want })
@@ -144,9 +150,9 @@ impl Scene {
                     (target, want) => return Err(target.err().into_iter().chain(want.err()).collect()),
                 }
             }
-            WrittenClaim::Only { only } => Claim::Only(self.things(only)?),
+            WrittenClaim::Only { only } => Claim::Only(self.things(&from, only)?),
             WrittenClaim::Run { run, only } => {
-                Claim::Run(run.text.clone(), only.as_deref().map(|only| self.things(only)).transpose()?)
+                Claim::Run(run.text.clone(), only.as_deref().map(|only| self.things(&from, only)).transpose()?)
             }
         };
         Ok(Expectation { span: entry.span.clone(), title: title(&from, &entry.claim), from, claim })
@@ -159,10 +165,10 @@ impl Scene {
         })
     }
 
-    fn want(&self, end: &WrittenEnd) -> Result1<Want> {
+    fn want(&self, from: &Sender, end: &WrittenEnd) -> Result1<Want> {
         match end {
             WrittenEnd::Delivered => Ok(Want::Delivered),
-            WrittenEnd::Via(word) => self.object(word).map(Want::Via),
+            WrittenEnd::Via(word) => self.object(word).map(|thing| Want::Via(thing.but(from))),
             WrittenEnd::Dropped(word) => {
                 let codes = || DropReason::ALL.iter().map(|reason| reason.code()).chain(NoAddress::CODES);
                 if codes().any(|code| code == word.text) {
@@ -179,10 +185,11 @@ impl Scene {
         self.names.find(&word.text).map_err(|(message, help)| Diagnostic::at(&word.span, message).maybe_help(help))
     }
 
-    fn things(&self, words: &[Word]) -> Result<Vec<Thing>, Vec<Diagnostic>> {
+    fn things(&self, from: &Sender, words: &[Word]) -> Result<Vec<Thing>, Vec<Diagnostic>> {
         let (things, errors): (Vec<_>, Vec<_>) = words.iter().map(|word| self.reached(word)).partition(Result::is_ok);
         let errors: Vec<Diagnostic> = errors.into_iter().filter_map(Result::err).collect();
-        if errors.is_empty() { Ok(things.into_iter().flatten().collect()) } else { Err(errors) }
+        let things = things.into_iter().flatten().map(|thing| thing.but(from));
+        if errors.is_empty() { Ok(things.collect()) } else { Err(errors) }
     }
 
     /// An object that packets may end at or pass: an endpoint, a gateway, a balancer, a guest, a link-local service.

@@ -227,7 +227,7 @@ impl<'a> Survey<'a> {
     }
 
     fn judge(&mut self, path: &Path, protocol: Protocol, header: Header) -> Ending {
-        let met = path.hops.iter().skip(1).flat_map(|hop| [hop.object, hop.rule]).flatten();
+        let met = path.hops.iter().flat_map(|hop| [hop.object, hop.rule]).flatten();
         let mut things: Vec<usize> = met.filter_map(|object| self.listed.get(&object)).flatten().copied().collect();
         things.sort_unstable();
         if let Some(reason) = path.dropped.filter(|_| path.delivered.is_none()) {
@@ -265,10 +265,14 @@ impl<'a> Survey<'a> {
 /// What becomes of packets to one address: by protocol and ports, equal neighbours in one.
 type Profile = Vec<(Protocol, Option<(u16, u16)>, Ending)>;
 
-/// The object that a delivered packet ends at: the last one that people gave a name, or the last.
+/// The object that a delivered packet ends at: the last one that people gave a name, or the last. The first of several is where
+/// it began.
 fn end(path: &Path, tables: &Tables) -> Option<ObjectIndex> {
-    let ends = path.hops.iter().skip(1).rev().filter(|hop| !ON_THE_WAY.contains(&hop.kind));
-    let objects: Vec<ObjectIndex> = ends.filter_map(|hop| hop.object).collect();
+    let ends = path.hops.iter().rev().filter(|hop| !ON_THE_WAY.contains(&hop.kind));
+    let mut objects: Vec<ObjectIndex> = ends.filter_map(|hop| hop.object).collect();
+    if objects.len() > 1 {
+        objects.pop();
+    }
     objects.iter().find(|object| !tables.object(**object).name.is_empty()).or(objects.first()).copied()
 }
 

@@ -162,6 +162,7 @@ fn only_is_a_claim_about_every_class() {
     fails("{from: app, only: [S3]}", "10.0.0.2 tcp 53 reaches resolver, which is not listed", None);
     fails("{from: app, only: [resolver]}", "1.178.4.0-1.178.6.255 tcp 1-65535 reaches first/S3", Some("first.yaml:7"));
     fails("{from: app, only: [S3, resolver, metadata]}", "metadata is listed, but nothing", None);
+    fails("{from: app, only: [S3, resolver, app]}", "app is listed, but nothing that is sent reaches it", None);
     holds(&private("  - {from: client, only: [Endpoint, resolver]}\n"), "lab.yaml");
     holds(&private("  - {from: client, only: [provider/server, resolver]}\n"), "lab.yaml");
     let list = "  - {from: app, only: [web, appliance, resolver]}\n";

@@ -7,7 +7,7 @@ use crate::dns::NoAddress;
 /// The objects that a packet met, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// In order; the first is the sender's network interface.
+    /// In order; inside of a VPC the first is the sender's network interface.
     pub stops: Vec<Stop>,
     /// What the answer meets, in order.
     pub back: Vec<Stop>,
@@ -77,10 +77,10 @@ impl Way {
         matches!(self.end, End::Delivered | End::Dropped { answer: true, .. })
     }
 
-    /// The packet meets the object after it left the sender.
+    /// The packet meets the object. A sender is no thing that its own packets meet ([`Scene::mean`](super::Scene::mean)).
     pub fn meets(&self, thing: &Thing) -> bool {
         let met = |stop: &Stop| thing.is(&stop.id) || stop.rule.as_deref().is_some_and(|rule| thing.is(rule));
-        self.stops.iter().skip(1).any(met)
+        self.stops.iter().any(met)
     }
 
     /// The last object that looked at the packet, or at its answer where that one is dropped.

@@ -19,6 +19,10 @@ pub struct Origin {
     pub private_ip: Ipv4Addr,
     /// The endpoint it came through: `aws:SourceVpce`; `None` for the link-local services.
     pub vpc_endpoint_id: Option<String>,
+    /// That endpoint's VPC, which is not the interface's for who comes from a peered one: `aws:SourceVpc`.
+    pub endpoint_vpc_id: Option<String>,
+    /// That endpoint's owner: `aws:VpceAccount`.
+    pub endpoint_account: Option<String>,
     /// Name for people: the guest's.
     pub name: String,
 }

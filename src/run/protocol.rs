@@ -51,6 +51,8 @@ pub enum Request {
     Flows {
         /// Only those of this guest.
         guest: Option<String>,
+        /// Only those that these packets opened.
+        among: Option<Vec<PacketHeader>>,
     },
     /// Frames of a guest's network interfaces as pcapng.
     Capture {

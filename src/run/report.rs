@@ -166,6 +166,11 @@ fn named(tables: &Tables, index: ObjectIndex) -> (String, Option<String>) {
     (text, object.source.clone())
 }
 
+/// The packet that opened a flow.
+pub fn opened_by(record: &FlowRecord) -> PacketHeader {
+    packet_header(&key_header(&record.key))
+}
+
 /// A flow, as its opener and as the far side see it. Towards a service the far side is in the fabric, whose addresses
 /// nobody sees: there it says by which way the flow goes.
 pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> FlowLine {

@@ -1,8 +1,8 @@
 //! Every AWS service that vpclab does not emulate yet: it is there, TLS works, and it says plainly what is missing.
 //!
 //! What reaches it proves the way through the network; the answer is 501 in the error form of the service that was
-//! called, so that SDKs print the message, with the caller and the endpoint that it came through. It never pretends that
-//! an operation worked.
+//! called, so that SDKs print the message, with the caller and the endpoint that it came through. JSON also tells what IAM
+//! would know of the way (`aws:SourceVpce` and others, B2.1). It never pretends that an operation worked.
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -11,6 +11,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
 use super::front::{self, Body, Caller, Service};
+use crate::model::Origin;
 
 /// Services whose errors are XML in the Query protocol's form.
 const QUERY_SERVICES: [&str; 9] = [
@@ -40,8 +41,9 @@ impl Service for Placeholder {
 
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         let service = service_of(front::host(&request).unwrap_or_default());
-        let message = message(&service, request.extensions().get::<Caller>());
-        let (content_type, body) = form(&service, &message);
+        let caller = request.extensions().get::<Caller>();
+        let message = message(&service, caller);
+        let (content_type, body) = form(&service, &message, caller.map(context));
         let mut answer = Response::new(front::full(body));
         *answer.status_mut() = StatusCode::NOT_IMPLEMENTED;
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -82,8 +84,27 @@ fn message(service: &str, caller: Option<&Caller>) -> String {
     )
 }
 
+/// The condition keys that tell of the network; those that a request does not have are left out, as IAM leaves them out:
+/// behind an endpoint there is no `aws:SourceIp` (B2.1). A lab has no organization, so no key names one.
+fn context(caller: &Caller) -> serde_json::Value {
+    let mut keys = serde_json::Map::new();
+    let mut add = |key: &str, value: String| keys.insert(key.to_owned(), value.into());
+    match caller.origin.as_deref() {
+        Some(Origin { vpc_endpoint_id: Some(id), private_ip, endpoint_vpc_id, endpoint_account, .. }) => {
+            add("aws:SourceVpce", id.clone());
+            endpoint_vpc_id.as_ref().map(|id| add("aws:SourceVpc", id.clone()));
+            add("aws:VpcSourceIp", private_ip.to_string());
+            endpoint_account.as_ref().map(|account| add("aws:VpceAccount", account.clone()));
+        }
+        _ => {
+            add("aws:SourceIp", caller.peer.ip().to_string());
+        }
+    }
+    keys.into()
+}
+
 /// The error in the words of the service's protocol.
-fn form(service: &str, message: &str) -> (&'static str, Bytes) {
+fn form(service: &str, message: &str, context: Option<serde_json::Value>) -> (&'static str, Bytes) {
     let text = escaped(message);
     if service == "ec2" {
         let body = format!(
@@ -98,7 +119,7 @@ fn form(service: &str, message: &str) -> (&'static str, Bytes) {
         );
         ("text/xml", body.into())
     } else {
-        let body = serde_json::json!({ "__type": "NotImplemented", "message": message });
+        let body = serde_json::json!({ "__type": "NotImplemented", "message": message, "context": context });
         ("application/x-amz-json-1.1", format!("{body}\n").into())
     }
 }
@@ -145,17 +166,33 @@ mod tests {
             "vpclab does not emulate the service ssm yet. The network let the request pass: it came from app \
              (10.0.1.10, account 111122223333) through vpce-1."
         );
+        assert_eq!(
+            document["context"],
+            serde_json::json!({
+                "aws:SourceVpce": "vpce-1", "aws:SourceVpc": "vpc-1", "aws:VpcSourceIp": "10.0.1.10",
+                "aws:VpceAccount": "111122223333",
+            })
+        );
         let answer = ask("vpce-1-h.ec2.us-east-1.vpce.amazonaws.com");
         assert!(answer.contains("<Message>vpclab does not emulate the service ec2 yet."), "{answer}");
         running.end();
     }
 
+    /// Without an endpoint IAM knows the public address, and nothing of VPCs.
+    #[test]
+    fn over_the_internet_there_is_a_public_address() {
+        let (peer, local) = ("203.0.113.1:40000".parse().unwrap(), "192.0.2.10:443".parse().unwrap());
+        let caller = Caller { peer, local, origin: None, tls: true };
+        assert_eq!(context(&caller), serde_json::json!({ "aws:SourceIp": "203.0.113.1" }));
+        assert!(message("ssm", Some(&caller)).ends_with("it came from 203.0.113.1 over the internet."));
+    }
+
     #[test]
     fn each_protocol_has_its_form() {
-        assert!(form("ec2", "a<b").1.starts_with(b"<?xml"));
-        assert!(String::from_utf8_lossy(&form("ec2", "a<b").1).contains("<Message>a&lt;b</Message>"));
-        assert!(form("sts", "m").1.starts_with(b"<ErrorResponse>"));
-        let json: serde_json::Value = serde_json::from_slice(&form("ssm", "say \"no\"").1).unwrap();
+        assert!(form("ec2", "a<b", None).1.starts_with(b"<?xml"));
+        assert!(String::from_utf8_lossy(&form("ec2", "a<b", None).1).contains("<Message>a&lt;b</Message>"));
+        assert!(form("sts", "m", None).1.starts_with(b"<ErrorResponse>"));
+        let json: serde_json::Value = serde_json::from_slice(&form("ssm", "say \"no\"", None).1).unwrap();
         assert_eq!(json["message"], "say \"no\"");
     }
 }

@@ -77,12 +77,28 @@ impl Walker<'_> {
             }
         }
         let direction = if egress { "out" } else { "in" };
-        let code = if rules == 0 { "SG_HAS_NO_RULES" } else { "ENI_SG_RULES_MISMATCH" };
+        let mut codes = vec![if rules == 0 { "SG_HAS_NO_RULES" } else { "ENI_SG_RULES_MISMATCH" }];
+        if !egress && self.would_match_if_preserved(groups, header) {
+            codes.push("SG_REFERENCES_NOT_PRESERVED");
+        }
         Err(Stop::Dropped(Reason {
-            codes: vec![code],
+            codes,
             objects: groups.iter().map(|group| lab.resource_of_group(*group).to_owned()).collect(),
             why: format!("B1.6: none of {rules} rules lets it {direction} at {}", interface.name(lab)),
         }))
+    }
+
+    /// B11: somebody on the way put another source address in, so that a rule that names the sender's group does not match.
+    fn would_match_if_preserved(&self, groups: &[usize], header: &Header) -> bool {
+        let lab = self.lab;
+        let Some(sender) = self.sender else { return false };
+        let translated = sender.address(lab) != header.source;
+        let mut rules = groups.iter().flat_map(|group| &lab.groups[*group].ingress);
+        translated
+            && rules.any(|rule| {
+                let by_group = matches!(rule.peer, Peer::Group(_));
+                by_group && self.is_peer(rule.peer, sender.address(lab)) && traffic(rule.traffic, header) == Match::Yes
+            })
     }
 
     pub(super) fn groups_let_out(&self, interface: Interface, header: &Header) -> Walk<()> {

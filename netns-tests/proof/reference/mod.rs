@@ -188,6 +188,8 @@ enum Kind {
 struct Walker<'l> {
     lab: &'l Lab,
     kind: Kind,
+    /// Who sent the packet, if a network interface did.
+    sender: Option<Interface>,
     /// How many subnets it left so far: a loop of routes ends somewhere.
     steps: u32,
 }
@@ -195,7 +197,11 @@ struct Walker<'l> {
 /// What becomes of a packet; `None` where the description of AWS does not decide it.
 pub fn judge(lab: &Lab, packet: &Packet) -> Option<Judgement> {
     let header = Header::of(lab, packet);
-    let mut walker = Walker { lab, kind: Kind::First, steps: 0 };
+    let sender = match packet.from {
+        Party::Instance(instance) => Some(Interface::Instance(instance)),
+        Party::Internet | Party::OnPremises => None,
+    };
+    let mut walker = Walker { lab, kind: Kind::First, sender, steps: 0 };
     let forward = match packet.from {
         Party::Instance(instance) => walker.leave(Interface::Instance(instance), header),
         Party::Internet => walker.internet(header, Vec::new()),
@@ -223,7 +229,7 @@ pub fn judge(lab: &Lab, packet: &Packet) -> Option<Judgement> {
 
 /// Follows the reply; `None` where nobody can say.
 fn reply(lab: &Lab, packet: &Packet, arrival: &Arrival) -> Option<Reply> {
-    let mut walker = Walker { lab, kind: Kind::Reply, steps: 0 };
+    let mut walker = Walker { lab, kind: Kind::Reply, sender: None, steps: 0 };
     let header = arrival.header.reversed();
     let trail = arrival.trail.clone();
     let back = match arrival.place {
@@ -273,6 +279,9 @@ impl Walker<'_> {
         if self.is_resolver(subnet, &header) {
             return self.resolver(header);
         }
+        if self.is_router(subnet, &header) {
+            return self.router(subnet, header);
+        }
         // B1.4: nobody answers the question for a neighbour that is not there, so that nothing is sent.
         let neighbour = self.lab.subnets[subnet].block.contains(header.destination);
         if neighbour && interface::with_address(self.lab, self.lab.vpc_of(subnet), header.destination).is_none() {
@@ -291,11 +300,6 @@ impl Walker<'_> {
         let lab = self.lab;
         let vpc = lab.vpc_of(subnet);
         let block = lab.subnets[subnet].block;
-        // Its router is asked by ARP as a neighbour is, but what it does with a packet for itself is not said (B12-6):
-        // nothing, as far as anybody knows, unless another route holds the whole subnet.
-        if header.destination == block.nth(1) && self.route(subnet, header.destination)? != Way::Local {
-            return Err(Stop::Unknown);
-        }
         // Whether a gateway or balancer in a subnet meets its neighbours as a host does is not said: unknown where a route
         // holds the whole subnet.
         let translated = trail.last().is_some_and(|last| last.by.address(lab) == header.source);
@@ -372,7 +376,11 @@ impl Walker<'_> {
         }
         if header.destination != interface.address(self.lab) && interface.is_checked(self.lab) {
             let why = "B1.4: the interface takes nothing that is addressed to others";
-            return either(refusal("ENI_SOURCE_DEST_CHECK_RESTRICTION", why), [acl, groups]);
+            let code = match interface {
+                Interface::Instance(_) => "ENI_SOURCE_DEST_CHECK_RESTRICTION",
+                _ => "ENI_ADDRESS_RESTRICTION",
+            };
+            return either(refusal(code, why), [acl, groups]);
         }
         acl?;
         groups?;
@@ -408,6 +416,21 @@ impl Walker<'_> {
     fn is_resolver(&self, subnet: usize, header: &Header) -> bool {
         let vpc = &self.lab.vpcs[self.lab.vpc_of(subnet)];
         header.destination == vpc.blocks[0].nth(2) || header.destination == Ipv4Addr::new(169, 254, 169, 253)
+    }
+
+    /// B1.1: base+1 of each subnet is the router's.
+    fn is_router(&self, subnet: usize, header: &Header) -> bool {
+        let vpc = self.lab.vpc_of(subnet);
+        self.lab.subnets.iter().any(|it| it.vpc == vpc && it.block.nth(1) == header.destination)
+    }
+
+    /// B1.6, B1.7: no filter sees it. B1.4, B12-6: the router answers nothing, as far as anybody knows; what another route
+    /// for its whole subnet makes of it, nobody does.
+    fn router(&self, subnet: usize, header: Header) -> Walk<Vec<Arrival>> {
+        match self.route(subnet, header.destination)? {
+            Way::Local => lost("B1.4: the router does not answer"),
+            _ => Err(Stop::Unknown),
+        }
     }
 
     fn resolver(&self, header: Header) -> Walk<Vec<Arrival>> {

@@ -59,21 +59,25 @@ impl Walker<'_> {
             return lost("B9: a balancer drops ICMP");
         }
         let port = header.destination_ports.0;
-        let Some(listener) = it.listeners.iter().find(|listener| listener.port == port) else {
-            return dropped("ELBV2_LISTENER_PORT_RESTRICTION", &it.name, "B9: no listener has the port");
-        };
-        let takes = match listener.protocol {
+        let takes = |listener: &&Listener| match listener.protocol {
             ListenerProtocol::Tcp => header.protocol == Protocol::Tcp,
             ListenerProtocol::Udp => header.protocol == Protocol::Udp,
             ListenerProtocol::TcpUdp => true,
         };
-        if !takes {
+        let at_port = it.listeners.iter().find(|listener| listener.port == port);
+        let Some(listener) = at_port.filter(|listener| takes(listener)) else {
+            let mut codes = vec!["ELBV2_LISTENER_PORT_RESTRICTION"];
+            // B11 does not tell which it is, of the two that have to do with protocols, where the protocol is wrong.
+            if at_port.is_some() || !it.listeners.iter().any(|listener| takes(&listener)) {
+                codes.extend(["ELBV2_LISTENERS_MISMATCH", "PROTOCOL_RESTRICTION"]);
+            }
+            let objects = [Some(it.name.clone()), at_port.map(|listener| listener.name.clone())];
             return Err(Stop::Dropped(Reason {
-                codes: vec!["ELBV2_LISTENER_PORT_RESTRICTION", "ELBV2_LISTENERS_MISMATCH", "PROTOCOL_RESTRICTION"],
-                objects: vec![it.name.clone(), listener.name.clone()],
-                why: "B9: the listener is for another protocol".into(),
+                codes,
+                objects: objects.into_iter().flatten().collect(),
+                why: "B9: no listener takes it".into(),
             }));
-        }
+        };
         let zone = self.lab.subnets[it.nodes[node].subnet].zone;
         let zone_of = |target: &usize| self.lab.subnets[self.lab.instances[*target].subnet].zone;
         let targets: Vec<usize> =

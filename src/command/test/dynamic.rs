@@ -6,7 +6,7 @@
 //!
 //! **Identity.** A probe is one packet (or one question to the resolver) of one expectation; its number is the helper's.
 //!
-//! **Life.** All expectations are under way at once. A probe waits for its turn (at most [`IN_FLIGHT`] of a guest), is sent,
+//! **Life.** All expectations are under way at once. A probe waits for its turn (at most [`IN_FLIGHT`] at once), is sent,
 //! and is settled as soon as its fate is known: dropped, or carried and, where the protocol answers, answered. A name is
 //! asked of the guest's resolver first, and each of its addresses becomes a probe. Commands ([`super::commands`]) run one at a
 //! time in each guest, since what they send is told apart from each other by time alone; from probes by ports.
@@ -18,14 +18,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::case::{Case, verdict};
 use super::commands::{Commands, Order};
 use super::probe::{Event, News, Task};
-use super::report::{Outcome, Verdict};
+use super::report::Outcome;
 use super::senders::Senders;
 use super::witness::{Packet, Witness, arp};
 use crate::dataplane::Header;
@@ -35,14 +35,12 @@ use crate::packet::protocol;
 use crate::run::protocol::PacketHeader;
 use crate::run::state::Folder;
 
-/// Packets of one guest that are under way at once.
+/// Packets that are under way at once.
 const IN_FLIGHT: usize = 256;
 /// Between two looks at the lab, when nothing is heard meanwhile.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long a packet's fate, or its answer, is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Failures of one expectation that are shown; the rest is counted.
-const SHOWN: usize = 8;
 
 /// Proves all expectations on the lab in that folder.
 pub fn check<'e>(scene: &Scene, expectations: &'e [Expectation], folder: &Folder) -> Result<Vec<Outcome<'e>>> {
@@ -58,7 +56,7 @@ pub fn check<'e>(scene: &Scene, expectations: &'e [Expectation], folder: &Folder
     for expectation in expectations {
         trial.begin(scene, expectation);
     }
-    while trial.cases.iter().any(|case| case.took.is_none()) {
+    while !trial.cases.iter().all(Case::is_done) {
         trial.step()?;
     }
     trial.senders.end()?;
@@ -76,17 +74,6 @@ struct Trial<'e, 'f> {
     turns: BTreeMap<&'e str, Turns>,
     /// As long as the last look took, so that looking at a lab with many flows leaves it time to carry them.
     pause: Duration,
-}
-
-/// An expectation under way.
-struct Case<'e> {
-    expectation: &'e Expectation,
-    started: Instant,
-    took: Option<Duration>,
-    /// Probes that are not settled yet.
-    open: usize,
-    failures: Vec<Failure>,
-    note: Option<String>,
 }
 
 /// A packet under way, or waiting for its turn.
@@ -126,8 +113,7 @@ struct Turns {
 impl<'e> Trial<'e, '_> {
     fn begin(&mut self, scene: &Scene, expectation: &'e Expectation) {
         let case = self.cases.len();
-        let started = Instant::now();
-        self.cases.push(Case { expectation, started, took: None, open: 0, failures: Vec::new(), note: None });
+        self.cases.push(Case::new(expectation));
         let from = &expectation.from;
         match &expectation.claim {
             Claim::Path(PathClaim { host: Some(host), .. }) => {
@@ -139,12 +125,12 @@ impl<'e> Trial<'e, '_> {
                 Err(failure) => self.cases[case].failures.push(failure),
             },
             Claim::Run(command, things) => {
-                let cwd = folder_of(expectation.span.file.name.as_ref());
+                let cwd = self.cases[case].folder();
                 self.commands.add(Order { case, guest: &from.name, command, things: things.as_deref(), cwd });
                 self.cases[case].open += 1;
             }
         }
-        self.finish_if_done(case);
+        self.cases[case].finish_if_done();
     }
 
     fn send_classes(&mut self, case: usize, from: &'e Sender, classes: &[expect::Class]) {
@@ -190,6 +176,8 @@ impl<'e> Trial<'e, '_> {
     /// Hears, looks, settles, and goes on.
     fn step(&mut self) -> Result<()> {
         self.send_waiting()?;
+        // What is late by now had its time; what comes to be late while this step goes on has the next one.
+        let now = Instant::now();
         let mut news = self.senders.news(self.pause)?;
         while let Some(News { number, event }) = news {
             self.hear(number, event);
@@ -198,24 +186,32 @@ impl<'e> Trial<'e, '_> {
         let under_way: Vec<usize> = self.turns.values().flat_map(|turns| turns.under_way.iter().copied()).collect();
         if !under_way.is_empty() {
             let start = Instant::now();
-            self.witness.look()?;
+            let probes = under_way.iter().filter_map(|number| self.probes.get(*number));
+            self.witness.look(probes.filter_map(|probe| probe.header).collect())?;
             self.pause = start.elapsed().clamp(PAUSE, PAUSE * 20);
         }
         for number in under_way {
-            self.settle(number)?;
+            self.settle(number, now)?;
         }
         self.attend_commands()
     }
 
+    /// Takes turns among the guests.
     fn send_waiting(&mut self) -> Result<()> {
-        for (guest, turns) in &mut self.turns {
-            while turns.under_way.len() < IN_FLIGHT
-                && let Some(number) = turns.waiting.pop_front()
-            {
+        let mut room = IN_FLIGHT.saturating_sub(self.turns.values().map(|turns| turns.under_way.len()).sum());
+        let mut sent = true;
+        while sent && room > 0 {
+            sent = false;
+            for (guest, turns) in &mut self.turns {
+                if room == 0 {
+                    break;
+                }
+                let Some(number) = turns.waiting.pop_front() else { continue };
                 let Some(probe) = self.probes.get_mut(number) else { continue };
                 probe.asked = Instant::now();
                 self.senders.ask(guest, number, probe.task.clone())?;
                 turns.under_way.insert(number);
+                (sent, room) = (true, room - 1);
             }
         }
         Ok(())
@@ -233,10 +229,10 @@ impl<'e> Trial<'e, '_> {
     }
 
     /// Settles a probe if its fate is known or has been waited for long enough.
-    fn settle(&mut self, number: usize) -> Result<()> {
+    fn settle(&mut self, number: usize, now: Instant) -> Result<()> {
         let Some(probe) = self.probes.get(number) else { return Ok(()) };
         let fate = self.fate(probe);
-        let late = probe.asked.elapsed() >= PATIENCE;
+        let late = now.saturating_duration_since(probe.asked) >= PATIENCE;
         match probe.purpose {
             Purpose::Name => self.settle_name(number, fate, late),
             Purpose::Barrier if fate.is_some() || late => {
@@ -278,7 +274,8 @@ impl<'e> Trial<'e, '_> {
             return Ok(());
         }
         let expectation = self.cases[probe.case].expectation;
-        if let Err(failure) = verdict(expectation, probe, header, &way, &fate) {
+        let several = probe.purpose == Purpose::Packet { several: true };
+        if let Err(failure) = verdict(expectation, header, several, &way, &fate) {
             self.cases[probe.case].failures.push(failure);
         }
         self.close(number)
@@ -321,20 +318,14 @@ impl<'e> Trial<'e, '_> {
             turns.under_way.remove(&number);
         }
         self.cases[case].open -= 1;
-        self.finish_if_done(case);
+        self.cases[case].finish_if_done();
         Ok(())
-    }
-
-    fn finish_if_done(&mut self, case: usize) {
-        let Case { started, took, open, .. } = &mut self.cases[case];
-        if *open == 0 && took.is_none() {
-            *took = Some(started.elapsed());
-        }
     }
 
     /// Starts, watches and judges commands.
     fn attend_commands(&mut self) -> Result<()> {
         self.commands.start_waiting(&mut self.witness)?;
+        self.commands.look(&mut self.witness)?;
         for case in self.commands.ended()? {
             let from = &self.cases[case].expectation.from;
             let Some((_, source)) = from.sources.first() else { continue };
@@ -350,15 +341,15 @@ impl<'e> Trial<'e, '_> {
         if passed.is_empty() {
             return Ok(());
         }
-        self.witness.look()?;
         let ours = self.own_packets();
         for running in passed {
+            self.witness.look_at_guest(running.order.guest)?;
             let (failures, note) = running.judge(&self.witness, &ours)?;
             let case = &mut self.cases[running.order.case];
             case.failures.extend(failures);
             case.note = note;
             case.open -= 1;
-            self.finish_if_done(running.order.case);
+            case.finish_if_done();
         }
         Ok(())
     }
@@ -375,62 +366,6 @@ impl<'e> Trial<'e, '_> {
     }
 }
 
-impl<'e> Case<'e> {
-    fn outcome(self) -> Outcome<'e> {
-        let Self { expectation, started, took, note, .. } = self;
-        let mut failures = self.failures.into_iter();
-        let verdict = match failures.next() {
-            None => Verdict::Holds,
-            Some(mut failure) => {
-                let others: Vec<Failure> = failures.collect();
-                failure.details.extend(others.iter().take(SHOWN).map(|other| other.reason.clone()));
-                if others.len() > SHOWN {
-                    failure.details.push(format!("… and {} more", others.len() - SHOWN));
-                }
-                if failure.decider.is_none() {
-                    failure.decider = others.into_iter().find_map(|other| other.decider);
-                }
-                Verdict::Fails(failure)
-            }
-        };
-        Outcome { expectation, verdict, took: took.unwrap_or_else(|| started.elapsed()), note }
-    }
-}
-
-/// Whether trace and fate of a packet are as its expectation wants them.
-fn verdict(
-    expectation: &Expectation,
-    probe: &Probe,
-    header: PacketHeader,
-    way: &Way,
-    fate: &Fate,
-) -> Result<(), Failure> {
-    match (&expectation.claim, fate) {
-        (Claim::Path(claim), _) => {
-            let judged = expect::judge(&claim.want, way).map_err(|mut failure| {
-                failure.details.push(format!("the packet that was sent {fate}"));
-                failure
-            });
-            let judged = judged.and_then(|()| expect::agree(way, fate));
-            match probe.purpose {
-                Purpose::Packet { several: true } => judged.map_err(|it| it.of(&header.destination.to_string())),
-                _ => judged,
-            }
-        }
-        (Claim::Only(things), Fate::Carried(_) | Fate::AnswerDropped(..)) => {
-            expect::ends_at(&text(header), way, fate, things)
-        }
-        (Claim::Only(_), _) => expect::agree(way, fate).map_err(|failure| failure.of(&text(header))),
-        (Claim::Run(..), _) => Ok(()),
-    }
-}
-
-/// `10.0.1.10:40000 > 10.0.2.7:443 tcp`.
-fn text(header: PacketHeader) -> String {
-    let PacketHeader { protocol, source, source_port, destination, destination_port } = header;
-    Header { protocol, source, destination, source_port, destination_port }.to_string()
-}
-
 /// The packet of a task, from the port that trace would choose.
 fn planned(task: &Task) -> Option<PacketHeader> {
     let Task::Send { protocol, source, destination, port } = *task else { return None };
@@ -443,12 +378,4 @@ fn packet(protocol: Protocol, source: Ipv4Addr, destination: Ipv4Addr, port: Opt
     let header = Header::first(protocol.name(), source, destination, port);
     let (protocol, port) = header.map_or((protocol::TCP, 443), |header| (header.protocol, header.destination_port));
     Task::Send { protocol, source, destination, port }
-}
-
-/// The folder of the file in which an expectation is written.
-fn folder_of(file: &str) -> PathBuf {
-    match Path::new(file).parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }

@@ -5,13 +5,15 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `dynamic.rs` | the dynamic half: what is sent, what became of it, what follows |
+//! | `dynamic.rs` | the dynamic half: what is sent, and when its fate is known |
+//! | `case.rs` | an expectation meanwhile, and what follows from each packet's fate |
 //! | `senders.rs`, `probe.rs` | the helpers in the guests: this side, and theirs |
 //! | `witness.rs` | what the lab saw |
 //! | `commands.rs` | commands of `run:` entries |
 //! | `report.rs`, `junit.rs`, `annotation.rs` | the outcome for people, CI systems, GitHub |
 
 mod annotation;
+mod case;
 mod commands;
 mod dynamic;
 mod junit;

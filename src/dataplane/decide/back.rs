@@ -52,15 +52,15 @@ impl Walk<'_> {
             (_, Place::Interface(index)) => Ok(Step::Leave(index, self.addressed_by_arp(index)?)),
             (Place::Interface(_), Place::InternetGateway(gateway)) => {
                 let gateway = self.tables.internet_gateways.get(gateway.at()).ok_or(Refused::BAD_TABLES)?;
-                Ok(Step::Inside(gateway.vpc))
+                Ok(Step::Inside(gateway.vpc, gateway.route_table))
             }
             (Place::Interface(_), Place::GatewayEndpoint(endpoint)) => {
                 let endpoint = self.tables.endpoints.get(endpoint.at()).ok_or(Refused::BAD_TABLES)?;
-                Ok(Step::Inside(endpoint.vpc))
+                Ok(Step::Inside(endpoint.vpc, None))
             }
             (Place::Interface(_), Place::VpnGateway(gateway)) => {
                 let gateway = self.tables.vpn_gateways.get(gateway.at()).ok_or(Refused::BAD_TABLES)?;
-                Ok(Step::Inside(gateway.vpc))
+                Ok(Step::Inside(gateway.vpc, gateway.route_table))
             }
             // Between gateways and what is outside of VPCs nothing decides.
             _ => Ok(Step::LegWalkedBack),

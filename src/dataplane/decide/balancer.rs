@@ -22,7 +22,7 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
     let (tcp, udp) = (walk.header.protocol == protocol::TCP, walk.header.protocol == protocol::UDP);
     let whole_tcp = tcp && !walk.traits.fragment;
     if !udp && !whole_tcp {
-        return walk.refuse("load balancer", object, DropReason::BalancerProtocol);
+        return walk.refuse("load balancer", object, DropReason::ProtocolRestriction);
     }
     let port = walk.header.destination_port;
     let listener = balancer.listeners.iter().find(|it| it.port == port && (tcp && it.tcp || udp && it.udp));
@@ -58,9 +58,9 @@ fn send_on(
 ) -> Result<Step, Refused> {
     let interface = walk.tables.interfaces.get(node.interface.at()).ok_or(Refused::BAD_TABLES)?;
     let address = interface.addresses.first().copied().ok_or(Refused::BAD_TABLES)?;
-    walk.short_memory = true;
+    walk.remember_as(Remembered::Balancer);
     if walk.header.protocol == protocol::TCP {
-        walk.limits.whole_only = true;
+        walk.carry_whole_only(object);
     }
     let (place, before) = (Place::Interface(node.interface), walk.header);
     if walk.endpoint.take().is_some() {

@@ -22,6 +22,8 @@ pub(super) fn gateway(walk: &mut Walk, index: EndpointIndex) -> Result<Step, Ref
     if walk.header.protocol != protocol::TCP && !echo {
         return walk.refuse("gateway endpoint", object, DropReason::GatewayEndpointProtocol);
     }
+    let vpc = endpoint.vpc;
+    walk.owner_of_source("gateway endpoint", object, vpc, DropReason::SpoofedSource)?;
     let source = walk.fabric_source(object, Way::Endpoint(index))?;
     let (place, before) = (Place::GatewayEndpoint(index), walk.header);
     walk.record("gateway endpoint", object, None, before, || {
@@ -83,9 +85,9 @@ pub(super) fn interface(
     if !matches!(walk.header.protocol, protocol::TCP | protocol::UDP) {
         return walk.refuse("interface endpoint", object, DropReason::EndpointPing);
     }
-    walk.short_memory = true;
+    walk.remember_as(Remembered::Balancer);
     // Larger packets vanish, and nobody is told: the MSS is what keeps TCP small enough (B1.5).
-    walk.limits.narrow_silently(INTERFACE_ENDPOINT_MTU);
+    walk.narrow_silently(object, INTERFACE_ENDPOINT_MTU);
     walk.limits.clamp_mss(INTERFACE_ENDPOINT_MTU);
     let (place, before) = (Place::Interface(index), walk.header);
     match backend {

@@ -17,36 +17,6 @@ pub struct AclCheck {
     pub peer: Ipv4Addr,
 }
 
-/// Whether what a gateway tells the sender of a packet (ICMP 3/4, 11/0) reaches it: the sender's subnet is entered from
-/// outside, so its ACL decides, and before it the ACL of the subnet of a gateway that is an interface (B1.5).
-///
-/// # Errors
-/// Which entry, or which ACL's final `*`, refuses it.
-pub fn judge_report(
-    tables: &Tables,
-    sender: Behind,
-    reporter: Ipv4Addr,
-    told: Ipv4Addr,
-    icmp: (u8, u8),
-) -> Result<(), Refused> {
-    let Behind::Interface(sender) = sender else { return Ok(()) };
-    let interface = |index: InterfaceIndex| tables.interfaces.get(index.at()).ok_or(Refused::BAD_TABLES);
-    let sender = interface(sender)?;
-    let vpc = tables.vpcs.get(sender.vpc.at()).ok_or(Refused::BAD_TABLES)?;
-    let judge = |subnet: SubnetIndex, side, peer| {
-        let subnet = tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?;
-        AclCheck { back: true, acl: subnet.network_acl, side, peer }.judge_icmp(tables, icmp)
-    };
-    if let Some(index) = vpc.addresses.get(&reporter) {
-        let subnet = interface(*index)?.subnet;
-        if subnet == sender.subnet {
-            return Ok(());
-        }
-        judge(subnet, Side::Egress, told)?;
-    }
-    judge(sender.subnet, Side::Ingress, reporter)
-}
-
 impl AclCheck {
     /// Whether an ICMP message about the flow gets through, which a stateless ACL knows nothing of.
     ///
@@ -62,6 +32,34 @@ impl AclCheck {
             None => refuse(acl.object),
         }
     }
+}
+
+/// Whether an ICMP error of an object on the way reaches the interface that sent the packet it is about: it leaves the
+/// subnet of the object, where that has one, and enters the sender's (B1.5). Security groups let it pass, as part of its flow.
+///
+/// # Errors
+/// The ACL, or its entry, that refuses it.
+pub fn admit_report(
+    tables: &Tables,
+    reporter: Ipv4Addr,
+    to: InterfaceIndex,
+    address: Ipv4Addr,
+    icmp: (u8, u8),
+) -> Result<(), Refused> {
+    let to = tables.interfaces.get(to.at()).ok_or(Refused::BAD_TABLES)?;
+    let vpc = tables.vpcs.get(to.vpc.at()).ok_or(Refused::BAD_TABLES)?;
+    let from = vpc.addresses.get(&reporter).and_then(|owner| tables.interfaces.get(owner.at()));
+    if from.is_some_and(|from| from.subnet == to.subnet) {
+        return Ok(());
+    }
+    let judge = |subnet: SubnetIndex, side, peer| {
+        let acl = tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?.network_acl;
+        AclCheck { back: false, acl, side, peer }.judge_icmp(tables, icmp)
+    };
+    if let Some(from) = from {
+        judge(from.subnet, Side::Egress, address)?;
+    }
+    judge(to.subnet, Side::Ingress, reporter)
 }
 
 impl Walk<'_> {
@@ -112,8 +110,10 @@ impl Walk<'_> {
         Peer { address, member, origin: self.origin_for(interface) }
     }
 
-    /// The first sender's address, where an interface's groups could name that sender: in its own VPC or a peered one.
+    /// The first sender's address, where another interface sends for it, and where an interface's groups could name that
+    /// sender: in its own VPC or a peered one.
     fn origin_for(&self, interface: &Interface) -> Option<Ipv4Addr> {
+        self.sending_interface()?;
         let first = self.legs.first()?;
         let Place::Interface(client) = first.from else { return None };
         let vpc = self.interface(client).ok()?.vpc;
@@ -125,7 +125,7 @@ impl Walk<'_> {
 
     /// The interfaces whose groups let the flow go on without asking, when their rules change.
     pub(super) fn tracked(&self) -> Vec<InterfaceIndex> {
-        let always = self.short_memory || self.always_tracked;
+        let always = self.remembered > Remembered::Groups || self.always_tracked;
         self.judged.iter().filter(|(_, tracked)| always || *tracked).map(|(index, _)| *index).collect()
     }
 
@@ -134,11 +134,14 @@ impl Walk<'_> {
     pub(super) fn timeouts(&self, number: u8, tracked: &[InterfaceIndex]) -> Timeouts {
         let set = tracked.iter().filter_map(|index| self.tables.interfaces.get(index.at())).map(|it| it.tracking);
         let tracking = set.reduce(ConnectionTracking::least).unwrap_or_default();
-        match (number, self.short_memory) {
-            (protocol::TCP, true) => Timeouts::BALANCED_TCP,
-            (protocol::UDP, true) => Timeouts::BALANCED_UDP,
-            (protocol::TCP, false) => Timeouts { established: tracking.tcp_established, ..Timeouts::TRACKED_TCP },
-            (protocol::UDP, false) => Timeouts { opening: tracking.udp, established: tracking.udp_stream },
+        match (number, self.remembered) {
+            (protocol::TCP, Remembered::Groups) => {
+                Timeouts { established: tracking.tcp_established, ..Timeouts::TRACKED_TCP }
+            }
+            (protocol::TCP, _) => Timeouts::BALANCED_TCP,
+            (protocol::UDP, Remembered::Groups) => Timeouts { opening: tracking.udp, established: tracking.udp_stream },
+            (protocol::UDP, Remembered::Balancer) => Timeouts::BALANCED_UDP,
+            (_, Remembered::NatGateway) => Timeouts::NAT_GATEWAY,
             _ => Timeouts::OTHER,
         }
     }

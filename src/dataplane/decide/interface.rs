@@ -17,8 +17,8 @@ pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed
         walk.record("network interface", object, None, before, || "sends".to_owned());
         return Ok(Step::LinkLocal);
     }
-    // Nor what is sent to a router itself, which answers nothing but ARP.
-    if of_guest && walk.is_router(vpc, destination) {
+    // Nor what is sent to its router itself, which answers nothing but ARP.
+    if of_guest && walk.is_router(subnet, destination)? {
         walk.record("network interface", object, None, before, || "sends".to_owned());
         return super::route::local(walk, vpc);
     }
@@ -102,9 +102,34 @@ impl Walk<'_> {
         Ok(matches!(self.interface(index)?.role, Role::NatGateway(_)))
     }
 
-    /// An address is the router's, in any subnet of the VPC.
-    fn is_router(&self, vpc: VpcIndex, address: Ipv4Addr) -> bool {
-        self.tables.subnets.iter().any(|subnet| subnet.vpc == vpc && subnet.router() == address)
+    /// An address is the router's in a subnet.
+    fn is_router(&self, subnet: SubnetIndex, address: Ipv4Addr) -> Result<bool, Refused> {
+        Ok(self.tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?.router() == address)
+    }
+
+    /// The interface of a VPC that has the packet's source address, whoever sends it on: a gateway takes nothing else from
+    /// the VPC, with the source/destination check on or off (B1.4). What could be an address of the VPC, but is nobody's,
+    /// each kind of gateway refuses by a reason of its own.
+    pub(super) fn owner_of_source(
+        &mut self,
+        kind: &'static str,
+        object: ObjectIndex,
+        vpc: VpcIndex,
+        nobodys: DropReason,
+    ) -> Result<InterfaceIndex, Refused> {
+        let source = self.header.source;
+        let vpc = self.vpc(vpc)?;
+        match vpc.addresses.get(&source) {
+            Some(owner) => Ok(*owner),
+            None if vpc.cidrs.iter().any(|block| block.contains(&source)) => self.refuse(kind, object, nobodys),
+            None => self.refuse(kind, object, DropReason::SpoofedSource),
+        }
+    }
+
+    /// The router of the sender's subnet: who reports to it what an edge of the VPC does not carry.
+    pub(super) fn router_of_sender(&self) -> Result<Ipv4Addr, Refused> {
+        let sender = self.sending_interface().ok_or(Refused::BAD_TABLES)?;
+        Ok(self.tables.subnets.get(sender.subnet.at()).ok_or(Refused::BAD_TABLES)?.router())
     }
 
     /// The frame as it comes to a guest: a neighbour's bears its own MAC address, what comes from elsewhere the router's.

@@ -5,7 +5,8 @@ use super::*;
 /// What an internet gateway and everything behind it carries (B1.5).
 const INTERNET_MTU: u16 = 1500;
 
-/// A packet leaves a VPC: its private source becomes the public address that stands for it.
+/// A packet leaves a VPC: its private source becomes the public address that stands for it. Who forwards it for another
+/// interface of the VPC, as an appliance does, changes nothing.
 pub(super) fn leave_by(walk: &mut Walk, index: InternetGatewayIndex) -> Result<Step, Refused> {
     let tables = walk.tables;
     let gateway = tables.internet_gateways.get(index.at()).ok_or(Refused::BAD_TABLES)?;
@@ -17,18 +18,16 @@ pub(super) fn leave_by(walk: &mut Walk, index: InternetGatewayIndex) -> Result<S
         return walk.refuse("internet gateway", object, DropReason::AsymmetricReturn);
     }
     walk.via = walk.via.or(Some(object));
-    let Place::Interface(sender) = walk.sender else {
-        return walk.refuse("internet gateway", object, DropReason::InternetGatewayNoPublicAddress);
-    };
-    let Some(public) = gateway.public.get(&(sender, walk.header.source)).copied() else {
-        return walk.refuse("internet gateway", object, DropReason::InternetGatewayNoPublicAddress);
+    let nobodys = DropReason::InternetGatewayNoPublicAddress;
+    let owner = walk.owner_of_source("internet gateway", object, gateway.vpc, nobodys)?;
+    let Some(public) = gateway.public.get(&(owner, walk.header.source)).copied() else {
+        return walk.refuse("internet gateway", object, nobodys);
     };
     if let Some(reason) = private_destination(walk.header.destination) {
         return walk.refuse("internet gateway", object, reason);
     }
-    let router = walk.interface(sender)?.subnet;
-    let router = tables.subnets.get(router.at()).ok_or(Refused::BAD_TABLES)?.router();
-    walk.limits.narrow(INTERNET_MTU, router);
+    let router = walk.router_of_sender()?;
+    walk.narrow(object, INTERNET_MTU, router, None);
     let (place, before) = (Place::InternetGateway(index), walk.header);
     walk.end_leg(place, place);
     walk.header.source = public;
@@ -41,20 +40,34 @@ pub(super) fn cross(walk: &mut Walk) -> Result<Step, Refused> {
     let internet = &walk.tables.internet;
     let destination = walk.header.destination;
     let object = internet.object.unwrap_or(ObjectIndex(u32::MAX));
-    if let Some(service) = internet.service(destination) {
-        return to_service(walk, service, object);
-    }
     if let Some(public) = internet.public.get(&destination).copied() {
         return enter_by(walk, public);
     }
+    if is_forged(walk) {
+        return walk.refuse("internet", object, DropReason::SourceDestCheck);
+    }
+    if let Some(service) = internet.service(destination) {
+        return to_service(walk, service, object);
+    }
     let guest = internet.guest.filter(|guest| guest.address == destination);
     let Some(guest) = guest else {
-        return walk.refuse("internet", object, DropReason::NoSuchPublicAddress);
+        // Whatever the guest sends to a lab goes to one of its public addresses, or to nobody.
+        let from_outside = walk.sender == Place::Internet;
+        let reason =
+            if from_outside { DropReason::InternetGatewayNoPrivateAddress } else { DropReason::NoSuchPublicAddress };
+        return walk.refuse("internet", object, reason);
     };
     let before = walk.header;
     walk.record("internet", object, None, before, || "receives".to_owned());
     walk.end_leg(Place::Internet, Place::Internet);
     walk.deliver_outside(guest.link)
+}
+
+/// The internet guest sends with another source than its own. Gateways tell which sources they take from nobody; what is left
+/// of these would be answered to somebody else.
+fn is_forged(walk: &Walk) -> bool {
+    let own = walk.tables.internet.guest.map(|guest| guest.address);
+    walk.sender == Place::Internet && own != Some(walk.header.source)
 }
 
 /// A public service. It sees the public address, and answers in packets that fit the internet.
@@ -65,39 +78,48 @@ fn to_service(walk: &mut Walk, index: ServiceIndex, object: ObjectIndex) -> Resu
     if !echo && !service.ports.contains(&asked) {
         return walk.refuse("internet", object, DropReason::InternetPort);
     }
+    walk.narrow(object, INTERNET_MTU, walk.header.destination, None);
     walk.limits.clamp_mss(INTERNET_MTU);
     walk.deliver_to_service(index, walk.header.source)
 }
 
 /// A packet enters a VPC by the public address of one of its interfaces.
 fn enter_by(walk: &mut Walk, to: PublicAddress) -> Result<Step, Refused> {
-    let gateway = walk.tables.internet_gateways.get(to.gateway.at()).ok_or(Refused::BAD_TABLES)?;
+    let tables = walk.tables;
+    let gateway = tables.internet_gateways.get(to.gateway.at()).ok_or(Refused::BAD_TABLES)?;
     let object = gateway.object;
-    if is_private(walk.header.source) {
-        return walk.refuse("internet gateway", object, DropReason::InternetGatewayPrivateSource);
+    let interface = walk.interface(to.interface)?;
+    let (detached, subnet) = (interface.role == Role::Detached, interface.subnet);
+    let refusal = match walk.header.source {
+        source if source.is_private() => Some(DropReason::InternetGatewayPrivateSource),
+        source if is_shared(source) => Some(DropReason::InternetGatewaySharedSource),
+        _ if is_forged(walk) => Some(DropReason::SourceDestCheck),
+        _ => detached.then_some(DropReason::InternetGatewayNoPrivateAddress),
+    };
+    if let Some(reason) = refusal {
+        return walk.refuse("internet gateway", object, reason);
     }
     walk.via = walk.via.or(Some(object));
-    walk.limits.narrow(INTERNET_MTU, walk.header.destination);
+    let router = tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?.router();
+    walk.narrow(object, INTERNET_MTU, walk.header.destination, Some(router));
     let (place, before) = (Place::InternetGateway(to.gateway), walk.header);
     walk.end_leg(place, place);
     walk.header.destination = to.private;
     walk.record("internet gateway", object, None, before, || format!("translates the destination to {}", to.private));
     walk.rest_on(gateway.vpc)?;
-    Ok(Step::Enter(to.interface))
+    Ok(Step::Inside(gateway.vpc, gateway.route_table))
 }
 
-/// RFC 1918.
-fn is_private(address: Ipv4Addr) -> bool {
-    address.is_private()
+/// RFC 6598: 100.64.0.0/10.
+fn is_shared(address: Ipv4Addr) -> bool {
+    u32::from(address) & 0xffc0_0000 == u32::from(Ipv4Addr::new(100, 64, 0, 0))
 }
 
 /// Why a gateway does not send to an address, if it does not.
 fn private_destination(address: Ipv4Addr) -> Option<DropReason> {
-    // RFC 6598: 100.64.0.0/10.
-    let shared = u32::from(address) & 0xffc0_0000 == u32::from(Ipv4Addr::new(100, 64, 0, 0));
     match () {
-        () if is_private(address) => Some(DropReason::InternetGatewayPrivateDestination),
-        () if shared => Some(DropReason::InternetGatewaySharedDestination),
+        () if address.is_private() => Some(DropReason::InternetGatewayPrivateDestination),
+        () if is_shared(address) => Some(DropReason::InternetGatewaySharedDestination),
         () => None,
     }
 }

@@ -9,6 +9,9 @@ pub trait Memory {
     /// A source port from a pool, for the flow that this walk decides; `None` when all are lent.
     fn borrow(&self, pool: Pool) -> Option<u16>;
 
+    /// Whether the flow that is decided anew has a port of that pool.
+    fn has_port_of(&self, pool: &Pool) -> bool;
+
     /// Whether a flow stands whose packets enter with that key, and that the interface tracks: then a packet the other way is
     /// its answer.
     fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool;
@@ -23,6 +26,10 @@ pub struct Imagined;
 impl Memory for Imagined {
     fn borrow(&self, _pool: Pool) -> Option<u16> {
         Some(PortPools::FIRST)
+    }
+
+    fn has_port_of(&self, _pool: &Pool) -> bool {
+        false
     }
 
     fn tracks(&self, _key: &Key, _interface: InterfaceIndex) -> bool {

@@ -32,6 +32,7 @@ mod endpoint;
 mod filters;
 mod interface;
 mod internet;
+mod limits;
 mod link_local;
 mod memory;
 mod nat_gateway;
@@ -42,7 +43,7 @@ mod vpn;
 use std::net::Ipv4Addr;
 
 pub use endpoint::{refuse_icmp_error, refuse_unasked};
-pub use filters::{AclCheck, judge_report};
+pub use filters::{AclCheck, admit_report};
 pub use link_local::RESOLVER;
 pub use memory::{Imagined, Memory};
 
@@ -52,7 +53,7 @@ use super::flow::{Stamps, Timeouts};
 use super::flow_log::{Observed, TrafficPath};
 use super::nat::Pool;
 use super::path::{Header, Hop, Path};
-use super::plan::Limits;
+use super::plan::{Limiters, Limits};
 use super::tables::*;
 use super::verdict::DropReason;
 use crate::packet::{Mac, icmp, protocol};
@@ -127,6 +128,10 @@ pub struct Decision {
     pub stamps: Stamps,
     /// What packets of the flow must keep to.
     pub limits: Limits,
+    /// Who set them.
+    pub limiters: Limiters,
+    /// Who tells the sender of answers which packets are too large; `None`: whoever it talks to.
+    pub answers_reporter: Option<Ipv4Addr>,
     /// How long a flow of it may be idle.
     pub timeouts: Timeouts,
     /// Endpoint, gateway or balancer on the way.
@@ -169,6 +174,17 @@ pub enum Place {
     OnPremises(CustomerIndex),
 }
 
+/// Whose memory of a flow is the shortest on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Remembered {
+    /// Security groups' connection tracking (B1.6).
+    Groups,
+    /// A NAT gateway's (B7).
+    NatGateway,
+    /// A load balancer's or an interface endpoint's (B3.2, B9).
+    Balancer,
+}
+
 /// A stretch of the way on which nobody changes the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Leg {
@@ -184,8 +200,8 @@ struct Leg {
 enum Step {
     Leave(InterfaceIndex, Addressed),
     Route(SubnetIndex),
-    /// From an edge into a VPC: to whoever has the address.
-    Inside(VpcIndex),
+    /// From an edge into a VPC: by the edge's own route table, or to whoever has the address.
+    Inside(VpcIndex, Option<RouteTableIndex>),
     Enter(InterfaceIndex),
     LinkLocal,
     GatewayEndpoint(EndpointIndex),
@@ -229,11 +245,14 @@ struct Walk<'a> {
     keeps_client: bool,
     /// The interface endpoint that it passed last.
     endpoint: Option<EndpointIndex>,
-    /// An object on the way remembers flows for 350 s.
-    short_memory: bool,
+    /// Who on the way forgets the flow first.
+    remembered: Remembered,
     via: Option<ObjectIndex>,
     stamps: Stamps,
     limits: Limits,
+    limiters: Limiters,
+    /// See [`Decision::answers_reporter`].
+    answers_reporter: Option<Ipv4Addr>,
     acls: Vec<AclCheck>,
     /// The logged interfaces that it passed.
     observed: &'a mut Observed,
@@ -277,10 +296,12 @@ pub fn decide(
         back: None,
         keeps_client: false,
         endpoint: None,
-        short_memory: false,
+        remembered: Remembered::Groups,
+        answers_reporter: None,
         via: None,
         stamps: Stamps::default(),
         limits: Limits::NONE,
+        limiters: Limiters::default(),
         acls: Vec::new(),
         observed,
         judged: Vec::new(),
@@ -309,6 +330,8 @@ pub fn decide(
         timeouts: walk.timeouts(forward.header.protocol, &tracked),
         stamps: walk.stamps,
         limits: walk.limits,
+        limiters: walk.limiters,
+        answers_reporter: walk.answers_reporter,
         via: walk.via,
         acls: walk.acls,
         tracked,
@@ -334,7 +357,8 @@ impl Walk<'_> {
         match step {
             Step::Leave(interface, addressed) => interface::leave(self, interface, addressed),
             Step::Route(subnet) => route::route(self, subnet),
-            Step::Inside(vpc) => route::local(self, vpc),
+            Step::Inside(vpc, None) => route::local(self, vpc),
+            Step::Inside(vpc, Some(table)) => route::from_gateway(self, vpc, table),
             Step::Enter(interface) => interface::enter(self, interface),
             Step::LinkLocal => link_local::serve(self),
             Step::GatewayEndpoint(endpoint) => endpoint::gateway(self, endpoint),
@@ -416,7 +440,11 @@ impl Walk<'_> {
     /// The source address that services see for who sends this, by this way in.
     fn fabric_source(&mut self, object: ObjectIndex, way: Way) -> Result<Ipv4Addr, Refused> {
         let client = match self.sender {
-            Place::Interface(index) => Client::Interface(index),
+            Place::Interface(index) => {
+                // An appliance sends on what others say.
+                let owner = self.vpc(self.interface(index)?.vpc)?.addresses.get(&self.header.source);
+                Client::Interface(owner.copied().unwrap_or(index))
+            }
             Place::OnPremises(index) => Client::OnPremises(index),
             Place::Internet => Client::Internet,
             Place::VpnGateway(_) => match self.legs.first() {
@@ -450,6 +478,11 @@ impl Walk<'_> {
     fn deliver_outside(&mut self, link: LinkIndex) -> Result<Step, Refused> {
         let destination_mac = self.tables.links.get(link.at()).ok_or(Refused::BAD_TABLES)?.mac;
         Ok(Step::Arrived(Arrival { link, header: self.header, source_mac: OUTSIDE_ROUTER_MAC, destination_mac }))
+    }
+
+    /// An object on the way keeps the flow in its own memory.
+    fn remember_as(&mut self, by: Remembered) {
+        self.remembered = self.remembered.max(by);
     }
 }
 

@@ -25,12 +25,13 @@ pub(super) fn cross(walk: &mut Walk, index: PeeringIndex) -> Result<Step, Refuse
         return walk.refuse("peering connection", object, DropReason::PeeringAddress);
     }
     if peering.inter_region {
-        let subnet = walk.sending_interface().map(|sender| sender.subnet).ok_or(Refused::BAD_TABLES)?;
-        let router = tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?.router();
-        walk.limits.narrow(INTER_REGION_MTU, router);
+        let router = walk.router_of_sender()?;
+        let owner = walk.vpc(other)?.addresses.get(&destination).copied();
+        let subnet = owner.and_then(|owner| tables.subnets.get(walk.interface(owner).ok()?.subnet.at()));
+        walk.narrow(object, INTER_REGION_MTU, router, subnet.map(Subnet::router));
     }
     walk.via = walk.via.or(Some(object));
     let before = walk.header;
     walk.record("peering connection", object, None, before, || "carries it to the other VPC".to_owned());
-    Ok(Step::Inside(other))
+    Ok(Step::Inside(other, None))
 }

@@ -54,6 +54,26 @@ fn path(tables: &Tables, target: Target) -> TrafficPath {
     }
 }
 
+/// What enters by a gateway that has a route table of its own (B1.3): to an appliance, or to whoever has the address.
+pub(super) fn from_gateway(walk: &mut Walk, vpc: VpcIndex, index: RouteTableIndex) -> Result<Step, Refused> {
+    let tables = walk.tables;
+    let table = tables.route_tables.get(index.at()).ok_or(Refused::BAD_TABLES)?;
+    let Some(route) = table.route(walk.header.destination) else {
+        return walk.refuse("route table", table.object, DropReason::NoRoute);
+    };
+    let (before, rule) = (walk.header, route.object);
+    walk.record("route table", table.object, Some(rule), before, || {
+        format!("longest prefix: {}", tables.object(rule).id)
+    });
+    match route.target {
+        Target::Local => local(walk, vpc),
+        Target::Interface(interface) => Ok(Step::Enter(interface)),
+        Target::Blackhole => walk.refuse("route", rule, DropReason::BlackholeRoute),
+        // No other target can stand there.
+        _ => Err(Refused::BAD_TABLES),
+    }
+}
+
 /// The packet does not leave the subnet: then its ACL is not asked (B1.7).
 fn stays(walk: &Walk, vpc: VpcIndex, subnet: SubnetIndex, target: Target) -> bool {
     let next = match target {

@@ -16,27 +16,38 @@ pub(super) fn leave_by(walk: &mut Walk, index: VpnGatewayIndex) -> Result<Step, 
     if walk.back.is_some() {
         return walk.refuse("virtual private gateway", object, DropReason::AsymmetricReturn);
     }
-    let Some(sender) = walk.sending_interface() else {
-        return walk.refuse("virtual private gateway", object, DropReason::VpnDestination);
-    };
-    let router = tables.subnets.get(sender.subnet.at()).ok_or(Refused::BAD_TABLES)?.router();
     walk.via = walk.via.or(Some(object));
+    walk.owner_of_source("virtual private gateway", object, gateway.vpc, DropReason::VpnSource)?;
+    let router = walk.router_of_sender()?;
     let destination = walk.header.destination;
-    let routed = |customer: &&Customer| customer.routes.iter().any(|block| block.contains(&destination));
-    let mut customers = gateway.customers.iter().filter_map(|index| Some((*index, tables.customers.get(index.at())?)));
-    let Some((customer, there)) = customers.find(|(_, customer)| routed(customer)) else {
+    let Some((customer, there)) = longest_route(tables, gateway, destination) else {
         return walk.refuse("virtual private gateway", object, DropReason::NoRoute);
     };
     if there.address != destination {
         return walk.refuse("customer gateway", there.object, DropReason::NoSuchAddress);
     }
-    walk.limits.narrow(VPN_MTU, router);
+    walk.narrow(object, VPN_MTU, router, None);
     let (place, before) = (Place::VpnGateway(index), walk.header);
     walk.record("virtual private gateway", object, None, before, || "carries it through the tunnel".to_owned());
     walk.end_leg(place, place);
     walk.record("customer gateway", there.object, None, before, || "receives".to_owned());
     walk.end_leg(Place::OnPremises(customer), Place::OnPremises(customer));
     walk.deliver_outside(there.link)
+}
+
+/// Behind which connection an address is: the longest of their static routes says it.
+fn longest_route<'t>(
+    tables: &'t Tables,
+    gateway: &VpnGateway,
+    destination: Ipv4Addr,
+) -> Option<(CustomerIndex, &'t Customer)> {
+    let customers = gateway.customers.iter().filter_map(|index| Some((*index, tables.customers.get(index.at())?)));
+    let length = |customer: &Customer| {
+        let holding = customer.routes.iter().filter(|block| block.contains(&destination));
+        holding.map(|block| block.prefix_len()).max()
+    };
+    let routed = customers.filter_map(|(index, customer)| Some((length(customer)?, index, customer)));
+    routed.max_by_key(|(length, index, _)| (*length, std::cmp::Reverse(*index))).map(|(_, index, it)| (index, it))
 }
 
 /// From a guest on premises into the VPC, and to nothing that the VPC only leads to: no gateway endpoint, no NAT gateway,
@@ -47,14 +58,16 @@ pub(super) fn enter_by(walk: &mut Walk, index: CustomerIndex) -> Result<Step, Re
     let before = walk.header;
     walk.record("customer gateway", customer.object, None, before, || "sends".to_owned());
     let gateway = tables.vpn_gateways.get(customer.gateway.at()).ok_or(Refused::BAD_TABLES)?;
-    let (object, vpc) = (gateway.object, gateway.vpc);
-    if !walk.vpc(vpc)?.cidrs.iter().any(|block| block.contains(&before.destination)) {
+    let (object, vpc, route_table) = (gateway.object, gateway.vpc, gateway.route_table);
+    let Some(owner) = walk.vpc(vpc)?.addresses.get(&before.destination).copied() else {
         return walk.refuse("virtual private gateway", object, DropReason::VpnDestination);
-    }
+    };
     walk.via = walk.via.or(Some(object));
-    walk.limits.narrow(VPN_MTU, before.destination);
+    let subnet = walk.interface(owner)?.subnet;
+    let router = tables.subnets.get(subnet.at()).ok_or(Refused::BAD_TABLES)?.router();
+    walk.narrow(object, VPN_MTU, before.destination, Some(router));
     walk.record("virtual private gateway", object, None, before, || "lets it into the VPC".to_owned());
     let place = Place::VpnGateway(customer.gateway);
     walk.end_leg(place, place);
-    Ok(Step::Inside(vpc))
+    Ok(Step::Inside(vpc, route_table))
 }

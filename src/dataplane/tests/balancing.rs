@@ -142,7 +142,7 @@ fn a_syn_on_the_ports_of_an_ended_flow_is_a_new_flow() {
 fn fragments_and_pings_stop_at_the_balancer() {
     let mut lab = Lab::new();
     lab.drops("app: 10.0.1.10 > 10.0.2.50 fragment tcp 1480", DropReason::FragmentFirstMissing);
-    lab.drops("web: 10.0.1.20 > 10.0.1.100 icmp echo-request id 1", DropReason::BalancerProtocol);
+    lab.drops("web: 10.0.1.20 > 10.0.1.100 icmp echo-request id 1", DropReason::ProtocolRestriction);
     lab.drops("app: 10.0.1.10 > 10.0.2.50 icmp echo-request id 1", DropReason::EndpointPing);
 }
 

@@ -157,7 +157,7 @@ pub fn ipv4(frame: &[u8]) -> Packet {
 }
 
 /// By etherparse, which shares no code with the rewriting.
-fn assert_valid_checksums(frame: &[u8]) {
+pub fn assert_valid_checksums(frame: &[u8]) {
     use etherparse::{NetSlice, SlicedPacket, TransportSlice};
     let sliced = SlicedPacket::from_ethernet(frame).expect("a packet");
     let Some(NetSlice::Ipv4(ip)) = &sliced.net else { panic!("not IPv4") };

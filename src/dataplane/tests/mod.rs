@@ -8,6 +8,7 @@ mod endpoints;
 mod flow_logs;
 mod network_acls;
 mod noise;
+mod outside;
 mod routing;
 mod rules;
 mod security_groups;

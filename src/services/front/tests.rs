@@ -40,6 +40,8 @@ pub fn start(service: Arc<dyn Service>, limits: Limits) -> Running {
         instance_id: Some("i-1".into()),
         private_ip: Ipv4Addr::new(10, 0, 1, 10),
         vpc_endpoint_id: Some("vpce-1".into()),
+        endpoint_vpc_id: Some("vpc-1".into()),
+        endpoint_account: Some("111122223333".into()),
         name: "app".into(),
     };
     let origins = Arc::new(Origins::new([(Ipv4Addr::LOCALHOST, origin)]));

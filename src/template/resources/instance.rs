@@ -157,9 +157,6 @@ pub(super) fn network_interface(maker: &mut Maker<'_>, mut properties: Propertie
         udp_timeout: tracking.integer("UdpTimeout"),
         udp_stream_timeout: tracking.integer("UdpStreamTimeout"),
     });
-    if tracking.is_some() {
-        properties.not_enforced("ConnectionTrackingSpecification", "idle timeouts");
-    }
     let change = Change::CreateNetworkInterface(CreateNetworkInterface {
         subnet_id: properties.required_text("SubnetId"),
         private_ip_address: addresses.primary,

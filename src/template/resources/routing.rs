@@ -26,7 +26,6 @@ pub(super) fn gateway_association(maker: &mut Maker<'_>, mut properties: Propert
         route_table_id: properties.required_text("RouteTableId"),
         gateway_id: properties.required_text("GatewayId"),
     };
-    properties.not_enforced("", "routes for what enters by the gateway");
     maker.finish(properties)?;
     let id = maker.apply(Default::default(), change)?;
     Ok(Made { attributes: [("AssociationId", id.clone())].into(), reference: id, object: None })

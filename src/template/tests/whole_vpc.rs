@@ -31,8 +31,6 @@ fn everything_between_an_instance_and_the_world() {
     assert_eq!(
         notices,
         [
-            "parsed, not enforced yet: idle timeouts of AWS::EC2::NetworkInterface `Second` (t.yaml:23)",
-            "parsed, not enforced yet: routes for what enters by the gateway of AWS::EC2::GatewayRouteTableAssociation `EntranceOfIgw` (t.yaml:26)",
             "ignored: AWS::EC2::NetworkAclEntry `AclSix`: IPv6 is not emulated (t.yaml:32)",
             "ignored: BGP, which without StaticRoutesOnly brings the routes, of AWS::EC2::VPNConnection `Bgp` (t.yaml:49)",
             "ignored: AWS::Logs::LogGroup `Logs` (t.yaml:51)",
