@@ -14,6 +14,7 @@ pub use super::fabric::{Client, Fabric, FabricEntry, Way};
 pub use super::filter::{
     AddressSet, ConnectionTracking, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector,
 };
+pub use super::flow_log::{FlowLogPlan, FlowLogs, LoggedInterface};
 pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
 
@@ -104,6 +105,8 @@ pub struct Tables {
     pub internet: Internet,
     /// One-to-one addresses that services see.
     pub fabric: Fabric,
+    /// Which interfaces are logged, and how.
+    pub flow_logs: FlowLogs,
 }
 
 /// An object's names.
