@@ -7,12 +7,16 @@
 mod cases;
 #[path = "lab_expect.rs"]
 mod expect;
+#[path = "lab_flow_log.rs"]
+mod flow_log;
 #[path = "lab_harness.rs"]
 mod harness;
 #[path = "lab_life.rs"]
 mod life;
 #[path = "lab_offload.rs"]
 mod offload;
+#[path = "lab_outside.rs"]
+mod outside;
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
@@ -42,8 +46,8 @@ fn main() -> ExitCode {
     }
     let mut trials = Vec::new();
     for setting in Setting::all() {
-        let once = life::STORIES.into_iter().chain(expect::STORIES).chain(cases::STORIES);
-        let stories = STORIES.into_iter().chain(once.filter(|_| !setting.plain_links));
+        let once = life::STORIES.into_iter().chain(expect::STORIES).chain(cases::STORIES).chain(outside::STORIES);
+        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once.filter(|_| !setting.plain_links));
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));
         }

@@ -136,7 +136,7 @@ fn read(told: &str) -> Option<Fetch> {
 
 fn flows(folder: &Folder, guest: &str) -> Result<Vec<FlowLine>> {
     let mut client = Client::connect(folder)?;
-    client.send(&Request::Flows { guest: Some(guest.to_owned()) })?;
+    client.send(&Request::Flows { guest: Some(guest.to_owned()), among: None })?;
     let mut flows = Vec::new();
     loop {
         match client.expect()? {

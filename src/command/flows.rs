@@ -29,7 +29,7 @@ pub struct Arguments {
 /// Runs the verb.
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let mut client = Client::connect(&state::choose(name)?)?;
-    client.send(&Request::Flows { guest: arguments.guest })?;
+    client.send(&Request::Flows { guest: arguments.guest, among: None })?;
     let mut flows: Vec<FlowLine> = Vec::new();
     loop {
         match client.expect()? {

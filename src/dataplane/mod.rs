@@ -10,6 +10,9 @@
 //!    (two shard locks, and for a balancer one port-pool lock). Allocates.
 //! 3. **Drop**: a counter and one entry of the bounded drop log, under its lock.
 //!
+//! Flow logs add a few counters to the flows that pass a logged interface, and an entry of their bounded ledger, under its lock,
+//! to packets without a flow; a lab without flow logs pays for one branch.
+//!
 //! Lock rule: never two shard locks at once, never a shard lock and another lock at once.
 //!
 //! # Invariants
@@ -30,6 +33,7 @@ mod edges;
 mod fabric;
 pub mod filter;
 pub mod flow;
+pub mod flow_log;
 pub mod fragments;
 pub mod lpm;
 pub mod nat;

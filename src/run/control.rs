@@ -12,6 +12,7 @@
 //!
 //! **Time.** `drops --follow` looks for new drops every [`LOOK`].
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -28,8 +29,8 @@ use super::BadInput;
 use super::capture::{Filter, PcapngBytes};
 use super::lab::{Guest, Lab};
 use super::launch::refused;
-use super::protocol::{Answer, Request, TraceQuestion};
-use super::report;
+use super::protocol::{Answer, PacketHeader, Request, TraceQuestion};
+use super::{flow_log, report};
 use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
@@ -116,7 +117,8 @@ async fn answer(lab: &Lab, request: &Request, stream: &mut TokioStream, end: &mp
         Request::Ready { .. } => bail!("the lab is ready already"),
         Request::Enter { guest } => enter(lab, guest, stream).await,
         Request::Status => {
-            let status = report::status(lab.folder.name(), &lab.world, &guest_names(lab));
+            let mut status = report::status(lab.folder.name(), &lab.world, &guest_names(lab));
+            flow_log::complete_status(&mut status, &lab.flow_logs);
             say(stream, &Answer::Status(status)).await
         }
         Request::Trace { guest, host, port, protocol, from } => {
@@ -124,17 +126,7 @@ async fn answer(lab: &Lab, request: &Request, stream: &mut TokioStream, end: &mp
             say(stream, &Answer::Trace(report)).await
         }
         Request::Drops { guest, since, follow } => drops(lab, guest.as_deref(), *since, *follow, stream).await,
-        Request::Flows { guest } => {
-            let wanted = wanted_links(lab, guest.as_deref())?;
-            let tables = lab.dataplane.tables();
-            for record in lab.dataplane.flows() {
-                if wanted.as_ref().is_none_or(|links| links.contains(&record.ingress) || links.contains(&record.egress))
-                {
-                    say(stream, &Answer::Flow(report::flow_line(&record, &tables, &lab.links))).await?;
-                }
-            }
-            say(stream, &Answer::End).await
-        }
+        Request::Flows { guest, among } => flows(lab, guest.as_deref(), among.as_deref(), stream).await,
         Request::Capture { guest, filter, count } => capture(lab, guest, filter, *count, stream).await,
         Request::Down => {
             say(stream, &Answer::Ending).await?;
@@ -245,6 +237,20 @@ fn sending_link(guest: &Guest, tables: &Tables, source: Ipv4Addr) -> Result<Link
 /// The primary private address of the guest that a destination names; a name of no guest, or of several, is a host's.
 fn named_guest(lab: &Lab, host: &str) -> Option<Ipv4Addr> {
     find_guest(lab, host).ok()?.addresses.first().copied()
+}
+
+async fn flows(lab: &Lab, guest: Option<&str>, among: Option<&[PacketHeader]>, stream: &mut TokioStream) -> Result<()> {
+    let wanted = wanted_links(lab, guest)?;
+    let among: Option<HashSet<&PacketHeader>> = among.map(|packets| packets.iter().collect());
+    let tables = lab.dataplane.tables();
+    for record in lab.dataplane.flows() {
+        let of_guest = |links: &Vec<LinkIndex>| links.contains(&record.ingress) || links.contains(&record.egress);
+        let opened_so = |packets: &HashSet<&PacketHeader>| packets.contains(&report::opened_by(&record));
+        if wanted.as_ref().is_none_or(of_guest) && among.as_ref().is_none_or(opened_so) {
+            say(stream, &Answer::Flow(report::flow_line(&record, &tables, &lab.links))).await?;
+        }
+    }
+    say(stream, &Answer::End).await
 }
 
 async fn drops(lab: &Lab, guest: Option<&str>, mut since: u64, follow: bool, stream: &mut TokioStream) -> Result<()> {

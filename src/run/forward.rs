@@ -208,8 +208,11 @@ impl Pump {
                 }
                 self.write(link, &buffer[..len], now);
             }
-            Verdict::Answer => self.send_out(outbox, now),
-            Verdict::Drop(_) => {}
+            Verdict::Answer | Verdict::Drop(_) => {}
+        }
+        // Also a drop may have something to tell its sender.
+        if !outbox.frames.is_empty() {
+            self.send_out(outbox, now);
         }
     }
 

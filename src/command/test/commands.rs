@@ -3,10 +3,11 @@
 //! **Life.** One at a time in each guest. When a command has ended, a packet is sent behind all that it sent: once the lab has
 //! seen that one, it has seen the others, as a link is read in order. Then flows and drops since the start are judged.
 //!
-//! **Time.** A command has [`PATIENCE`].
+//! **Time.** A command has [`PATIENCE`]. While it runs its guest is looked at every [`LOOK`], since a flow is forgotten by the lab
+//! 5 s after its end.
 //!
-//! **Limits.** What a guest's own daemons send meanwhile counts, too: `only` is about the guest. Answers to others, and ICMP
-//! errors, open no flow and are not looked at.
+//! **Limits.** What a guest's own daemons open meanwhile counts, too: `only` is about the guest. Flows that stood before, answers
+//! to others, and ICMP errors are not looked at.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fs::{self, OpenOptions};
@@ -25,6 +26,8 @@ use crate::run::state::Folder;
 
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks at a guest in which a command runs.
+const LOOK: Duration = Duration::from_secs(1);
 /// Lines of its output that a failure shows.
 const SHOWN: usize = 12;
 
@@ -57,6 +60,7 @@ pub struct Running<'e> {
     child: Child,
     output: PathBuf,
     began: Instant,
+    looked: Instant,
     moment: Moment,
     ended: Option<Ended>,
     /// The packet behind all others: its number, and whether it was seen.
@@ -87,8 +91,19 @@ impl<'e, 'f> Commands<'e, 'f> {
                 continue;
             }
             if let Some(order) = waiting.pop_front() {
-                witness.look()?;
+                witness.look_at_guest(guest)?;
                 self.running.insert(guest, Running::start(self.folder, order, witness.moment())?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at guests that were not looked at for a while.
+    pub fn look(&mut self, witness: &mut Witness) -> Result<()> {
+        for (guest, running) in &mut self.running {
+            if running.looked.elapsed() >= LOOK {
+                witness.look_at_guest(guest)?;
+                running.looked = Instant::now();
             }
         }
         Ok(())
@@ -154,7 +169,8 @@ impl<'e> Running<'e> {
             .stderr(errors)
             .spawn()
             .with_context(|| format!("starting `{}` in {}", order.command, order.cwd.display()))?;
-        Ok(Self { order, child, output, began: Instant::now(), moment, ended: None, barrier: None })
+        let began = Instant::now();
+        Ok(Self { order, child, output, began, looked: began, moment, ended: None, barrier: None })
     }
 
     fn has_ended(&mut self) -> Result<bool> {

@@ -6,7 +6,7 @@
 //!
 //! **Identity.** A probe is one packet (or one question to the resolver) of one expectation; its number is the helper's.
 //!
-//! **Life.** All expectations are under way at once. A probe waits for its turn (at most [`IN_FLIGHT`] of a guest), is sent,
+//! **Life.** All expectations are under way at once. A probe waits for its turn (at most [`IN_FLIGHT`] at once), is sent,
 //! and is settled as soon as its fate is known: dropped, or carried and, where the protocol answers, answered. A name is
 //! asked of the guest's resolver first, and each of its addresses becomes a probe. Commands ([`super::commands`]) run one at a
 //! time in each guest, since what they send is told apart from each other by time alone; from probes by ports.
@@ -35,7 +35,7 @@ use crate::packet::protocol;
 use crate::run::protocol::PacketHeader;
 use crate::run::state::Folder;
 
-/// Packets of one guest that are under way at once.
+/// Packets that are under way at once.
 const IN_FLIGHT: usize = 256;
 /// Between two looks at the lab, when nothing is heard meanwhile.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -176,6 +176,8 @@ impl<'e> Trial<'e, '_> {
     /// Hears, looks, settles, and goes on.
     fn step(&mut self) -> Result<()> {
         self.send_waiting()?;
+        // What is late by now had its time; what comes to be late while this step goes on has the next one.
+        let now = Instant::now();
         let mut news = self.senders.news(self.pause)?;
         while let Some(News { number, event }) = news {
             self.hear(number, event);
@@ -184,24 +186,32 @@ impl<'e> Trial<'e, '_> {
         let under_way: Vec<usize> = self.turns.values().flat_map(|turns| turns.under_way.iter().copied()).collect();
         if !under_way.is_empty() {
             let start = Instant::now();
-            self.witness.look()?;
+            let probes = under_way.iter().filter_map(|number| self.probes.get(*number));
+            self.witness.look(probes.filter_map(|probe| probe.header).collect())?;
             self.pause = start.elapsed().clamp(PAUSE, PAUSE * 20);
         }
         for number in under_way {
-            self.settle(number)?;
+            self.settle(number, now)?;
         }
         self.attend_commands()
     }
 
+    /// Takes turns among the guests.
     fn send_waiting(&mut self) -> Result<()> {
-        for (guest, turns) in &mut self.turns {
-            while turns.under_way.len() < IN_FLIGHT
-                && let Some(number) = turns.waiting.pop_front()
-            {
+        let mut room = IN_FLIGHT.saturating_sub(self.turns.values().map(|turns| turns.under_way.len()).sum());
+        let mut sent = true;
+        while sent && room > 0 {
+            sent = false;
+            for (guest, turns) in &mut self.turns {
+                if room == 0 {
+                    break;
+                }
+                let Some(number) = turns.waiting.pop_front() else { continue };
                 let Some(probe) = self.probes.get_mut(number) else { continue };
                 probe.asked = Instant::now();
                 self.senders.ask(guest, number, probe.task.clone())?;
                 turns.under_way.insert(number);
+                (sent, room) = (true, room - 1);
             }
         }
         Ok(())
@@ -219,10 +229,10 @@ impl<'e> Trial<'e, '_> {
     }
 
     /// Settles a probe if its fate is known or has been waited for long enough.
-    fn settle(&mut self, number: usize) -> Result<()> {
+    fn settle(&mut self, number: usize, now: Instant) -> Result<()> {
         let Some(probe) = self.probes.get(number) else { return Ok(()) };
         let fate = self.fate(probe);
-        let late = probe.asked.elapsed() >= PATIENCE;
+        let late = now.saturating_duration_since(probe.asked) >= PATIENCE;
         match probe.purpose {
             Purpose::Name => self.settle_name(number, fate, late),
             Purpose::Barrier if fate.is_some() || late => {
@@ -315,6 +325,7 @@ impl<'e> Trial<'e, '_> {
     /// Starts, watches and judges commands.
     fn attend_commands(&mut self) -> Result<()> {
         self.commands.start_waiting(&mut self.witness)?;
+        self.commands.look(&mut self.witness)?;
         for case in self.commands.ended()? {
             let from = &self.cases[case].expectation.from;
             let Some((_, source)) = from.sources.first() else { continue };
@@ -330,9 +341,9 @@ impl<'e> Trial<'e, '_> {
         if passed.is_empty() {
             return Ok(());
         }
-        self.witness.look()?;
         let ours = self.own_packets();
         for running in passed {
+            self.witness.look_at_guest(running.order.guest)?;
             let (failures, note) = running.judge(&self.witness, &ours)?;
             let case = &mut self.cases[running.order.case];
             case.failures.extend(failures);

@@ -41,17 +41,32 @@ impl<'f> Witness<'f> {
         Self { folder, flows: HashMap::new(), drops: HashMap::new(), next: 0, lost: false }
     }
 
-    /// Sees what is new. Flows first: whatever left before a packet that is among them is among the drops, if it was dropped.
-    pub fn look(&mut self) -> Result<()> {
+    /// Sees what became of these packets, and what else was dropped. Flows first: whatever left before a packet that is among
+    /// them is among the drops, if it was dropped.
+    pub fn look(&mut self, packets: Vec<PacketHeader>) -> Result<()> {
+        self.look_at_flows(&Request::Flows { guest: None, among: Some(packets) })?;
+        self.look_at_drops()
+    }
+
+    /// Sees all that a guest sends.
+    pub fn look_at_guest(&mut self, guest: &str) -> Result<()> {
+        self.look_at_flows(&Request::Flows { guest: Some(guest.to_owned()), among: None })?;
+        self.look_at_drops()
+    }
+
+    fn look_at_flows(&mut self, request: &Request) -> Result<()> {
         let mut client = Client::connect(self.folder)?;
-        client.send(&Request::Flows { guest: None })?;
+        client.send(request)?;
         loop {
             match client.expect()? {
                 Answer::Flow(flow) => self.flows.insert((flow.guest.clone(), flow.header), flow),
-                Answer::End => break,
+                Answer::End => return Ok(()),
                 other => bail!("the lab answered {other:?} instead of a flow"),
             };
         }
+    }
+
+    fn look_at_drops(&mut self) -> Result<()> {
         let mut client = Client::connect(self.folder)?;
         client.send(&Request::Drops { guest: None, since: self.next, follow: false })?;
         let mut count = 0;
@@ -131,11 +146,12 @@ impl<'f> Witness<'f> {
         Moment { frames, next: self.next }
     }
 
-    /// Flows that a guest opened or used since a moment, in the order of their text.
+    /// Flows that a guest opened since a moment, in the order of their text. One that stood already may still have its last
+    /// packets to send; one that has fewer frames now than then is another one from the same port.
     pub fn flows_since(&self, guest: &str, moment: &Moment) -> Vec<&FlowLine> {
-        let used =
-            |packet: &Packet, flow: &FlowLine| moment.frames.get(packet).is_none_or(|frames| *frames < flow.frames);
-        let new = self.flows.iter().filter(|(packet, flow)| is_link_of(&packet.0, guest) && used(packet, flow));
+        let opened =
+            |packet: &Packet, flow: &FlowLine| moment.frames.get(packet).is_none_or(|frames| flow.frames < *frames);
+        let new = self.flows.iter().filter(|(packet, flow)| is_link_of(&packet.0, guest) && opened(packet, flow));
         let mut flows: Vec<&FlowLine> = new.map(|(_, flow)| flow).collect();
         flows.sort_by(|a, b| a.flow.cmp(&b.flow));
         flows

@@ -78,12 +78,11 @@ fn s3_and_dynamodb_share_a_table() {
 fn tracked_through_dynamodbs_gateway_endpoint() {
     let both = endpoint("S3", "s3", "!Ref TableA") + &endpoint("Dynamo", "dynamodb", "!Ref TableA");
     let group = |rules: &str| {
-        template(&both).replace(
-            "PrivateIpAddress: 10.0.1.10",
-            &format!("PrivateIpAddress: 10.0.1.10, SecurityGroupIds: [!Ref Group]"),
-        ) + &format!(
-            "  Group: {{Type: AWS::EC2::SecurityGroup, Properties: {{GroupDescription: g, VpcId: !Ref Vpc, {rules}}}}}\n"
-        )
+        template(&both)
+            .replace("PrivateIpAddress: 10.0.1.10", "PrivateIpAddress: 10.0.1.10, SecurityGroupIds: [!Ref Group]")
+            + &format!(
+                "  Group: {{Type: AWS::EC2::SecurityGroup, Properties: {{GroupDescription: g, VpcId: !Ref Vpc, {rules}}}}}\n"
+            )
     };
     let open = "SecurityGroupIngress: [{IpProtocol: -1, CidrIp: 0.0.0.0/0}]";
     let closed = "SecurityGroupEgress: [{IpProtocol: icmp, FromPort: 8, ToPort: 0, CidrIp: 0.0.0.0/0}]";

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dataplane::tests::lab::route;
+use crate::dataplane::{DropReason, Header, TraceQuery};
 
 const SYN: &str = "10.0.1.10:9 > 10.0.2.10:80 tcp SYN";
 const SYN_ACK: &str = "10.0.2.10:80 > 10.0.1.10:9 tcp SYN|ACK";
@@ -171,4 +172,65 @@ fn between_the_internet_and_a_subnet() {
     // Without the gateway's table it goes straight in.
     let world = World::with(|_| ());
     world.passes("internet: 198.51.100.10:5 > 203.0.113.1:80 tcp SYN", &format!("pub: {syn}"));
+}
+
+/// B1.3-18, its other half: what comes through the tunnel is led to the appliance, too.
+#[test]
+fn between_on_premises_and_a_subnet() {
+    let syn = "192.168.0.10:9 > 10.0.2.10:22 tcp SYN";
+    let answer = "10.0.2.10:22 > 192.168.0.10:9 tcp SYN|ACK";
+    let world = World::with(|tables| {
+        let routes =
+            vec![route(&["10.0.0.0/16"], Rank::Local, Target::Local), route(&["10.0.2.0/24"], Rank::Static, TO_FW)];
+        tables.vpn_gateways[0].route_table = Some(RouteTableIndex(tables.route_tables.len() as u32));
+        tables.route_tables.push(RouteTable::new(ObjectIndex(0), routes));
+        replace_route(tables, B, "192.168.0.0/16", TO_FW);
+    });
+    world.passes(&format!("office: {syn}"), &format!("fw: {syn}"));
+    world.passes(&format!("fw: {syn}"), &format!("db: {syn}"));
+    world.passes(&format!("db: {answer}"), &format!("fw: {answer}"));
+    world.passes(&format!("fw: {answer}"), &format!("office: {answer}"));
+    // Other subnets are entered directly.
+    world.passes("office: 192.168.0.10:9 > 10.0.1.10:22 tcp SYN", "app: 192.168.0.10:9 > 10.0.1.10:22 tcp SYN");
+    world.passes("app: 10.0.1.10:22 > 192.168.0.10:9 tcp SYN|ACK", "office: 10.0.1.10:22 > 192.168.0.10:9 tcp SYN|ACK");
+}
+
+/// Between a NAT gateway and the internet gateway, both ways: the public address is the NAT gateway's all the same.
+#[test]
+fn behind_a_nat_gateway() {
+    let world = World::with(|tables| {
+        let routes =
+            vec![route(&["10.0.0.0/16"], Rank::Local, Target::Local), route(&["10.0.3.0/24"], Rank::Static, TO_FW)];
+        tables.internet_gateways[0].route_table = Some(RouteTableIndex(tables.route_tables.len() as u32));
+        tables.route_tables.push(RouteTable::new(ObjectIndex(0), routes));
+        replace_route(tables, N, "0.0.0.0/0", TO_FW);
+    });
+    let syn = "10.0.3.200:1024 > 198.51.100.10:80 tcp SYN";
+    let answer = "198.51.100.10:80 > 10.0.3.200:1024 tcp SYN|ACK";
+    for _ in 0..2 {
+        world.passes("app: 10.0.1.10:9 > 198.51.100.10:80 tcp SYN", &format!("fw: {syn} ttl 63"));
+        world.passes(&format!("fw: {syn}"), "internet: 203.0.113.2:1024 > 198.51.100.10:80 tcp SYN");
+        world.passes("internet: 198.51.100.10:80 > 203.0.113.2:1024 tcp SYN|ACK", &format!("fw: {answer}"));
+        world.passes(&format!("fw: {answer}"), "app: 198.51.100.10:80 > 10.0.1.10:9 tcp SYN|ACK ttl 63");
+    }
+}
+
+/// What `trace` says of a packet whose answer is led to another guest, and of one that no kernel sends: where nobody in its own
+/// subnet has the address, a route for that subnet is never asked.
+#[test]
+fn trace_promises_only_what_comes_back() {
+    let world = World::with(|tables| {
+        remove_route(tables, N, "0.0.0.0/0");
+        add_route(tables, N, &["0.0.0.0/0"], Rank::Static, TO_FW);
+        add_route(tables, A, &["10.0.1.0/24"], Rank::Static, TO_FW);
+    });
+    let trace = |from: &str, source: &str, destination: &str| {
+        let header = Header::first("tcp", ip(source), ip(destination), Some(80)).expect("tcp is known");
+        world.dataplane.trace(link(from), &TraceQuery { header })
+    };
+    let led_away = trace("internet", "198.51.100.10", "203.0.113.1");
+    assert_eq!((led_away.delivered, led_away.back_delivered), (Some(link("pub")), Some(link("fw"))));
+    assert_eq!(led_away.back_dropped, Some(DropReason::AnswerElsewhere));
+    assert_eq!(trace("app", "10.0.1.10", "10.0.1.77").dropped, Some(DropReason::NoSuchAddress));
+    assert_eq!(trace("app", "10.0.1.10", "10.0.1.255").dropped, Some(DropReason::ReservedAddress));
 }

@@ -74,7 +74,7 @@ fn nat_has_55_000_ports_for_each_destination() {
 /// B7-4: each address has its own ports, and a flow stays with the address that it got, new tables or not.
 #[test]
 fn a_second_address_doubles_the_ports() {
-    let world = World::with(|tables| {
+    let mut world = World::with(|tables| {
         tables.interfaces[NAT_INTERFACE.at()].addresses.push(ip("10.0.3.201"));
         tables.vpcs[0].addresses.insert(ip("10.0.3.201"), NAT_INTERFACE);
         set_public(tables, NAT_INTERFACE, "10.0.3.201", "203.0.113.3");
@@ -92,6 +92,7 @@ fn a_second_address_doubles_the_ports() {
     assert_ne!(source(&overflow), source(&last));
     // A port of the first address is free again, and the tables change: the flow keeps the address that it has.
     world.effect("app: 10.0.1.10:1000 > 198.51.100.10:80 tcp RST");
+    world.after(5);
     world.swap(|_| ());
     let again = world.effect("app: 10.0.1.10:60000 > 198.51.100.10:80 tcp ACK").remove(0);
     assert_eq!(again, overflow.replace("SYN", "ACK"));

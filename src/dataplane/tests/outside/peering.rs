@@ -64,7 +64,10 @@ fn interface_endpoints_are_reachable_over_peering() {
     // The endpoint's subnet needs the way back, as any other.
     let world = World::with(|tables| remove_route(tables, B, "10.1.0.0/16"));
     assert_eq!(world.effect("far: 10.1.1.10:9 > 10.0.2.60:443 tcp SYN").len(), 1);
-    world.drops(&format!("s3: 52.216.0.1:443 > {source}:9 tcp SYN|ACK"), "ASYMMETRIC_RETURN at igw-main");
+    world.drops(
+        &format!("s3: 52.216.0.1:443 > {source}:9 tcp SYN|ACK"),
+        "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS at igw-main",
+    );
 }
 
 /// B1.8-8: the question comes, the answer finds no way; known flow or not.
@@ -121,4 +124,21 @@ fn both_subnets_acls_decide() {
     world.passes("far: 10.1.1.10:80 > 10.0.1.10:9 tcp SYN|ACK", "app: 10.1.1.10:80 > 10.0.1.10:9 tcp SYN|ACK");
     world.drops("app: 10.0.1.10:9 > 10.1.1.10:81 tcp SYN", "SUBNET_ACL_RESTRICTION at acl-far");
     world.drops("app: 10.0.1.10:9 > 10.1.1.10:82 tcp SYN", "SUBNET_ACL_RESTRICTION at acl-a");
+}
+
+/// B1.2-9: each VPC has its own.
+#[test]
+fn the_resolver_of_a_peer_does_not_answer() {
+    let world = World::with(|tables| {
+        tables.services[0].ports.push((17, 53));
+        let far = Client::Interface(InterfaceIndex(4));
+        let entry = FabricEntry { client: far, address: ip("10.1.1.10"), way: Way::LinkLocal };
+        tables.fabric = Fabric::new(vec![entry]);
+        tables.vpcs.iter_mut().for_each(|vpc| vpc.resolver_service = Some(ServiceIndex(0)));
+    });
+    world.passes(
+        "far: 10.1.1.10:9 > 10.1.0.2:53 udp 30",
+        &format!("s3: {}:9 > 169.254.169.253:53 udp 30", Fabric::BASE),
+    );
+    world.drops("far: 10.1.1.10:9 > 10.0.0.2:53 udp 30", "NO_SUCH_ADDRESS at vpc-main");
 }
