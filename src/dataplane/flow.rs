@@ -38,7 +38,8 @@ use parking_lot::Mutex;
 use super::decide::{AclCheck, Refused};
 use super::flow_log::Counters;
 use super::nat::Leases;
-pub use super::plan::{Key, Limiters, Limits, Plan, Stamp, Stamps};
+use super::plan::Asks;
+pub use super::plan::{Key, Limiters, Limits, Plan, Plans, Stamp, Stamps};
 use super::tables::{InterfaceIndex, LinkIndex, Tables};
 use crate::packet::{Offload, Packet, protocol, tcp_flags};
 
@@ -102,13 +103,28 @@ pub enum Phase {
     Closing = 2,
 }
 
-/// What both directions share.
+/// What both directions share. What every frame touches stands first, side by side.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Flow {
-    /// Forward and back.
-    pub keys: [Key; 2],
+    last: AtomicU64,
+    frames: [AtomicU64; 2],
+    bytes: [AtomicU64; 2],
+    /// Counts for flow logs, where it passes a logged interface.
+    pub logged: Option<Box<Counters>>,
+    /// The swap of tables after which its stamps were seen to be current.
+    checked: AtomicU32,
+    phase: AtomicU8,
+    fins: AtomicU8,
+    gone: AtomicBool,
     /// Forward and back.
     pub plans: [Plan; 2],
+    /// Forward and back.
+    pub keys: [Key; 2],
+    /// What packets must keep to, forward and back.
+    pub limits: [Limits; 2],
+    /// Why no answer leaves.
+    refused: Option<Refused>,
     /// What its plans rest on.
     pub stamps: Stamps,
     /// Idle limits.
@@ -123,36 +139,22 @@ pub struct Flow {
     pub acls: Vec<AclCheck>,
     /// The interfaces whose security groups track it: a change of their rules does not cut it (B1.6).
     pub tracked: Vec<InterfaceIndex>,
-    /// Counts for flow logs, where it passes a logged interface.
-    pub logged: Option<Box<Counters>>,
     /// The sequence number of its first packet (TCP): the balancer's hash takes it.
     pub tcp_sequence: u32,
     /// Start, in milliseconds of the lab's time.
     pub started: u64,
-    /// The swap of tables after which its stamps were seen to be current.
-    checked: AtomicU32,
-    last: AtomicU64,
-    phase: AtomicU8,
-    fins: AtomicU8,
-    gone: AtomicBool,
-    frames: [AtomicU64; 2],
-    bytes: [AtomicU64; 2],
 }
 
 impl Flow {
     /// A flow that was decided at `now`, after the `epoch`-th swap of tables.
-    pub fn new(
-        keys: [Key; 2],
-        plans: [Plan; 2],
-        stamps: Stamps,
-        timeouts: Timeouts,
-        epoch: u32,
-        now: Duration,
-    ) -> Self {
+    pub fn new(keys: [Key; 2], plans: Plans, stamps: Stamps, timeouts: Timeouts, epoch: u32, now: Duration) -> Self {
         let started = now.as_millis() as u64;
+        let Plans { plans, limits, refused } = plans;
         Self {
             keys,
             plans,
+            limits,
+            refused,
             stamps,
             timeouts,
             leases: Leases::default(),
@@ -171,6 +173,12 @@ impl Flow {
             frames: Default::default(),
             bytes: Default::default(),
         }
+    }
+
+    /// Why packets of a direction do not leave.
+    #[inline]
+    pub fn refusal(&self, direction: Direction) -> Option<Refused> {
+        if self.plans[direction as usize].asks.has(Asks::REFUSED) { self.refused } else { None }
     }
 
     /// Whose flows are counted: the link that it was opened from.
@@ -369,7 +377,7 @@ impl FlowTable {
         if !flow.is_current(tables, epoch) || (flow.is_closing() && is_syn(packet)) {
             return Found::Stale(Arc::clone(flow), *direction);
         }
-        if let Some(refused) = plan.refused {
+        if let Some(refused) = flow.refusal(*direction) {
             flow.log(*direction, seen);
             return Found::Refused(refused, flow.owner());
         }
@@ -511,7 +519,7 @@ fn record(flow: &Flow) -> FlowRecord {
     FlowRecord {
         key: flow.keys[0],
         back: flow.keys[1],
-        ingress: flow.plans[0].ingress,
+        ingress: flow.keys[0].link,
         egress: flow.plans[0].egress,
         via: flow.via,
         phase: flow.phase(),
@@ -535,17 +543,17 @@ mod tests {
             destination_port: 5,
             protocol: 17,
         };
-        let plan = |ingress: u32, egress: u32| Plan {
-            ingress: LinkIndex(ingress),
+        let plan = |egress: u32| Plan {
             source_mac: [0; 6],
             destination_mac: [0; 6],
             rewrite: Rewrite::default(),
             egress: LinkIndex(egress),
-            limits: Limits::NONE,
-            refused: None,
+            mtu: u16::MAX,
+            mss: u16::MAX,
+            asks: Asks::default(),
         };
         let keys = [key(from, from as u8, to as u8), key(to, to as u8, from as u8)];
-        let plans = [plan(from, to), plan(to, from)];
+        let plans = Plans { plans: [plan(to), plan(from)], limits: [Limits::NONE; 2], refused: None };
         Flow::new(keys, plans, Stamps::default(), Timeouts::UDP, 0, Duration::ZERO)
     }
 

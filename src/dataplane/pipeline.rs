@@ -18,7 +18,7 @@ use super::flow_log::{Count, Counters, Harvest, Ledger, Observed};
 use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Hop, Path, TraceQuery};
-use super::plan::{Key, Limiters, Limits, Plan, plans};
+use super::plan::{Asks, Key, Limiters, Limits, Plan, plans};
 use super::rates::Rates;
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
@@ -181,8 +181,10 @@ impl Dataplane {
         frame_len: usize,
         now: Duration,
     ) -> Result<Arrival<'a>, Verdict> {
-        let header = Some(shown(tables, ingress, &packet));
-        let refuse = |reason, detail| Err(self.note(ingress, Refused { reason, object: None }, header, detail, now));
+        let refuse = |reason, detail| {
+            let header = Some(shown(tables, ingress, &packet));
+            Err(self.note(ingress, Refused { reason, object: None }, header, detail, now))
+        };
         let Some(link) = tables.links.get(ingress.at()) else { return refuse(DropReason::BadTables, None) };
         let offload = match vnet {
             Some(vnet) => packet::offload::check(vnet, &packet, frame_len, link.mtu),
@@ -256,7 +258,7 @@ impl Dataplane {
         let plan = &flow.plans[direction as usize];
         match self.admit(arrival) {
             Ok(_) if flow.is_current(arrival.tables, arrival.epoch) => {
-                if let Some(refused) = plan.refused {
+                if let Some(refused) = flow.refusal(direction) {
                     flow.log(direction, &arrival.seen());
                     return self.refuse_answer(arrival, refused, flow.owner());
                 }
@@ -326,7 +328,9 @@ impl Dataplane {
     fn end_badly(&self, arrival: &Arrival, outcome: Outcome, frame: &[u8], outbox: &mut Outbox) -> Verdict {
         match outcome {
             Outcome::Reset(object) => self.reset(arrival, object, outbox),
-            Outcome::TimeExceeded(object, reporter) => self.report_ttl(arrival, Some(object), reporter, frame, outbox),
+            Outcome::TimeExceeded(object, reporter) => {
+                self.report_ttl(arrival, Some(object), Some(reporter), frame, outbox)
+            }
             Outcome::Refuse(refused) => self.refuse(arrival, refused),
             Outcome::Deliver(_) => self.refuse(arrival, Refused::BAD_TABLES),
         }
@@ -360,12 +364,12 @@ impl Dataplane {
                 return self.refuse(arrival, refused);
             }
         };
-        let plan = renewed.plans[direction as usize];
+        let (plan, refusal) = (renewed.plans[direction as usize], renewed.refusal(direction));
         renewed.note(direction, &arrival.seen());
         if self.replace(flow, renewed).is_err() {
             return self.refuse(arrival, Refused { reason: DropReason::FlowLimit, object: None });
         }
-        match plan.refused {
+        match refusal {
             Some(refused) => self.refuse_answer(arrival, refused, flow.owner()),
             None => self.carry(frame, arrival, &plan, outbox),
         }
@@ -494,25 +498,21 @@ impl Dataplane {
     /// Rewrites and sends: the end of every good way.
     #[inline]
     fn carry(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
-        let (packet, limits) = (&arrival.packet, &plan.limits);
-        if limits.whole_only && packet.fragment != packet::Fragment::None {
+        let (packet, asks) = (&arrival.packet, plan.asks);
+        if asks.has(Asks::WHOLE) && packet.fragment != packet::Fragment::None {
             return self.refuse_by_limit(arrival, DropReason::ProtocolRestriction, |limiters| limiters.whole_only);
         }
-        if let Some(reporter) = limits.hop
-            && packet.ttl <= 1
-        {
-            return self.report_ttl(arrival, None, reporter, frame, outbox);
+        if asks.has(Asks::HOP) && packet.ttl <= 1 {
+            return self.report_ttl(arrival, None, self.limits(arrival).hop, frame, outbox);
         }
-        if limits.metered && !self.rates.take(arrival.ingress, arrival.now) {
+        if asks.has(Asks::METERED) && !self.rates.take(arrival.ingress, arrival.now) {
             return self.refuse(arrival, Refused { reason: DropReason::LinkLocalRate, object: None });
         }
-        if arrival.offload.wire_len(packet) > usize::from(limits.mtu) {
+        if arrival.offload.wire_len(packet) > usize::from(plan.mtu) {
             return self.too_big(frame, arrival, plan, outbox);
         }
-        if let Some(mss) = limits.mss
-            && packet.tcp_flags & tcp_flags::SYN != 0
-        {
-            packet::clamp_mss(frame, packet, mss, arrival.offload.checksum);
+        if packet.tcp_flags & tcp_flags::SYN != 0 && plan.mss != u16::MAX {
+            packet::clamp_mss(frame, packet, plan.mss, arrival.offload.checksum);
         }
         packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
         Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(&arrival.offload, packet) }
@@ -633,6 +633,13 @@ impl Dataplane {
     /// A frame that the pump could not hand over.
     pub fn note_undelivered(&self, egress: LinkIndex, now: Duration) {
         self.drop_frame(egress, DropReason::LinkFull, None, now);
+    }
+
+    /// What the flow of a packet must keep to, with who says so: looked up only where somebody is told. Without a flow nobody is.
+    #[cold]
+    fn limits(&self, arrival: &Arrival) -> Limits {
+        let flow = self.flows.peek(&Key::of(arrival.ingress, &arrival.packet));
+        flow.map_or(Limits::NONE, |(flow, direction)| flow.limits[direction as usize])
     }
 
     /// A limit of a plan: who set it is looked up only now.

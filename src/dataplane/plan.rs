@@ -116,11 +116,10 @@ impl Limits {
     }
 }
 
-/// What to do with every frame of one direction of a flow.
+/// What to do with every frame of one direction of a flow: as small as can be, since each frame copies it. What is asked seldom
+/// (who reports what) stays with the flow, in [`Limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Frames of this direction enter here, and nowhere else.
-    pub ingress: LinkIndex,
     /// They bear this source MAC address …
     pub source_mac: Mac,
     /// … and this destination MAC address; others are admitted anew.
@@ -129,10 +128,45 @@ pub struct Plan {
     pub rewrite: Rewrite,
     /// Where they leave.
     pub egress: LinkIndex,
-    /// What they must keep to.
-    pub limits: Limits,
-    /// They don't leave: why not.
-    pub refused: Option<Refused>,
+    /// Largest packet, IP header included.
+    pub mtu: u16,
+    /// Largest MSS that a SYN may ask for; `u16::MAX` where nobody minds.
+    pub mss: u16,
+    /// What else is asked of each of them.
+    pub asks: Asks,
+}
+
+/// What is asked of each packet, besides its size: a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asks(u8);
+
+impl Asks {
+    /// That its time to live lasts for one hop more.
+    pub const HOP: Self = Self(1);
+    /// That it is no fragment.
+    pub const WHOLE: Self = Self(2);
+    /// That the rate of link-local services is kept.
+    pub const METERED: Self = Self(4);
+    /// Too much: no packet of this direction leaves.
+    pub const REFUSED: Self = Self(8);
+
+    /// One of them is asked.
+    #[inline]
+    pub fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    fn with(self, one: Self, asked: bool) -> Self {
+        if asked { Self(self.0 | one.0) } else { self }
+    }
+
+    fn of(limits: &Limits, refused: bool) -> Self {
+        Self::default()
+            .with(Self::HOP, limits.hop.is_some())
+            .with(Self::WHOLE, limits.whole_only)
+            .with(Self::METERED, limits.metered)
+            .with(Self::REFUSED, refused)
+    }
 }
 
 impl Plan {
@@ -147,50 +181,50 @@ impl Plan {
         let Rewrite { source, destination, source_port, destination_port, .. } = self.rewrite;
         source.is_some() || destination.is_some() || source_port.is_some() || destination_port.is_some()
     }
-}
 
-/// What changes `came` into `goes`.
-fn rewrite(came: &Header, goes: &Header, source_mac: Mac, destination_mac: Mac, limits: &Limits) -> Rewrite {
-    let changed = |new: Ipv4Addr, old: Ipv4Addr| (new != old).then_some(new);
-    let moved = |new: u16, old: u16| (new != old).then_some(new);
-    Rewrite {
-        source_mac,
-        destination_mac,
-        source: changed(goes.source, came.source),
-        destination: changed(goes.destination, came.destination),
-        source_port: moved(goes.source_port, came.source_port),
-        destination_port: moved(goes.destination_port, came.destination_port),
-        decrement_ttl: limits.hop.is_some(),
+    /// For frames between these MAC addresses and of header `came`, which arrive as that.
+    fn new((source_mac, destination_mac): (Mac, Mac), came: &Header, arrival: &Arrival, limits: &Limits) -> Self {
+        let goes = &arrival.header;
+        let changed = |new: Ipv4Addr, old: Ipv4Addr| (new != old).then_some(new);
+        let moved = |new: u16, old: u16| (new != old).then_some(new);
+        let rewrite = Rewrite {
+            source_mac: arrival.source_mac,
+            destination_mac: arrival.destination_mac,
+            source: changed(goes.source, came.source),
+            destination: changed(goes.destination, came.destination),
+            source_port: moved(goes.source_port, came.source_port),
+            destination_port: moved(goes.destination_port, came.destination_port),
+            decrement_ttl: limits.hop.is_some(),
+        };
+        let (mtu, mss) = (limits.mtu, limits.mss.unwrap_or(u16::MAX));
+        Self { source_mac, destination_mac, rewrite, egress: arrival.link, mtu, mss, asks: Asks::of(limits, false) }
     }
 }
 
-/// Both directions' plans of a decision about a packet of header `came`.
-pub(super) fn plans(ingress: LinkIndex, packet: &Packet, came: &Header, decision: &Decision) -> [Plan; 2] {
+/// Both directions of a decision: forward and back.
+#[derive(Clone, Copy, Debug)]
+pub struct Plans {
+    /// What to do with frames.
+    pub plans: [Plan; 2],
+    /// What they must keep to, with who says so.
+    pub limits: [Limits; 2],
+    /// Why no answer leaves.
+    pub refused: Option<Refused>,
+}
+
+/// The plans of a decision about a packet of header `came`, which came by `ingress`.
+pub(super) fn plans(ingress: LinkIndex, packet: &Packet, came: &Header, decision: &Decision) -> Plans {
     let arrival = &decision.forward;
-    let forward = Plan {
-        ingress,
-        source_mac: packet.source_mac,
-        destination_mac: packet.destination_mac,
-        rewrite: rewrite(came, &arrival.header, arrival.source_mac, arrival.destination_mac, &decision.limits),
-        egress: arrival.link,
-        limits: decision.limits,
-        refused: None,
-    };
     let answer = arrival.header.answer();
-    let limits = decision.limits.for_answers(answer.destination, decision.answers_reporter);
-    let home = Arrival { link: ingress, header: answer, source_mac: [0; 6], destination_mac: [0; 6] };
-    let (home, refused) = match decision.back {
-        Ok(home) => (home, None),
-        Err(refused) => (home, Some(refused)),
-    };
-    let back = Plan {
-        ingress: arrival.link,
-        source_mac: arrival.destination_mac,
-        destination_mac: arrival.source_mac,
-        rewrite: rewrite(&answer, &home.header, home.source_mac, home.destination_mac, &limits),
-        egress: home.link,
-        limits,
-        refused,
-    };
-    [forward, back]
+    let there = decision.limits;
+    let back = there.for_answers(answer.destination, decision.answers_reporter);
+    let nowhere = Arrival { link: ingress, header: answer, source_mac: [0; 6], destination_mac: [0; 6] };
+    let home = decision.back.unwrap_or(nowhere);
+    let mut plans = [
+        Plan::new((packet.source_mac, packet.destination_mac), came, arrival, &there),
+        Plan::new((arrival.destination_mac, arrival.source_mac), &answer, &home, &back),
+    ];
+    let refused = decision.back.err();
+    plans[1].asks = Asks::of(&back, refused.is_some());
+    Plans { plans, limits: [there, back], refused }
 }

@@ -9,7 +9,7 @@ impl Dataplane {
     /// A packet that an object on the way does not carry: its sender hears of it, unless nobody tells.
     #[cold]
     pub(super) fn too_big(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
-        let (packet, Limits { mtu, reporter, .. }) = (&arrival.packet, plan.limits);
+        let (packet, mtu, reporter) = (&arrival.packet, plan.mtu, self.limits(arrival).reporter);
         if reporter.is_some() && !packet.dont_fragment && arrival.offload.segmentation.is_none() {
             packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
             let pieces = packet::fragment::split(frame, &arrival.offload, mtu).unwrap_or_default();
@@ -30,12 +30,14 @@ impl Dataplane {
         &self,
         arrival: &Arrival,
         object: Option<ObjectIndex>,
-        reporter: Ipv4Addr,
+        reporter: Option<Ipv4Addr>,
         frame: &[u8],
         outbox: &mut Outbox,
     ) -> Verdict {
-        let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
-        self.report(arrival, reporter, (icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED), error, outbox);
+        if let Some(reporter) = reporter {
+            let error = packet::build::time_exceeded(frame, &arrival.packet, arrival.offload.checksum, reporter);
+            self.report(arrival, reporter, (icmp::TIME_EXCEEDED, icmp::TTL_EXCEEDED), error, outbox);
+        }
         match object {
             Some(_) => self.refuse(arrival, Refused { reason: DropReason::TtlExceeded, object }),
             None => self.refuse_by_limit(arrival, DropReason::TtlExceeded, |limiters| limiters.hop),
@@ -95,7 +97,7 @@ impl Dataplane {
             return self.refuse(arrival, refused);
         }
         let plan = flow.plans[direction as usize];
-        if let Some(refused) = plan.refused.or_else(|| decide::refuse_icmp_error(arrival.tables, flow.via)) {
+        if let Some(refused) = flow.refusal(direction).or_else(|| decide::refuse_icmp_error(arrival.tables, flow.via)) {
             return self.refuse(arrival, refused);
         }
         let icmp = (arrival.packet.icmp_type, arrival.packet.icmp_code);
@@ -142,7 +144,7 @@ impl Dataplane {
         let header = Header::of(&arrival.packet);
         match outcome {
             Outcome::Deliver(decision) if decision.forward.header == header => {
-                let plan = plans(arrival.ingress, &arrival.packet, &header, &decision)[0];
+                let plan = plans(arrival.ingress, &arrival.packet, &header, &decision).plans[0];
                 self.carry(frame, arrival, &plan, outbox)
             }
             Outcome::Refuse(refused) => self.refuse(arrival, refused),
