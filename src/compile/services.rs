@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 
 use super::*;
 use crate::dataplane::decide::RESOLVER;
-use crate::model::{self, VpcEndpoint, dynamodb_prefixes, s3_prefixes, short_service_name};
+use crate::model::{self, VpcEndpoint, dynamodb_prefixes, region, s3_prefixes, short_service_name};
 use crate::packet::{Mac, protocol};
 
 /// The address of the namespace that stands for all AWS services without an emulation, towards interface endpoints.
@@ -50,9 +50,8 @@ const SERVICE_MTU: u16 = 9001;
 impl Compiler<'_> {
     /// All three, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
     pub(super) fn add_services(&mut self) -> Vec<ServicePlan> {
-        let regions = regions(self.world);
-        let s3 = regions.iter().flat_map(|region| s3_prefixes(region)).copied().collect();
-        let dynamodb = regions.iter().flat_map(|region| dynamodb_prefixes(region)).copied().collect();
+        let s3 = gateway_service_regions(self.world).flat_map(s3_prefixes).copied().collect();
+        let dynamodb = gateway_service_regions(self.world).flat_map(dynamodb_prefixes).copied().collect();
         let web = vec![(protocol::TCP, 80), (protocol::TCP, 443)];
         let dns = vec![(protocol::UDP, 53), (protocol::TCP, 53)];
         vec![
@@ -98,6 +97,16 @@ impl Compiler<'_> {
 
 fn is_s3(endpoint: &VpcEndpoint) -> bool {
     short_service_name(&endpoint.service_name, &endpoint.meta.region) == Some("s3")
+}
+
+/// Regions whose S3 and DynamoDB there are: the lab's own, and all others of the partition that most labs are in, since an
+/// internet gateway leads to those as well (B2).
+pub(super) fn gateway_service_regions(world: &World) -> impl Iterator<Item = &str> {
+    let own = regions(world);
+    let others =
+        region::regions().filter(|region| region::partition(region) == region::partition(HOME_OF_GLOBAL_NAMES));
+    let others: Vec<&str> = others.filter(|region| !own.contains(region)).collect();
+    own.into_iter().chain(others)
 }
 
 /// Regions in which the lab has anything, and the one in which the global name of S3 lives, wherever it is asked for (B2).
