@@ -8,6 +8,49 @@ use crate::dataplane::DropReason::*;
 use crate::dns::{Data, RecordType, Zones, answer};
 use crate::model::{dynamodb_prefixes, s3_prefixes};
 
+/// An isolated guest whose group and network ACL let nothing through.
+const CLOSED: &str = "
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  A: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Acl: {Type: AWS::EC2::NetworkAcl, Properties: {VpcId: !Ref Vpc}}
+  AclOfA: {Type: AWS::EC2::SubnetNetworkAclAssociation, Properties: {SubnetId: !Ref A, NetworkAclId: !Ref Acl}}
+  Nothing: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: g, VpcId: !Ref Vpc, SecurityGroupEgress: [{IpProtocol: tcp, FromPort: 1, ToPort: 1, CidrIp: 127.0.0.1/32}]}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref A, PrivateIpAddress: 10.0.1.10, SecurityGroupIds: [!Ref Nothing]}}
+";
+
+/// B1.2: from any interface, without a route, filtered by nobody, and counted with all that is link-local.
+#[test]
+fn amazon_time_sync_is_there_for_everybody() {
+    let mut lab = Lab::new(CLOSED);
+    let ask = "app: 10.0.1.10:123 > 169.254.169.123:123 udp 48";
+    lab.carries(ask, "time");
+    assert_eq!(lab.origin().name, "t/app");
+    assert_eq!(lab.answer("udp 48"), Ok("app: 169.254.169.123:123 > 10.0.1.10:123 udp 48".to_owned()));
+    for other in ["tcp SYN", "udp 48"].map(|content| format!("app: 10.0.1.10:5 > 169.254.169.123:124 {content}")) {
+        lab.drops(&other, TimePort);
+    }
+    lab.drops("app: 10.0.1.10:5 > 169.254.169.123:123 tcp SYN", TimePort);
+    lab.drops("app: 10.0.1.10 > 169.254.169.123 icmp echo-request id 1", TimePort);
+    assert_eq!(lab.refuser(), "time");
+    // One rate for all link-local services: one packet went above.
+    for number in 1..1024 {
+        let sent = if number % 2 == 0 { ask } else { "app: 10.0.1.10:6 > 169.254.169.253:53 udp 30" };
+        assert!(lab.send(sent).is_ok(), "{number}");
+    }
+    lab.drops(ask, LinkLocalRate);
+    lab.after(1);
+    lab.carries(ask, "time");
+}
+
+/// Nobody outside of a VPC has it: it is no address of the internet.
+#[test]
+fn amazon_time_sync_is_nobody_elses() {
+    let mut lab = Lab::new(TWO_VPCS);
+    lab.carries("far: 10.1.1.10:5 > 169.254.169.123:123 udp 48", "time");
+    assert!(lab.send("internet: 198.51.100.10:5 > 169.254.169.123:123 udp 48").is_err());
+}
+
 /// VPCs `Vpc` (with an internet gateway, an S3 gateway endpoint and an interface endpoint) and `Far`, peered; `natted` goes out
 /// by a NAT gateway.
 const TWO_VPCS: &str = "
