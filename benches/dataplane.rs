@@ -14,8 +14,11 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use ip_network_table::IpNetworkTable;
 use vpclab::compile::compile;
+use vpclab::dataplane::flow::FlowTable;
 use vpclab::dataplane::lpm::FlatTable;
-use vpclab::dataplane::tables::{Rank, Role, Route, RouteTable, Target};
+use vpclab::dataplane::tables::{
+    AddressSet, Rank, Role, Route, RouteTable, SecurityGroupRule, Selector, Tables, Target,
+};
 use vpclab::dataplane::{Dataplane, LinkIndex, ObjectIndex, Outbox, Verdict};
 use vpclab::model::region::regions;
 use vpclab::model::{dynamodb_prefixes, s3_prefixes};
@@ -45,9 +48,15 @@ struct Sender {
 impl Sender {
     /// `guest` of an example; it sends to S3, or to its VPC's interface endpoint.
     fn new(example: &str, guest: &str, to_endpoint: bool) -> Self {
+        Self::filled(example, guest, to_endpoint, |_| ())
+    }
+
+    /// The same, with tables that are made larger than the example's.
+    fn filled(example: &str, guest: &str, to_endpoint: bool, fill: fn(&mut Tables)) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
         let lab = load(&Disk, &path, &LoadOptions::default()).expect("the example is good");
-        let compiled = compile(&lab.world);
+        let mut compiled = compile(&lab.world);
+        fill(&mut compiled.tables);
         let tables = &compiled.tables;
         let guest = compiled.guests.iter().find(|it| it.name() == guest).expect("the example has the guest");
         let own = &guest.interfaces[0];
@@ -135,10 +144,40 @@ fn flow_hit(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A table of 500 routes, one of which is a prefix list of 1,000 entries, and a group of 60 rules, the last of which lets out to
+/// such a list: what a new flow walks at AWS's quotas.
+fn at_the_quotas(tables: &mut Tables) {
+    let block =
+        |base: u32, number: u32| ipnet::Ipv4Net::new(Ipv4Addr::from(base + (number << 8)), 24).expect("a block");
+    let list: Vec<ipnet::Ipv4Net> = (0..1000).map(|number| block(0x0c00_0000, number * 3)).collect();
+    let object = ObjectIndex(0);
+    for table in &mut tables.route_tables {
+        let mut routes = table.routes.clone();
+        let (rank, target) = (Rank::PrefixList, Target::Blackhole);
+        routes.push(Route { object, destinations: list.clone(), rank, target });
+        let missing = 500u32.saturating_sub(routes.len() as u32);
+        let other = |number| vec![block(0x0b00_0000, number)];
+        routes.extend((0..missing).map(|n| Route { object, destinations: other(n), rank: Rank::Static, target }));
+        *table = RouteTable::new(table.object, routes);
+    }
+    let selector = |port: u16| Selector::Ports(6, port..=port);
+    for group in &mut tables.security_groups {
+        let peers = AddressSet::of_blocks(list.iter().copied());
+        let fits = AddressSet::of_blocks(["0.0.0.0/1", "128.0.0.0/2"].map(|block| block.parse().expect("a block")));
+        let rule = |selector, peers| SecurityGroupRule { object, selector, peers, by_group: false };
+        group.egress = (0..59).map(|port| rule(selector(port), peers.clone())).collect();
+        group.egress.push(rule(selector(80), fits));
+    }
+}
+
 fn flow_miss(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flow miss");
-    for (name, example, guest, to_endpoint) in WAYS {
-        let sender = Sender::new(example, guest, to_endpoint);
+    let plain: fn(&mut Tables) = |_| ();
+    let ways = WAYS.map(|way| (way, plain));
+    let full =
+        (("gateway endpoint, 500 routes, list of 1,000, 60 rules", WAYS[0].1, WAYS[0].2, false), at_the_quotas as _);
+    for ((name, example, guest, to_endpoint), fill) in ways.into_iter().chain([full]) {
+        let sender = Sender::filled(example, guest, to_endpoint, fill);
         let (mut outbox, mut now, mut port) = (Outbox::default(), Duration::from_secs(1), 0u16);
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|rounds| {
@@ -146,9 +185,11 @@ fn flow_miss(criterion: &mut Criterion) {
                 for _ in 0..rounds {
                     port = (port + 1) % 50_000;
                     if port == 0 {
-                        // Every flow of the last round ends, so that the ports come back.
+                        // Every flow of the last round ends, so that the ports come back; a tick looks at one part of them.
                         now += Duration::from_secs(100);
-                        sender.dataplane.tick(now, &mut outbox);
+                        for _ in 0..FlowTable::SHARDS {
+                            sender.dataplane.tick(now, &mut outbox);
+                        }
                     }
                     let mut frame = sender.frame(1024 + port, "SYN");
                     let started = std::time::Instant::now();

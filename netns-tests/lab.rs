@@ -7,6 +7,8 @@
 mod cases;
 #[path = "lab_expect.rs"]
 mod expect;
+#[path = "lab_flow_log.rs"]
+mod flow_log;
 #[path = "lab_harness.rs"]
 mod harness;
 #[path = "lab_life.rs"]
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
             .chain(cases::STORIES)
             .chain(outside::STORIES)
             .chain(services::STORIES);
-        let stories = STORIES.into_iter().chain(once.filter(|_| !setting.plain_links));
+        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once.filter(|_| !setting.plain_links));
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));
         }

@@ -172,14 +172,19 @@ impl Stage {
 
     /// The same without captures.
     pub fn start(&self, name: &str, arguments: &[&str]) -> Result<Lab<'_>> {
+        self.start_by(name, arguments, |command| command)
+    }
+
+    /// The same by another command than `vpclab up`, which is to become that one.
+    pub fn start_by(&self, name: &str, arguments: &[&str], by: impl FnOnce(Command) -> Command) -> Result<Lab<'_>> {
         let mut all = vec!["up", "--name", name, "--hold", "--json"];
         all.extend(arguments);
         if self.setting.plain_links {
             all.push("--plain-links");
         }
         let errors = fs::File::create(self.path().join(format!("up-{name}.stderr")))?;
-        let mut holder =
-            self.command(&all).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.try_clone()?).spawn()?;
+        let mut command = by(self.command(&all));
+        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors.try_clone()?).spawn()?;
         let lease = holder.stdin.take();
         let stdout = holder.stdout.take().context("its standard output")?;
         let summary = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>().next();

@@ -13,8 +13,8 @@
 //!                     answer              flow table ── hit, same generation ──► plan ──► rewrite ──► link
 //!                                                   │ miss                        ▲
 //!                                                   ▼                             │
-//!                                         admit ──► decide: hop by hop ──► decision, flow
-//!                                                   └──► Drop(reason): counter, log
+//!                                         admit ──► decide: hop by hop, there and back ──► decision, flow
+//!                                                   └──► Drop(reason): counter, drop log, flow log; ICMP to the sender
 //!  tick(now) ─► expire
 //!
 //!  template ─► Request ─► World::apply ─► compile ─► Tables, Zones, origins, guests, services
@@ -25,12 +25,13 @@
 //! # Words
 //!
 //! *lab*: what one `up` starts. *stack*: one template with its account and Region. *guest*: the namespace in which an
-//! instance runs. *link*: where frames enter and leave the dataplane. *frame* / *packet*: bytes at layer 2 / the parsed
-//! meaning of one. *hop*: one object that looked at a packet. *path*: the hops in order, which `trace` prints. *flow*: both
-//! directions of a conversation. *plan*: what to do with every frame of one direction. *verdict*: forwarded, answered or
-//! dropped with a named reason. *world*: all AWS nouns of a lab. *tables*: the compiled form that the dataplane reads.
-//! *change* / *refusal*: one AWS API operation / why it was refused. *origin*: who stands behind a connection that a service
-//! sees.
+//! instance runs, or somebody outside of all VPCs, on premises or on the internet. *link*: where frames enter and leave the
+//! dataplane. *frame* / *packet*: bytes at layer 2 / the parsed meaning of one. *hop*: one object that looked at a packet.
+//! *path*: the hops in order, which `trace` prints. *leg*: a stretch of it on which nobody changes the packet; the answer walks
+//! the legs back. *flow*: both directions of a conversation. *plan*: what to do with every frame of one direction. *verdict*:
+//! forwarded, answered or dropped with a named reason. *world*: all AWS nouns of a lab. *tables*: the compiled form that the
+//! dataplane reads. *change* / *refusal*: one AWS API operation / why it was refused. *origin*: who stands behind a connection
+//! that a service sees.
 //!
 //! # Rooms
 //!

@@ -426,6 +426,11 @@ impl Helper {
     fn sniff_arrival(&mut self, ip: &Ip<'_>) {
         let (key, protocol) = match (ip.protocol, ip.syn()) {
             (6, Some(sequence)) => (Some(Key::Sequence(sequence)), "tcp"),
+            // A question to a name server has our number in its own.
+            (17, _) if ip.payload[2..4] == [0, 53] => {
+                let id = ip.payload.get(8..10).map(|id| u16::from_be_bytes([id[0], id[1]]).into());
+                (id.map(Key::Number), "udp")
+            }
             (17, _) if !ip.is_reply() => (ip.payload.get(8..).and_then(number_in).map(Key::Number), "udp"),
             (1, _) if ip.payload[0] == 8 => (ip.payload.get(8..).and_then(number_in).map(Key::Number), "icmp"),
             _ => (None, ""),

@@ -265,6 +265,8 @@ pub struct IdleInterface {
     pub name: String,
     pub subnet: usize,
     pub address: Ipv4Addr,
+    /// The VPC's default group, as the template names none.
+    pub groups: Vec<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
-use crate::run::protocol::{DropLine, Summary};
+use crate::run::protocol::{DropLine, FlowLogSummary, Summary};
 
 /// Prints to stdout, and fails instead of panicking when the reader is gone.
 pub fn print(text: &str) -> Result<()> {
@@ -86,6 +86,13 @@ pub fn summary(summary: &Summary) -> String {
                 let _ = writeln!(text, "  {}: {name}", endpoint.name);
             }
         }
+    }
+    if !summary.flow_logs.is_empty() {
+        let row =
+            |log: &FlowLogSummary| vec![log.name.clone(), log.flow_log_id.clone(), log.log_file.display().to_string()];
+        text.push('\n');
+        let rows: Vec<Vec<String>> = summary.flow_logs.iter().map(row).collect();
+        text.push_str(&table(&["FLOW LOG", "ID", "FILE"], &rows));
     }
     if !summary.notices.is_empty() {
         text.push('\n');

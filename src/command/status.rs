@@ -43,6 +43,12 @@ fn text(lab: &str, status: &Value) -> String {
     section(&mut text, status, "VpcEndpoints", &["VpcEndpointId", "VpcEndpointType", "ServiceName", "State"]);
     section(&mut text, status, "VpcEndpointServices", &["ServiceId", "ServiceName", "ServiceState"]);
     section(&mut text, status, "LoadBalancers", &["LoadBalancerName", "Scheme", "DNSName"]);
+    section(
+        &mut text,
+        status,
+        "FlowLogs",
+        &["FlowLogId", "TrafficType", "DeliverLogsStatus", "LostRecords", "LogFile"],
+    );
     section(&mut text, status, "Buckets", &["Name"]);
     text
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `filters.rs` | security groups and network ACLs |
 //! | `edges.rs` | internet, NAT, peering and VPN gateways, and the guests outside of VPCs |
+//! | `flow_logs.rs` | which interfaces are logged, and in which form |
 //! | `network.rs` | VPCs, subnets, route tables, network interfaces, links to guests |
 //! | `privatelink.rs` | endpoints, balancers, and which of them serves which interface |
 //! | `services.rs` | the service namespaces and what they own |
@@ -15,6 +16,7 @@
 
 mod edges;
 mod filters;
+mod flow_logs;
 mod guests;
 mod network;
 mod privatelink;
@@ -71,6 +73,7 @@ pub fn compile(world: &World) -> Compiled {
     compiler.add_internet(&services);
     compiler.add_route_tables();
     compiler.add_fabric();
+    compiler.add_flow_logs();
     debug_assert_eq!(compiler.tables.validate(), Ok(()), "a valid world compiles to valid tables");
     let origins = compiler.origins();
     let zones = zones::zones(world);

@@ -160,7 +160,7 @@ pub struct SecurityGroupRule {
 }
 
 /// Which list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// What comes in.
     Ingress,

@@ -36,10 +36,24 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::decide::{AclCheck, Refused};
+use super::flow_log::Counters;
 use super::nat::Leases;
 pub use super::plan::{Key, Limiters, Limits, Plan, Stamp, Stamps};
 use super::tables::{InterfaceIndex, LinkIndex, Tables};
-use crate::packet::{Packet, protocol, tcp_flags};
+use crate::packet::{Offload, Packet, protocol, tcp_flags};
+
+/// A packet that a flow notes.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The packet …
+    pub packet: &'a Packet,
+    /// … of how many segments it is made …
+    pub offload: &'a Offload,
+    /// … the length of its frame …
+    pub frame_len: usize,
+    /// … and when it came.
+    pub now: Duration,
+}
 
 /// Which way along a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +123,8 @@ pub struct Flow {
     pub acls: Vec<AclCheck>,
     /// The interfaces whose security groups track it: a change of their rules does not cut it (B1.6).
     pub tracked: Vec<InterfaceIndex>,
+    /// Counts for flow logs, where it passes a logged interface.
+    pub logged: Option<Box<Counters>>,
     /// The sequence number of its first packet (TCP): the balancer's hash takes it.
     pub tcp_sequence: u32,
     /// Start, in milliseconds of the lab's time.
@@ -144,6 +160,7 @@ impl Flow {
             limiters: Limiters::default(),
             acls: Vec::new(),
             tracked: Vec::new(),
+            logged: None,
             tcp_sequence: 0,
             started,
             checked: AtomicU32::new(epoch),
@@ -188,7 +205,9 @@ impl Flow {
 
     /// Notes a packet. One exchange opens a flow; for UDP it takes a second one until it counts as a stream (B1.6).
     #[inline]
-    pub fn note(&self, direction: Direction, packet: &Packet, frame_len: usize, now: Duration) {
+    pub fn note(&self, direction: Direction, seen: &Seen) {
+        let Seen { packet, frame_len, now, .. } = *seen;
+        self.log(direction, seen);
         self.last.store(now.as_millis() as u64, Ordering::Relaxed);
         self.frames[direction as usize].fetch_add(1, Ordering::Relaxed);
         self.bytes[direction as usize].fetch_add(frame_len as u64, Ordering::Relaxed);
@@ -204,6 +223,14 @@ impl Flow {
         } else if phase == Phase::Closing as u8 && packet.payload_len > 0 && self.fins.load(Ordering::Relaxed) != 0b11 {
             // The RST was not believed (out of window, RFC 5961): data goes on.
             self.phase.store(Phase::Established as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a packet for flow logs alone: of those that are refused they tell, too.
+    #[inline]
+    pub fn log(&self, direction: Direction, seen: &Seen) {
+        if let Some(counters) = &self.logged {
+            counters.note(direction, seen.packet, seen.offload, seen.now);
         }
     }
 
@@ -331,15 +358,8 @@ impl FlowTable {
 
     /// Looks a packet up; a hit is noted and its plan copied, under one shard lock and nothing else.
     #[inline]
-    pub fn find(
-        &self,
-        key: &Key,
-        packet: &Packet,
-        frame_len: usize,
-        tables: &Tables,
-        epoch: u32,
-        now: Duration,
-    ) -> Found {
+    pub fn find(&self, key: &Key, seen: &Seen, tables: &Tables, epoch: u32) -> Found {
+        let packet = seen.packet;
         let shard = self.shard(key).lock();
         let Some(Entry { flow, direction }) = shard.get(key) else { return Found::Nothing };
         let plan = &flow.plans[*direction as usize];
@@ -350,9 +370,10 @@ impl FlowTable {
             return Found::Stale(Arc::clone(flow), *direction);
         }
         if let Some(refused) = plan.refused {
+            flow.log(*direction, seen);
             return Found::Refused(refused, flow.owner());
         }
-        flow.note(*direction, packet, frame_len, now);
+        flow.note(*direction, seen);
         Found::Plan(*plan)
     }
 
@@ -449,6 +470,17 @@ impl FlowTable {
             gone.extend(idle.into_iter().filter(|flow| self.remove(flow)));
         }
         gone
+    }
+
+    /// The flows that have something for flow logs; a shard's lock is held for no longer than it takes to look.
+    pub fn logged(&self) -> Vec<Arc<Flow>> {
+        let spoke = |entry: &&Entry| {
+            entry.direction == Direction::Forward && entry.flow.logged.as_ref().is_some_and(|it| it.spoke())
+        };
+        let of_shard = |shard: &Shard| -> Vec<Arc<Flow>> {
+            shard.lock().values().filter(spoke).map(|entry| Arc::clone(&entry.flow)).collect()
+        };
+        self.shards.iter().flat_map(of_shard).collect()
     }
 
     /// How many flows stand.

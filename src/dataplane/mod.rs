@@ -6,9 +6,14 @@
 //! miss admit and decide. The speed tiers, from the most to the least frequent:
 //!
 //! 1. **Flow hit**: one shard lock, one look-up, a copied [`Plan`](flow::Plan), an in-place rewrite. No allocation, no other lock.
-//! 2. **Flow miss**: [`decide`](decide) walks hop by hop through the tables, without a lock; then the flow is established
-//!    (two shard locks, and for a balancer one port-pool lock). Allocates.
-//! 3. **Drop**: a counter and one entry of the bounded drop log, under its lock.
+//! 2. **Flow miss**: [`decide`](decide) walks hop by hop through the tables, there and back, holding no lock (where a balancer
+//!    or NAT gateway translates, one port-pool lock for a moment); then the flow is established (two shard locks). Allocates.
+//! 3. **Drop**: a counter and one entry of the bounded drop log, under its lock; an ICMP error where AWS sends one.
+//!
+//! Security groups and network ACLs are asked on a miss alone: a plan that stands has passed them, or is a refusal itself.
+//!
+//! Flow logs add a few counters to the flows that pass a logged interface, and an entry of their bounded ledger, under its lock,
+//! to packets without a flow; a lab without flow logs pays for one branch.
 //!
 //! Lock rule: never two shard locks at once, never a shard lock and another lock at once.
 //!
@@ -30,6 +35,7 @@ mod edges;
 mod fabric;
 pub mod filter;
 pub mod flow;
+pub mod flow_log;
 pub mod fragments;
 pub mod lpm;
 pub mod nat;

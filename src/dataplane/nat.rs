@@ -15,7 +15,9 @@
 //!
 //! **Limits.** 55,000 leases for each pool (B7, B9); beyond, `ERROR_PORT_ALLOCATION`. Pools stay to remember the order, at
 //! most 130 kB each. Balancers have as many as (node, target) pairs; what a NAT gateway's guests send to is theirs to choose,
-//! so beyond [`PortPools::POOLS`] an idle pool makes room for a new one, and its order of return is forgotten.
+//! so beyond [`PortPools::POOLS`] idle pools are swept out, and their order of return is forgotten. Pools that lend are as
+//! many as flows make them, whose number is limited, so that a guest that scans the internet takes no pool from others; and
+//! a sweep comes only when the pools have doubled, so that it takes no time from them either.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -82,7 +84,25 @@ struct Ports {
 /// All pools of a lab.
 #[derive(Debug, Default)]
 pub struct PortPools {
-    pools: Mutex<HashMap<Pool, Ports>>,
+    pools: Mutex<Pools>,
+}
+
+#[derive(Debug, Default)]
+struct Pools {
+    pools: HashMap<Pool, Ports>,
+    /// How many pools there may be before the idle ones go; 0 counts as [`PortPools::POOLS`].
+    sweep_at: usize,
+}
+
+impl Pools {
+    /// The pool, new if it must be.
+    fn pool(&mut self, pool: Pool) -> &mut Ports {
+        if self.pools.len() >= self.sweep_at.max(PortPools::POOLS) && !self.pools.contains_key(&pool) {
+            self.pools.retain(|_, ports| ports.lent > 0);
+            self.sweep_at = 2 * self.pools.len();
+        }
+        self.pools.entry(pool).or_insert_with(|| Ports { fresh: PortPools::FIRST, used: VecDeque::new(), lent: 0 })
+    }
 }
 
 impl PortPools {
@@ -90,19 +110,13 @@ impl PortPools {
     pub const FIRST: u16 = 1024;
     /// Simultaneous leases of one pool (B7, B9).
     pub const CAPACITY: u32 = 55_000;
-    /// Pools that are remembered.
+    /// Idle pools that are remembered.
     pub const POOLS: usize = 1 << 16;
 
     /// Lends a port.
     pub fn borrow(&self, pool: Pool) -> Option<Lease> {
         let mut pools = self.pools.lock();
-        if pools.len() >= Self::POOLS && !pools.contains_key(&pool) {
-            pools.retain(|_, ports| ports.lent > 0);
-            if pools.len() >= Self::POOLS {
-                return None;
-            }
-        }
-        let ports = pools.entry(pool).or_insert_with(|| Ports { fresh: Self::FIRST, used: VecDeque::new(), lent: 0 });
+        let ports = pools.pool(pool);
         if ports.lent >= Self::CAPACITY {
             return None;
         }
@@ -119,7 +133,7 @@ impl PortPools {
 
     /// Takes a port back.
     pub fn give_back(&self, lease: Lease) {
-        if let Some(ports) = self.pools.lock().get_mut(&lease.pool) {
+        if let Some(ports) = self.pools.lock().pools.get_mut(&lease.pool) {
             ports.lent = ports.lent.saturating_sub(1);
             ports.used.push_back(lease.port);
         }
@@ -176,6 +190,25 @@ mod tests {
             .collect();
         assert_eq!(next.first(), Some(&1026));
         assert_eq!(pools.borrow(POOL).map(|lease| lease.port), Some(1025));
+    }
+
+    /// A guest that talks to everybody at once: each destination is a pool, and none is refused, for it or for others.
+    #[test]
+    fn pools_are_as_many_as_flows_need_and_idle_ones_go() {
+        let pools = PortPools::default();
+        let to = |number: usize| Pool { target: Ipv4Addr::from(number as u32), ..POOL };
+        let count = 3 * PortPools::POOLS;
+        let leases: Vec<Lease> = (0..count).map(|number| pools.borrow(to(number)).expect("room")).collect();
+        assert!(pools.borrow(POOL).is_some(), "and others, too");
+        for lease in leases {
+            pools.give_back(lease);
+        }
+        for number in count..2 * count {
+            pools.give_back(pools.borrow(to(number)).expect("room"));
+        }
+        let kept = pools.pools.lock().pools.len();
+        assert!(kept <= 4 * PortPools::POOLS, "{kept} pools stay of {}", 2 * count);
+        assert_eq!(pools.pools.lock().pools.get(&POOL).map(|ports| ports.lent), Some(1), "who lends stays");
     }
 
     proptest! {

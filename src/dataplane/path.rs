@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use super::decide::Refused;
 use super::tables::{LinkIndex, ObjectIndex};
 use super::verdict::DropReason;
 use crate::packet::{Packet, protocol};
@@ -87,6 +88,14 @@ pub struct Hop {
     pub before: Header,
     /// The packet as it went.
     pub after: Header,
+}
+
+impl Hop {
+    /// An object that stops a packet before it is sent on.
+    pub fn refused(kind: &'static str, refused: Refused, header: Header) -> Self {
+        let decision = format!("drops: {}", refused.reason.sentence());
+        Self { kind, object: refused.object, decision, rule: None, before: header, after: header }
+    }
 }
 
 /// The whole way of a packet.

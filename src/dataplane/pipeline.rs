@@ -13,10 +13,11 @@ use arc_swap::ArcSwap;
 use super::admit::{self, Addressed};
 use super::decide::{self, Decision, Imagined, Memory, Outcome, Place, Question, Refused, Traits};
 use super::drops::{DropRecord, Drops};
-use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, is_syn};
+use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, Seen, is_syn};
+use super::flow_log::{Count, Counters, Harvest, Ledger, Observed};
 use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
-use super::path::{Header, Path, TraceQuery};
+use super::path::{Header, Hop, Path, TraceQuery};
 use super::plan::{Key, Limiters, Limits, Plan, plans};
 use super::rates::Rates;
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
@@ -42,6 +43,7 @@ pub struct Dataplane {
     ports: PortPools,
     rates: Rates,
     drops: Drops,
+    ledger: Ledger,
     hasher: ahash::RandomState,
 }
 
@@ -55,6 +57,13 @@ struct Arrival<'a> {
     offload: Offload,
     frame_len: usize,
     now: Duration,
+}
+
+impl Arrival<'_> {
+    #[inline]
+    fn seen(&self) -> Seen<'_> {
+        Seen { packet: &self.packet, offload: &self.offload, frame_len: self.frame_len, now: self.now }
+    }
 }
 
 /// What went before, for the packet that is being decided.
@@ -95,6 +104,7 @@ impl Memory for Living<'_> {
 impl Dataplane {
     /// A dataplane without flows. `seed` keys the hashes of what comes from outside; take it from the system's randomness.
     pub fn new(tables: Arc<Tables>, seed: [u64; 4]) -> Self {
+        let hasher = ahash::RandomState::with_seeds(seed[3], seed[2], seed[1], seed[0]);
         Self {
             tables: ArcSwap::new(tables),
             epoch: AtomicU32::new(0),
@@ -103,7 +113,8 @@ impl Dataplane {
             ports: PortPools::default(),
             rates: Rates::default(),
             drops: Drops::new(),
-            hasher: ahash::RandomState::with_seeds(seed[3], seed[2], seed[1], seed[0]),
+            ledger: Ledger::new(hasher.clone()),
+            hasher,
         }
     }
 
@@ -149,7 +160,7 @@ impl Dataplane {
             return self.translate_icmp_error(&arrival, frame, outbox);
         }
         let key = Key::of(ingress, &arrival.packet);
-        match self.flows.find(&key, &arrival.packet, arrival.frame_len, &tables, epoch, now) {
+        match self.flows.find(&key, &arrival.seen(), &tables, epoch) {
             Found::Plan(plan) => self.carry(frame, &arrival, &plan, outbox),
             Found::Refused(refused, answers) => self.refuse_answer(&arrival, refused, answers),
             Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame, outbox),
@@ -246,9 +257,10 @@ impl Dataplane {
         match self.admit(arrival) {
             Ok(_) if flow.is_current(arrival.tables, arrival.epoch) => {
                 if let Some(refused) = plan.refused {
+                    flow.log(direction, &arrival.seen());
                     return self.refuse_answer(arrival, refused, flow.owner());
                 }
-                flow.note(direction, &arrival.packet, arrival.frame_len, arrival.now);
+                flow.note(direction, &arrival.seen());
                 self.carry(frame, arrival, plan, outbox)
             }
             Ok(_) => self.decide_again(arrival, flow, direction, frame, outbox),
@@ -275,18 +287,19 @@ impl Dataplane {
 
     /// The first packet of a conversation.
     fn decide_new(&self, arrival: &Arrival, key: Key, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), &[]);
-        let outcome = match self.walk(arrival, &living) {
+        let (living, mut observed) = (self.living(Leases::default(), &[]), Observed::default());
+        let outcome = match self.walk(arrival, &living, &mut observed) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),
         };
         let leases = living.leases.into_inner();
         match outcome {
-            Outcome::Deliver(decision) => match self.establish(arrival, key, *decision, leases) {
+            Outcome::Deliver(decision) => match self.establish(arrival, key, *decision, leases, observed) {
                 Ok(plan) => self.carry(frame, arrival, &plan, outbox),
                 Err(refused) => self.refuse(arrival, refused),
             },
             other => {
+                self.log_alone(arrival, &observed);
                 self.give_back(&leases);
                 self.end_badly(arrival, other, frame, outbox)
             }
@@ -297,11 +310,16 @@ impl Dataplane {
         Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), tracked }
     }
 
-    fn walk(&self, arrival: &Arrival, memory: &dyn Memory) -> Result<Outcome, Refused> {
+    /// Tells flow logs of a packet that has no flow.
+    fn log_alone(&self, arrival: &Arrival, observed: &Observed) {
+        self.ledger.note(&observed.there, Count::of(&arrival.packet, &arrival.offload, arrival.now));
+    }
+
+    fn walk(&self, arrival: &Arrival, memory: &dyn Memory, observed: &mut Observed) -> Result<Outcome, Refused> {
         let (client, addressed) = self.admit(arrival)?;
         let (header, traits) = (Header::of(&arrival.packet), traits(&arrival.packet));
         let question = Question { client, addressed, header, traits, memory };
-        Ok(decide::decide(arrival.tables, &self.hasher, &question, None))
+        Ok(decide::decide(arrival.tables, &self.hasher, &question, observed, None))
     }
 
     /// What is told to the sender of a packet that is not delivered.
@@ -331,15 +349,19 @@ impl Dataplane {
             }
             return self.decide_new(arrival, key, frame, outbox);
         }
-        let renewed = match self.renew(arrival, flow) {
+        let mut observed = Observed::default();
+        let renewed = match self.renew(arrival, flow, &mut observed) {
             Ok(renewed) => renewed,
             Err(refused) => {
+                if direction == Direction::Forward {
+                    self.log_alone(arrival, &observed);
+                }
                 self.end(flow);
                 return self.refuse(arrival, refused);
             }
         };
         let plan = renewed.plans[direction as usize];
-        renewed.note(direction, &arrival.packet, arrival.frame_len, arrival.now);
+        renewed.note(direction, &arrival.seen());
         if self.replace(flow, renewed).is_err() {
             return self.refuse(arrival, Refused { reason: DropReason::FlowLimit, object: None });
         }
@@ -353,7 +375,7 @@ impl Dataplane {
     ///
     /// # Errors
     /// Why the conversation can't go on.
-    fn renew(&self, arrival: &Arrival, flow: &Flow) -> Result<Flow, Refused> {
+    fn renew(&self, arrival: &Arrival, flow: &Flow, observed: &mut Observed) -> Result<Flow, Refused> {
         let [Key { link, protocol, source, destination, source_port, destination_port }, _] = flow.keys;
         let header = Header { protocol, source, destination, source_port, destination_port };
         let gone = Refused { reason: DropReason::UnknownFlow, object: flow.via };
@@ -363,7 +385,7 @@ impl Dataplane {
         let traits = Traits { tcp_sequence: flow.tcp_sequence, ..Traits::first() };
         let living = self.living(flow.leases, &flow.tracked);
         let question = Question { client, addressed, header, traits, memory: &living };
-        let outcome = decide::decide(arrival.tables, &self.hasher, &question, None);
+        let outcome = decide::decide(arrival.tables, &self.hasher, &question, observed, None);
         let leases = living.leases.into_inner();
         let decision = match outcome {
             Outcome::Deliver(decision) => decision,
@@ -383,6 +405,7 @@ impl Dataplane {
         };
         let mut renewed = self.flow(arrival, link, &first, &header, flow.keys[0], *decision, leases);
         renewed.tcp_sequence = flow.tcp_sequence;
+        renewed.logged = Counters::of(std::mem::take(observed));
         renewed.continue_from(flow);
         if renewed.keys != flow.keys {
             self.give_back_new(&leases, &flow.leases);
@@ -393,18 +416,20 @@ impl Dataplane {
 
     /// Puts a renewed flow in the place of the old one, whose ports it has.
     fn replace(&self, old: &Arc<Flow>, renewed: Flow) -> Result<(), Refused> {
-        self.flows.remove(old);
+        if self.flows.remove(old) {
+            self.close(old);
+        }
         // A port of an object that is no longer on its way.
         self.give_back_new(&old.leases, &renewed.leases);
         match self.flows.establish(renewed) {
             Ok(replaced) => {
                 for flow in replaced {
-                    self.give_back(&flow.leases);
+                    self.settle(&flow);
                 }
                 Ok(())
             }
             Err(flow) => {
-                self.give_back(&flow.leases);
+                self.settle(&flow);
                 Err(Refused { reason: DropReason::FlowLimit, object: None })
             }
         }
@@ -435,20 +460,28 @@ impl Dataplane {
     }
 
     /// Makes a flow of a decision and returns its forward plan.
-    fn establish(&self, arrival: &Arrival, key: Key, decision: Decision, leases: Leases) -> Result<Plan, Refused> {
+    fn establish(
+        &self,
+        arrival: &Arrival,
+        key: Key,
+        decision: Decision,
+        leases: Leases,
+        observed: Observed,
+    ) -> Result<Plan, Refused> {
         let packet = &arrival.packet;
         let mut flow = self.flow(arrival, arrival.ingress, packet, &Header::of(packet), key, decision, leases);
         flow.tcp_sequence = packet.tcp_sequence;
-        flow.note(Direction::Forward, packet, arrival.frame_len, arrival.now);
+        flow.logged = Counters::of(observed);
+        flow.note(Direction::Forward, &arrival.seen());
         let plan = flow.plans[0];
         match self.flows.establish(flow) {
             Ok(replaced) => {
                 for flow in replaced {
-                    self.give_back(&flow.leases);
+                    self.settle(&flow);
                 }
             }
             Err(flow) => {
-                self.give_back(&flow.leases);
+                self.settle(&flow);
                 // Unchanged addresses need no memory: the answer finds its way by itself.
                 if plan.translates() {
                     return Err(Refused { reason: DropReason::FlowLimit, object: None });
@@ -489,7 +522,7 @@ impl Dataplane {
     /// [`Self::EXPIRY_ROUND`], so that no call holds its worker up for long.
     pub fn tick(&self, now: Duration, _outbox: &mut Outbox) -> Duration {
         for flow in self.flows.expire(now, 1) {
-            self.give_back(&flow.leases);
+            self.settle(&flow);
         }
         self.fragments.expire(now, 1);
         now + Self::EXPIRY_ROUND / FlowTable::SHARDS as u32
@@ -500,7 +533,20 @@ impl Dataplane {
 
     fn end(&self, flow: &Arc<Flow>) {
         if self.flows.remove(flow) {
-            self.give_back(&flow.leases);
+            self.settle(flow);
+        }
+    }
+
+    /// What is left to do for a flow that is gone.
+    fn settle(&self, flow: &Flow) {
+        self.give_back(&flow.leases);
+        self.close(flow);
+    }
+
+    /// Hands what flow logs have not been told of a flow to the ledger.
+    fn close(&self, flow: &Flow) {
+        if let Some(counters) = &flow.logged {
+            self.ledger.close(counters);
         }
     }
 
@@ -527,9 +573,14 @@ impl Dataplane {
             path.dropped = Some(DropReason::BadTables);
             return path;
         };
+        if let Err(refused) = asked_by_arp(&tables, client, &query.header) {
+            path.hops.push(Hop::refused("network interface", refused, query.header));
+            path.dropped = Some(refused.reason);
+            return path;
+        }
         let addressed = addressed_by_arp(&tables, client, query.header.destination);
         let question = Question { client, addressed, header: query.header, traits: Traits::first(), memory: &Imagined };
-        let outcome = decide::decide(&tables, &self.hasher, &question, Some(&mut path));
+        let outcome = decide::decide(&tables, &self.hasher, &question, &mut Observed::default(), Some(&mut path));
         match outcome {
             Outcome::Refuse(refused) => path.dropped = Some(refused.reason),
             Outcome::Reset(_) => path.dropped = Some(DropReason::UnknownFlow),
@@ -537,12 +588,26 @@ impl Dataplane {
             Outcome::Deliver(decision) => {
                 path.delivered = Some(decision.forward.link);
                 match decision.back {
-                    Ok(arrival) => (path.back, path.back_delivered) = (Some(arrival.header), Some(arrival.link)),
+                    Ok(arrival) => {
+                        (path.back, path.back_delivered) = (Some(arrival.header), Some(arrival.link));
+                        path.back_dropped = (arrival.link != from).then_some(DropReason::AnswerElsewhere);
+                    }
                     Err(refused) => path.back_dropped = Some(refused.reason),
                 }
             }
         }
         path
+    }
+
+    /// What flow logs have to record since the last time: of packets without a flow and of flows that ended, and of
+    /// `standing` flows, too, where asked, which takes a look at each of them.
+    pub fn harvest(&self, standing: bool) -> Harvest {
+        let mut harvest = self.ledger.take();
+        for flow in if standing { self.flows.logged() } else { Vec::new() } {
+            let taken = flow.logged.iter().flat_map(|counters| counters.take());
+            harvest.records.extend(taken.map(|(observation, count)| (*observation, count)));
+        }
+        harvest
     }
 
     /// All flows, oldest first.
@@ -668,6 +733,25 @@ fn address_outside(tables: &Tables, behind: Behind) -> Option<Ipv4Addr> {
         Behind::OnPremises(index) => tables.customers.get(index.at()).map(|customer| customer.address),
         Behind::Interface(_) | Behind::Service(_) => None,
     }
+}
+
+/// What a kernel learns before it sends: nothing where the router is its next hop; in its own subnet whether anybody has the
+/// address, whatever routes say (B1.4). The real packet is the question by ARP, which nobody answers.
+fn asked_by_arp(tables: &Tables, from: Place, header: &Header) -> Result<(), Refused> {
+    let Place::Interface(index) = from else { return Ok(()) };
+    let interface = tables.interfaces.get(index.at()).ok_or(Refused::BAD_TABLES)?;
+    let subnet = tables.subnets.get(interface.subnet.at()).ok_or(Refused::BAD_TABLES)?;
+    let (target_ip, own) = (header.destination, interface.addresses.contains(&header.destination));
+    if own || !subnet.cidr.contains(&target_ip) {
+        return Ok(());
+    }
+    let (sender_mac, sender_ip, target_mac) = (interface.mac, header.source, [0; 6]);
+    let request = Arp { operation: Arp::REQUEST, sender_mac, sender_ip, target_mac, target_ip };
+    let nobody = match subnet.is_reserved(target_ip) {
+        true => DropReason::ReservedAddress,
+        false => DropReason::NoSuchAddress,
+    };
+    admit::arp(tables, index, &request).map(drop).map_err(|_| Refused { reason: nobody, object: Some(subnet.object) })
 }
 
 /// Whom a kernel would send to: a neighbour in its own subnet, else the router.

@@ -14,6 +14,7 @@ pub use super::fabric::{Client, Fabric, FabricEntry, Way};
 pub use super::filter::{
     AddressSet, ConnectionTracking, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector,
 };
+pub use super::flow_log::{FlowLogPlan, FlowLogs, LoggedInterface};
 pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
 
@@ -106,6 +107,8 @@ pub struct Tables {
     pub internet: Internet,
     /// One-to-one addresses that services see.
     pub fabric: Fabric,
+    /// Which interfaces are logged, and how.
+    pub flow_logs: FlowLogs,
 }
 
 /// An object's names.
@@ -252,6 +255,12 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// Addresses that no interface can have: the first four and the last (B1.1).
+    pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        let first = u32::from(self.cidr.network());
+        self.cidr.contains(&address) && (u32::from(address) - first < 4 || address == self.cidr.broadcast())
+    }
+
     /// The router's address: base+1 (B1.1).
     pub fn router(&self) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.cidr.network()).wrapping_add(1))

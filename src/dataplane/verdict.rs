@@ -82,6 +82,7 @@ reasons! {
     VpnDestination "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS" "the virtual private gateway takes only what is addressed to a private address of an interface of its VPC";
     VpnSource "VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS" "the virtual private gateway carries only sources that are an interface's of its VPC";
     SpoofedSource "GATEWAY_REJECTS_SPOOFED_TRAFFIC" "the source is no address of the VPC, and gateways take no spoofed packets, whatever the source/destination check";
+    AnswerElsewhere "ANSWER_LED_ELSEWHERE" "routes lead the answer to another guest, which would have to pass it on";
     AsymmetricReturn "ASYMMETRIC_RETURN" "the answer would not come back through the object that translated the question";
     // Filters.
     SecurityGroupMismatch "ENI_SG_RULES_MISMATCH" "no rule of the network interface's security groups allows it";

@@ -51,10 +51,16 @@ pub enum TrafficType {
 /// What a record has when no format is given: version 2 (B8.1).
 pub const DEFAULT_LOG_FORMAT: &str = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status}";
 
+/// A lab's own tag: records last so many seconds at most, where 60 would be long to wait for.
+pub const AGGREGATION_TAG: &str = "vpclab:AggregationSeconds";
+
+/// A lab's own tag: the file to write to, one that outlives the lab; relative to the folder in which the lab was started.
+pub const LOG_FILE_TAG: &str = "vpclab:LogFile";
+
 /// The fields that a custom format may name, by the version that brought them.
 ///
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>
-const FIELDS: [(u8, &str); 9] = [
+pub const FLOW_LOG_FIELDS: [(u8, &str); 9] = [
     (
         2,
         "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status",
@@ -77,7 +83,7 @@ const FIELDS: [(u8, &str); 9] = [
 
 /// The version that brought a field; `None` for a name that is no field.
 fn version_of(field: &str) -> Option<u8> {
-    let brought = FIELDS.iter().find(|(_, fields)| fields.split(' ').any(|name| name == field));
+    let brought = FLOW_LOG_FIELDS.iter().find(|(_, fields)| fields.split(' ').any(|name| name == field));
     brought.map(|(version, _)| *version)
 }
 
@@ -85,6 +91,32 @@ impl FlowLog {
     /// The names of the fields of a record, in their order.
     pub fn fields(&self) -> Vec<&str> {
         fields(self.log_format.as_deref().unwrap_or(DEFAULT_LOG_FORMAT)).flatten().collect()
+    }
+
+    /// Seconds that a record of an interface lasts at most. At instances, which are all Nitro's here, 60 whatever was asked
+    /// (B8.1); a lab's own tag says otherwise for all.
+    pub fn aggregation_seconds(&self, of_instance: bool) -> u32 {
+        match self.meta.tags.get(AGGREGATION_TAG).and_then(|written| written.parse().ok()) {
+            Some(seconds) => seconds,
+            None if of_instance => self.max_aggregation_interval.min(60),
+            None => self.max_aggregation_interval,
+        }
+    }
+
+    /// The file to write to, where the lab's own tag names one.
+    pub fn log_file(&self) -> Option<&str> {
+        self.meta.tags.get(LOG_FILE_TAG).map(String::as_str)
+    }
+
+    /// What its destination is called: the log group's name, or the ARN's resource: a bucket with its prefix, a log group, a
+    /// stream.
+    pub fn destination_name(&self) -> &str {
+        // arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE
+        let resource = |arn: &'_ str| -> usize { arn.match_indices(':').nth(4).map_or(0, |(at, _)| at + 1) };
+        let of_arn = self.log_destination.as_deref().map(|arn| &arn[resource(arn)..]);
+        let name = self.log_group_name.as_deref().or(of_arn).unwrap_or_default();
+        let name = name.strip_prefix("log-group:").or_else(|| name.strip_prefix("deliverystream/")).unwrap_or(name);
+        name.strip_suffix(":*").unwrap_or(name)
     }
 
     /// What the field `version` says: the highest version among the fields.
@@ -106,6 +138,7 @@ impl World {
     ) -> Result<ObjectId, Refusal> {
         let resource_type = self.checked_flow_log_resource(request, members)?;
         let flow_log_id = id::for_request(request, "fl", |id| self.flow_logs.contains_key(id));
+        check_tags(request)?;
         let log_destination_type = members.log_destination_type.as_deref().unwrap_or("cloud-watch-logs");
         members.check_destination(log_destination_type)?;
         if let Some(format) = &members.log_format {
@@ -223,6 +256,22 @@ impl CreateFlowLogs {
                     .help("write 60 or 600"))
             }
         }
+    }
+}
+
+/// What a lab's own tags may say. A file is appended to, so that a template can't make lines of a log stand in just any file.
+fn check_tags(request: &Request) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new("InvalidParameterValue", message));
+    if let Some(written) = request.tags.get(AGGREGATION_TAG)
+        && !written.parse::<u32>().is_ok_and(|seconds| (1..=600).contains(&seconds))
+    {
+        return refuse(format!("The tag {AGGREGATION_TAG} is '{written}', which is not between 1 and 600 seconds"));
+    }
+    match request.tags.get(LOG_FILE_TAG) {
+        Some(written) if !written.ends_with(".log") => {
+            refuse(format!("The tag {LOG_FILE_TAG} is '{written}', which does not end in .log"))
+        }
+        _ => Ok(()),
     }
 }
 

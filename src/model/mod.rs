@@ -55,7 +55,9 @@ pub use describe::describe;
 pub use elastic_ip::{Address, AddressAssociation};
 pub use endpoint::{DnsEntry, DnsEntryScope, VpcEndpoint, VpcEndpointState, VpcEndpointType};
 pub use endpoint_service::{VpcEndpointService, VpcEndpointServiceState};
-pub use flow_log::{DEFAULT_LOG_FORMAT, FlowLog, FlowLogResourceType, TrafficType};
+pub use flow_log::{
+    AGGREGATION_TAG, DEFAULT_LOG_FORMAT, FLOW_LOG_FIELDS, FlowLog, FlowLogResourceType, LOG_FILE_TAG, TrafficType,
+};
 pub use instance::Instance;
 pub use internet_gateway::InternetGateway;
 pub use listener::Listener;

@@ -30,7 +30,7 @@ use super::capture::{Filter, PcapngBytes};
 use super::lab::{Guest, Lab};
 use super::launch::refused;
 use super::protocol::{Answer, PacketHeader, Request, TraceQuestion};
-use super::report;
+use super::{flow_log, report};
 use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
@@ -117,7 +117,8 @@ async fn answer(lab: &Lab, request: &Request, stream: &mut TokioStream, end: &mp
         Request::Ready { .. } => bail!("the lab is ready already"),
         Request::Enter { guest } => enter(lab, guest, stream).await,
         Request::Status => {
-            let status = report::status(lab.folder.name(), &lab.world, &guest_names(lab));
+            let mut status = report::status(lab.folder.name(), &lab.world, &guest_names(lab));
+            flow_log::complete_status(&mut status, &lab.flow_logs);
             say(stream, &Answer::Status(status)).await
         }
         Request::Trace { guest, host, port, protocol, from } => {

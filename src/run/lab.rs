@@ -24,6 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::capture::Captures;
+use super::flow_log::{self, FlowLogs, LogFile};
 use super::forward::Pump;
 use super::launch::{self, Definition, Inheritance};
 use super::protocol::{Answer, Request};
@@ -92,6 +93,8 @@ pub struct Lab {
     pub captures: Arc<Captures>,
     /// What links are called.
     pub links: LinkNames,
+    /// Where flow logs go.
+    pub flow_logs: Vec<Arc<LogFile>>,
     /// Where the services' sockets are. Nothing here enters them again; held open so that `nsenter --net=/proc/PID/fd/N`
     /// can: to see what a service sees, and for scripts/bench.sh to put a server at a gateway endpoint's far end.
     pub services: Vec<Namespaces>,
@@ -113,13 +116,16 @@ pub fn live(folder: &Folder, prepare: impl FnOnce(&Definition) -> Result<Prepare
             return Ok(1);
         }
     };
-    let Standing { lab, runtime, shutdown, summary } = standing;
+    let Standing { lab, runtime, shutdown, flow_logs, summary } = standing;
     if starter.say(&Answer::Ready(summary)).is_err() {
         folder.remove()?;
         return Ok(1);
     }
     let end = runtime.block_on(control::serve(Arc::new(lab), listener, starter.into_lease(), &mut failed))?;
     let _ = shutdown.send(true);
+    if let Some(flow_logs) = flow_logs {
+        flow_logs.end();
+    }
     // Whatever still runs ends with this process.
     runtime.shutdown_background();
     match end {
@@ -175,6 +181,7 @@ struct Standing {
     lab: Lab,
     runtime: Runtime,
     shutdown: watch::Sender<bool>,
+    flow_logs: Option<FlowLogs>,
     summary: super::protocol::Summary,
 }
 
@@ -204,7 +211,8 @@ fn start(
     let Compiled { tables, zones, origins, .. } = compiled;
     let dataplane = Arc::new(Dataplane::new(Arc::new(tables), random_seed()?));
     let captures = Arc::new(Captures::new(taps.len()));
-    Pump::start(taps, kind, Arc::clone(&dataplane), Arc::clone(&captures), failed)?;
+    let pump = Pump::start(taps, kind, Arc::clone(&dataplane), Arc::clone(&captures), failed)?;
+    let writer = FlowLogs::start(&world, folder, &dataplane, pump)?;
 
     starter.step("starting the services", 0, 1)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -229,11 +237,13 @@ fn start(
     notices.extend(first_boot(folder, &world, &guests, starter)?);
 
     let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
-    let summary = report::summary(folder.name(), &world, &guest_names, notices);
+    let flow_logs = writer.as_ref().map(|writer| writer.files().to_vec()).unwrap_or_default();
+    let mut summary = report::summary(folder.name(), &world, &guest_names, notices);
+    summary.flow_logs = flow_log::summary(&flow_logs);
     let services = services.into_iter().map(|(_, namespaces)| namespaces).collect();
     let links = LinkNames(names);
-    let lab = Lab { folder: folder.clone(), world, guests, zones, dataplane, captures, links, services };
-    Ok(Standing { lab, runtime, shutdown, summary })
+    let lab = Lab { folder: folder.clone(), world, guests, zones, dataplane, captures, links, flow_logs, services };
+    Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary })
 }
 
 fn look_at_machine(kind: LinkKind) -> Result<()> {

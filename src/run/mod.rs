@@ -7,6 +7,7 @@
 //! | [`lab`] | the lab process: from the template to a lab that stands, and to its end |
 //! | [`forward`] | the pump: frames from link to link |
 //! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
+//! | [`flow_log`] | flow logs, written to files |
 //! | [`serve`] | the services' sockets and servers |
 //! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
 //! | [`report`] | what a lab says of itself |
@@ -23,6 +24,7 @@ pub mod boot;
 pub mod capture;
 pub mod client;
 pub mod control;
+pub mod flow_log;
 pub mod forward;
 pub mod lab;
 pub mod launch;

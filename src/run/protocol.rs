@@ -135,6 +135,8 @@ pub struct Summary {
     pub guests: Vec<GuestSummary>,
     /// VPC endpoints.
     pub endpoints: Vec<EndpointSummary>,
+    /// Flow logs.
+    pub flow_logs: Vec<FlowLogSummary>,
     /// What was ignored, parsed but not enforced, or went wrong without ending the lab.
     pub notices: Vec<String>,
 }
@@ -163,6 +165,15 @@ pub struct EndpointSummary {
     pub state: String,
     pub dns_names: Vec<String>,
     pub private_ip_addresses: Vec<Ipv4Addr>,
+}
+
+/// A flow log and the file that it writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct FlowLogSummary {
+    pub name: String,
+    pub flow_log_id: String,
+    pub log_file: std::path::PathBuf,
 }
 
 /// The path of a packet, hop by hop; `trace --json` prints it as it is.

@@ -35,7 +35,7 @@ pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<Stri
     let mut guests: Vec<GuestSummary> = guests.iter().filter_map(|guest| guest_summary(world, guest)).collect();
     // The world's order is that of ids, which mean nothing to a reader.
     guests.sort_by(|a, b| a.guest.cmp(&b.guest));
-    Summary { lab: lab.to_owned(), guests, endpoints: endpoints(world), notices }
+    Summary { lab: lab.to_owned(), guests, endpoints: endpoints(world), flow_logs: Vec::new(), notices }
 }
 
 fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {

@@ -184,6 +184,11 @@ impl Folder {
         self.path.join("log")
     }
 
+    /// Where flow logs are written that name no file of their own.
+    pub fn flow_logs(&self) -> PathBuf {
+        self.path.join("flow-logs")
+    }
+
     /// What the lab was started with.
     pub fn definition(&self) -> PathBuf {
         self.path.join("lab.json")

@@ -254,7 +254,10 @@ impl Maker {
             let subnet = *self.random.pick(&subnets);
             if self.has_room(subnet) {
                 let address = self.free_address(subnet);
-                self.lab.idle_interfaces.push(IdleInterface { name: "Idle".into(), subnet, address });
+                let is_default =
+                    |group: &usize| self.lab.groups[*group].vpc == vpc && self.lab.groups[*group].is_default;
+                let groups = (0..self.lab.groups.len()).filter(is_default).collect();
+                self.lab.idle_interfaces.push(IdleInterface { name: "Idle".into(), subnet, address, groups });
             }
         }
     }

@@ -57,7 +57,8 @@ impl Interface {
             Interface::Instance(it) => Some(&lab.instances[it].groups),
             Interface::Endpoint(it, _) => Some(&lab.interface_endpoints[it].groups),
             Interface::Balancer(it, _) if !lab.balancers[it].groups.is_empty() => Some(&lab.balancers[it].groups),
-            Interface::Balancer(..) | Interface::Nat(_) | Interface::Idle(_) => None,
+            Interface::Idle(it) => Some(&lab.idle_interfaces[it].groups),
+            Interface::Balancer(..) | Interface::Nat(_) => None,
         }
     }
 

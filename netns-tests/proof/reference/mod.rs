@@ -372,7 +372,7 @@ impl Walker<'_> {
         };
         if let Interface::Idle(_) = interface {
             let reason = refusal("BAD_STATE_ATTACHMENT", "B11: nothing is attached to the network interface");
-            return either(reason, [acl]);
+            return either(reason, [acl, groups]);
         }
         if header.destination != interface.address(self.lab) && interface.is_checked(self.lab) {
             let why = "B1.4: the interface takes nothing that is addressed to others";

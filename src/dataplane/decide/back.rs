@@ -38,10 +38,14 @@ impl Walk<'_> {
         match (leg.from, leg.to) {
             (from, Place::Interface(index)) if leg.keeps_client => {
                 let Place::Interface(node) = from else { return Err(Refused::BAD_TABLES) };
-                let (node, target) = (self.interface(node)?.subnet, self.interface(index)?.subnet);
-                if node != target {
-                    self.check_acl(target, Side::Egress)?;
-                    self.check_acl(node, Side::Ingress)?;
+                let (here, there) = (self.interface(node)?.subnet, self.interface(index)?.subnet);
+                self.observe(index, Side::Egress);
+                if here != there {
+                    self.check_acl(there, Side::Egress)?;
+                }
+                self.observe(node, Side::Ingress);
+                if here != there {
+                    self.check_acl(here, Side::Ingress)?;
                 }
                 Ok(Step::LegWalkedBack)
             }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::dataplane::balance;
-use crate::dataplane::filter::Side;
 
 /// Chooses a target and sends the packet on from the node.
 pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Result<Step, Refused> {
@@ -12,6 +11,10 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
     let object = balancer.object;
     walk.via = walk.via.or(Some(object));
     let from_endpoint = walk.endpoint.is_some();
+    if from_endpoint {
+        // Between an endpoint's interface and a balancer's nothing is logged (B8.2).
+        walk.observed.leave();
+    }
     // Its groups see the client's own address, in whatever VPC that is (B4).
     if from_endpoint && balancer.groups_judge_private_link {
         walk.check_groups(node.interface, Side::Ingress)?;
@@ -81,6 +84,7 @@ fn send_on(
     walk.record("load balancer", object, Some(listener.object), before, || {
         format!("chose target {}:{}", target.address, target.port)
     });
+    walk.observe(node.interface, Side::Egress);
     walk.check_groups(node.interface, Side::Egress)?;
     Ok(Step::Route(interface.subnet))
 }

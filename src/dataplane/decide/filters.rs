@@ -1,7 +1,7 @@
 //! Security groups and network ACLs at the interfaces and subnets that a packet passes (B1.6, B1.7).
 
 use super::*;
-use crate::dataplane::filter::{Allowance, Facts, Peer, Side, allowance, is_untracked};
+use crate::dataplane::filter::{Allowance, Facts, Peer, allowance, is_untracked};
 use crate::dataplane::plan::Key;
 
 /// A network ACL that was asked on the way.
@@ -90,6 +90,7 @@ impl Walk<'_> {
             self.judged.push((index, true));
             return Ok(None);
         }
+        self.observed.reject();
         self.refuse("security group", first.object, reason)
     }
 
@@ -178,6 +179,7 @@ impl Walk<'_> {
         }
         let name = &tables.object(subnet.object).id;
         self.record("network ACL", acl.object, rule, before, || format!("refuses it {way} {name}"));
+        self.observed.reject();
         Err(Refused { reason: DropReason::NetworkAcl, object: Some(rule.unwrap_or(acl.object)) })
     }
 }

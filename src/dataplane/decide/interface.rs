@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::dataplane::admit::is_link_local_service;
-use crate::dataplane::filter::Side;
 
 /// A packet leaves an interface. Addresses were admitted already.
 pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed) -> Result<Step, Refused> {
@@ -23,6 +22,7 @@ pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed
         walk.record("network interface", object, None, before, || "sends".to_owned());
         return super::route::local(walk, vpc);
     }
+    walk.observe(index, Side::Egress);
     // An answer is tracked: its groups let the question in.
     let rule = if walk.back.is_none() { walk.check_groups(index, Side::Egress)? } else { None };
     if of_guest {
@@ -58,6 +58,7 @@ pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refu
     if role == Role::Detached {
         return walk.refuse("network interface", object, DropReason::DetachedInterface);
     }
+    walk.observe(index, Side::Ingress);
     // An ACL stands between subnets, not inside one (B1.7).
     if walk.sending_interface().is_none_or(|sender| sender.subnet != subnet) {
         walk.check_acl(subnet, Side::Ingress)?;

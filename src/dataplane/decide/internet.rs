@@ -14,9 +14,6 @@ pub(super) fn leave_by(walk: &mut Walk, index: InternetGatewayIndex) -> Result<S
     if walk.is_home(Place::InternetGateway(index)) {
         return Ok(Step::LegWalkedBack);
     }
-    if walk.back.is_some() {
-        return walk.refuse("internet gateway", object, DropReason::AsymmetricReturn);
-    }
     walk.via = walk.via.or(Some(object));
     let nobodys = DropReason::InternetGatewayNoPublicAddress;
     let owner = walk.owner_of_source("internet gateway", object, gateway.vpc, nobodys)?;
@@ -25,6 +22,9 @@ pub(super) fn leave_by(walk: &mut Walk, index: InternetGatewayIndex) -> Result<S
     };
     if let Some(reason) = private_destination(walk.header.destination) {
         return walk.refuse("internet gateway", object, reason);
+    }
+    if walk.back.is_some() {
+        return walk.refuse("internet gateway", object, DropReason::AsymmetricReturn);
     }
     let router = walk.router_of_sender()?;
     walk.narrow(object, INTERNET_MTU, router, None);

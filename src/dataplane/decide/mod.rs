@@ -48,7 +48,9 @@ pub use link_local::{RESOLVER, TIME};
 pub use memory::{Imagined, Memory};
 
 use super::admit::Addressed;
+use super::filter::Side;
 use super::flow::{Stamps, Timeouts};
+use super::flow_log::{Observed, TrafficPath};
 use super::nat::Pool;
 use super::path::{Header, Hop, Path};
 use super::plan::{Limiters, Limits};
@@ -252,6 +254,8 @@ struct Walk<'a> {
     /// See [`Decision::answers_reporter`].
     answers_reporter: Option<Ipv4Addr>,
     acls: Vec<AclCheck>,
+    /// The logged interfaces that it passed.
+    observed: &'a mut Observed,
     /// The interfaces whose groups let it through, and whether they track it.
     judged: Vec<(InterfaceIndex, bool)>,
     /// All of them do, whatever their rules say.
@@ -273,11 +277,12 @@ pub struct Question<'a> {
     pub memory: &'a dyn Memory,
 }
 
-/// Walks a packet there, and its answer back.
+/// Walks a packet there, and its answer back; `observed` gets what flow logs record, however it ends.
 pub fn decide(
     tables: &Tables,
     hasher: &ahash::RandomState,
     question: &Question<'_>,
+    observed: &mut Observed,
     recorder: Option<&mut Path>,
 ) -> Outcome {
     let mut walk = Walk {
@@ -298,6 +303,7 @@ pub fn decide(
         limits: Limits::NONE,
         limiters: Limiters::default(),
         acls: Vec::new(),
+        observed,
         judged: Vec::new(),
         always_tracked: false,
         recorder,
@@ -378,6 +384,11 @@ impl Walk<'_> {
             self.legs.push(Leg { from: self.sender, to, sent: self.header, keeps_client });
         }
         self.sender = next;
+    }
+
+    /// Passes an interface, if that is logged.
+    fn observe(&mut self, index: InterfaceIndex, side: Side) {
+        self.observed.pass(self.tables, self.back.is_some(), index, side, self.header);
     }
 
     /// Writes a hop down, if anyone reads along.
@@ -483,12 +494,4 @@ fn service_name(protocol: u8, port: u16) -> String {
         protocol::UDP => format!("udp port {port}"),
         other => format!("protocol {other}"),
     }
-}
-
-/// Addresses that no interface can have: the first four and the last of a subnet (B1.1).
-fn is_reserved(subnet: &Subnet, address: Ipv4Addr) -> bool {
-    let first = u32::from(subnet.cidr.network());
-    let address = u32::from(address);
-    subnet.cidr.contains(&Ipv4Addr::from(address))
-        && (address - first < 4 || address == u32::from(subnet.cidr.broadcast()))
 }

@@ -47,6 +47,7 @@ pub(super) fn translate(walk: &mut Walk, index: NatGatewayIndex) -> Result<Step,
         walk.header.destination_port = port;
     }
     walk.record("NAT gateway", object, None, before, || format!("translates the source to {address}:{port}"));
+    walk.observe(interface, Side::Egress);
     Ok(Step::Route(own.subnet))
 }
 

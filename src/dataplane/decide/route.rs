@@ -1,7 +1,6 @@
 //! The VPC router: a subnet's route table decides (B1.3).
 
 use super::*;
-use crate::dataplane::filter::Side;
 
 /// Looks the destination up and follows the route.
 pub(super) fn route(walk: &mut Walk, index: SubnetIndex) -> Result<Step, Refused> {
@@ -12,6 +11,7 @@ pub(super) fn route(walk: &mut Walk, index: SubnetIndex) -> Result<Step, Refused
     // A containing route may exist, but these are never forwarded (B1.3-4).
     let link_local = u32::from(destination) & 0xffff_fc00 == u32::from(Ipv4Addr::new(169, 254, 168, 0));
     let route = table.route(destination).filter(|_| !link_local);
+    walk.observed.takes(route.map_or(TrafficPath::None, |route| path(walk.tables, route.target)));
     if !route.is_some_and(|route| stays(walk, subnet.vpc, index, route.target)) {
         walk.check_acl(index, Side::Egress)?;
     }
@@ -37,6 +37,21 @@ pub(super) fn route(walk: &mut Walk, index: SubnetIndex) -> Result<Step, Refused
         Target::Blackhole => return walk.refuse("route", rule, DropReason::BlackholeRoute),
         Target::NotEmulated(object) => return walk.refuse("route target", object, DropReason::RouteNotEmulated),
     })
+}
+
+/// What flow logs call a way out of the subnet (B8.1).
+fn path(tables: &Tables, target: Target) -> TrafficPath {
+    match target {
+        Target::Local | Target::Interface(_) | Target::NatGateway(_) => TrafficPath::SameVpc,
+        Target::GatewayEndpoint(_) => TrafficPath::GatewayEndpoint,
+        Target::InternetGateway(_) => TrafficPath::InternetGateway,
+        Target::VpnGateway(_) => TrafficPath::VpnGateway,
+        Target::Peering(index) => match tables.peerings.get(index.at()) {
+            Some(peering) if peering.inter_region => TrafficPath::InterRegionPeering,
+            _ => TrafficPath::Peering,
+        },
+        Target::Blackhole | Target::NotEmulated(_) => TrafficPath::None,
+    }
 }
 
 /// What enters by a gateway that has a route table of its own (B1.3): to an appliance, or to whoever has the address.
@@ -82,7 +97,7 @@ pub(super) fn local(walk: &mut Walk, index: VpcIndex) -> Result<Step, Refused> {
     let object = vpc.object;
     let holder = tables.subnets.iter().find(|subnet| subnet.vpc == index && subnet.cidr.contains(&destination));
     match holder {
-        Some(subnet) if is_reserved(subnet, destination) => {
+        Some(subnet) if subnet.is_reserved(destination) => {
             walk.refuse("subnet", subnet.object, DropReason::ReservedAddress)
         }
         Some(subnet) => walk.refuse("subnet", subnet.object, DropReason::NoSuchAddress),

@@ -122,7 +122,7 @@ impl Dataplane {
         if flow.is_current(arrival.tables, arrival.epoch) {
             return Some((flow, direction));
         }
-        match self.renew(arrival, &flow) {
+        match self.renew(arrival, &flow, &mut Observed::default()) {
             Ok(renewed) => self.replace(&flow, renewed).ok().and_then(|()| self.flows.peek(key)),
             Err(_) => {
                 self.end(&flow);
@@ -134,7 +134,7 @@ impl Dataplane {
     /// An ICMP error about no flow that is known: it is carried as any packet, where nobody translates.
     fn route_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
         let living = self.living(Leases::default(), &[]);
-        let outcome = match self.walk(arrival, &living) {
+        let outcome = match self.walk(arrival, &living, &mut Observed::default()) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),
         };

@@ -5,6 +5,7 @@ mod lab;
 mod admission;
 mod balancing;
 mod endpoints;
+mod flow_logs;
 mod network_acls;
 mod noise;
 mod outside;

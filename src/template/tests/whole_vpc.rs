@@ -114,7 +114,7 @@ fn refusals_stand_at_the_property_that_they_are_about() {
     }
 }
 
-const REFUSALS: [(&str, usize, &str); 42] = [
+const REFUSALS: [(&str, usize, &str); 44] = [
     // Network ACLs (B1.7).
     (
         "
@@ -592,6 +592,32 @@ const REFUSALS: [(&str, usize, &str); 42] = [
       LogGroupName: logs",
         7,
         "InvalidParameter: Value (NONE) for parameter trafficType is invalid.",
+    ),
+    (
+        "
+  X:
+    Type: AWS::EC2::FlowLog
+    Properties:
+      ResourceType: Subnet
+      ResourceId: !Ref Subnet
+      TrafficType: ALL
+      LogGroupName: logs
+      Tags: [{Key: 'vpclab:AggregationSeconds', Value: '0'}]",
+        9,
+        "InvalidParameterValue: The tag vpclab:AggregationSeconds is '0', which is not between 1 and 600 seconds",
+    ),
+    (
+        "
+  X:
+    Type: AWS::EC2::FlowLog
+    Properties:
+      ResourceType: Subnet
+      ResourceId: !Ref Subnet
+      TrafficType: ALL
+      LogGroupName: logs
+      Tags: [{Key: 'vpclab:LogFile', Value: /etc/passwd}]",
+        9,
+        "InvalidParameterValue: The tag vpclab:LogFile is '/etc/passwd', which does not end in .log",
     ),
     (
         "

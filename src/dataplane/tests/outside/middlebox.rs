@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dataplane::tests::lab::route;
+use crate::dataplane::{DropReason, Header, TraceQuery};
 
 const SYN: &str = "10.0.1.10:9 > 10.0.2.10:80 tcp SYN";
 const SYN_ACK: &str = "10.0.2.10:80 > 10.0.1.10:9 tcp SYN|ACK";
@@ -212,4 +213,24 @@ fn behind_a_nat_gateway() {
         world.passes("internet: 198.51.100.10:80 > 203.0.113.2:1024 tcp SYN|ACK", &format!("fw: {answer}"));
         world.passes(&format!("fw: {answer}"), "app: 198.51.100.10:80 > 10.0.1.10:9 tcp SYN|ACK ttl 63");
     }
+}
+
+/// What `trace` says of a packet whose answer is led to another guest, and of one that no kernel sends: where nobody in its own
+/// subnet has the address, a route for that subnet is never asked.
+#[test]
+fn trace_promises_only_what_comes_back() {
+    let world = World::with(|tables| {
+        remove_route(tables, N, "0.0.0.0/0");
+        add_route(tables, N, &["0.0.0.0/0"], Rank::Static, TO_FW);
+        add_route(tables, A, &["10.0.1.0/24"], Rank::Static, TO_FW);
+    });
+    let trace = |from: &str, source: &str, destination: &str| {
+        let header = Header::first("tcp", ip(source), ip(destination), Some(80)).expect("tcp is known");
+        world.dataplane.trace(link(from), &TraceQuery { header })
+    };
+    let led_away = trace("internet", "198.51.100.10", "203.0.113.1");
+    assert_eq!((led_away.delivered, led_away.back_delivered), (Some(link("pub")), Some(link("fw"))));
+    assert_eq!(led_away.back_dropped, Some(DropReason::AnswerElsewhere));
+    assert_eq!(trace("app", "10.0.1.10", "10.0.1.77").dropped, Some(DropReason::NoSuchAddress));
+    assert_eq!(trace("app", "10.0.1.10", "10.0.1.255").dropped, Some(DropReason::ReservedAddress));
 }

@@ -59,7 +59,7 @@ fn the_answer_needs_a_route() {
     world.drops(syn_ack, "NO_ROUTE_TO_DESTINATION at rtb-b");
     let world = World::with(|tables| remove_route(tables, B, "192.168.0.0/16"));
     world.passes(syn, "db: 192.168.0.10:9 > 10.0.2.10:22 tcp SYN");
-    world.drops(syn_ack, "ASYMMETRIC_RETURN at igw-main");
+    world.drops(syn_ack, "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS at igw-main");
 }
 
 /// Two connections of one gateway: the longest of their static routes leads.

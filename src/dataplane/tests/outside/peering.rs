@@ -64,7 +64,10 @@ fn interface_endpoints_are_reachable_over_peering() {
     // The endpoint's subnet needs the way back, as any other.
     let world = World::with(|tables| remove_route(tables, B, "10.1.0.0/16"));
     assert_eq!(world.effect("far: 10.1.1.10:9 > 10.0.2.60:443 tcp SYN").len(), 1);
-    world.drops(&format!("s3: 52.216.0.1:443 > {source}:9 tcp SYN|ACK"), "ASYMMETRIC_RETURN at igw-main");
+    world.drops(
+        &format!("s3: 52.216.0.1:443 > {source}:9 tcp SYN|ACK"),
+        "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS at igw-main",
+    );
 }
 
 /// B1.8-8: the question comes, the answer finds no way; known flow or not.
