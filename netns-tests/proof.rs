@@ -7,6 +7,7 @@
 //!
 //! `VPCLAB_PROOF_SEED` is another seed than today's, `VPCLAB_PROOF_LABS` another number of labs, `VPCLAB_PROOF_LAB` one
 //! lab alone, `VPCLAB_PROOF_FEATURES` what may occur in them (`groups,acls,internet,nat,peering,vpn`; all without it).
+//! Mismatches are printed with the lab's templates, or without them under `VPCLAB_PROOF_QUIET`.
 
 #![allow(clippy::disallowed_methods, reason = "the bans are the pure rooms'")]
 

@@ -53,7 +53,8 @@ impl Walker<'_> {
     }
 
     /// B1.6: the union of all groups' rules; only what a rule allows passes; the default is to let out everything.
-    fn groups_allow(&self, interface: Interface, egress: bool, header: &Header) -> Walk<()> {
+    /// `stranger`: the other side is in a VPC whose groups no rule here can mean, whatever its address is.
+    fn groups_allow(&self, interface: Interface, egress: bool, stranger: bool, header: &Header) -> Walk<()> {
         let lab = self.lab;
         let Some(groups) = interface.groups(lab) else { return Ok(()) };
         // Stateful: what answers a packet that was let through is let through.
@@ -71,14 +72,15 @@ impl Walker<'_> {
             };
             for rule in of_group {
                 rules += 1;
-                if self.is_peer(rule.peer, other) && traffic(rule.traffic, header) == Match::Yes {
+                let can_match = !(stranger && matches!(rule.peer, Peer::Group(_)));
+                if can_match && self.is_peer(rule.peer, other) && traffic(rule.traffic, header) == Match::Yes {
                     return Ok(());
                 }
             }
         }
         let direction = if egress { "out" } else { "in" };
         let mut codes = vec![if rules == 0 { "SG_HAS_NO_RULES" } else { "ENI_SG_RULES_MISMATCH" }];
-        if !egress && self.would_match_if_preserved(groups, header) {
+        if !egress && (stranger || self.would_match_if_preserved(groups, header)) {
             codes.push("SG_REFERENCES_NOT_PRESERVED");
         }
         Err(Stop::Dropped(Reason {
@@ -102,11 +104,17 @@ impl Walker<'_> {
     }
 
     pub(super) fn groups_let_out(&self, interface: Interface, header: &Header) -> Walk<()> {
-        self.groups_allow(interface, true, header)
+        self.groups_allow(interface, true, false, header)
     }
 
     pub(super) fn groups_let_in(&self, interface: Interface, header: &Header) -> Walk<()> {
-        self.groups_allow(interface, false, header)
+        self.groups_allow(interface, false, false, header)
+    }
+
+    /// B4: the groups of a balancer behind PrivateLink see the client's own address. B1.6, B11: its groups they don't see,
+    /// in a VPC of another account that may even have the same addresses.
+    pub(super) fn groups_let_in_a_stranger(&self, interface: Interface, header: &Header) -> Walk<()> {
+        self.groups_allow(interface, false, true, header)
     }
 
     /// B1.7: by number, the first that matches decides; what none matches is denied. Each packet for itself.

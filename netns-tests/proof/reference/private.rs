@@ -39,7 +39,7 @@ impl Walker<'_> {
                 trail.push(Translation { by: Interface::Endpoint(endpoint, node), before: header, preserved: false });
                 // B4: the balancer's groups see the client's own address. Whether its subnet's network ACL sees the
                 // packet at all is not said.
-                self.groups_let_in(Interface::Balancer(balancer, at), &header)?;
+                self.groups_let_in_a_stranger(Interface::Balancer(balancer, at), &header)?;
                 self.balancer(balancer, at, header, true, trail)
             }
         }
