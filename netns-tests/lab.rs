@@ -17,6 +17,8 @@ mod life;
 mod offload;
 #[path = "lab_outside.rs"]
 mod outside;
+#[path = "lab_services.rs"]
+mod services;
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
@@ -46,7 +48,12 @@ fn main() -> ExitCode {
     }
     let mut trials = Vec::new();
     for setting in Setting::all() {
-        let once = life::STORIES.into_iter().chain(expect::STORIES).chain(cases::STORIES).chain(outside::STORIES);
+        let once = life::STORIES
+            .into_iter()
+            .chain(expect::STORIES)
+            .chain(cases::STORIES)
+            .chain(outside::STORIES)
+            .chain(services::STORIES);
         let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once.filter(|_| !setting.plain_links));
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));

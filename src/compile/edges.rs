@@ -35,7 +35,8 @@ impl<'w> Compiler<'w> {
             self.tables.internet_gateways.push(InternetGateway { object, vpc, route_table, public });
         }
         let mut truth = ip_network_table::IpNetworkTable::new();
-        for (number, plan) in services.iter().enumerate().filter(|(_, plan)| plan.kind != ServiceKind::Resolver) {
+        let public = |plan: &ServicePlan| matches!(plan.kind, ServiceKind::S3 | ServiceKind::Aws);
+        for (number, plan) in services.iter().enumerate().filter(|(_, plan)| public(plan)) {
             let single = plan.addresses.iter().map(|address| ipnet::Ipv4Net::from(*address));
             for block in plan.local_prefixes.iter().copied().chain(single) {
                 if let Ok(network) = ip_network::Ipv4Network::new(block.network(), block.prefix_len()) {

@@ -36,7 +36,7 @@ pub use services::{AWS_SERVICES_ADDRESS, ServiceKind, ServicePlan};
 use crate::dataplane::tables::*;
 use crate::dns::Zones;
 use crate::model::naming::INTERNET;
-use crate::model::{Meta, Origin, World};
+use crate::model::{Meta, Origin, VpcEndpoint, World, region};
 
 /// A compiled world.
 #[derive(Clone, Debug)]
@@ -158,6 +158,7 @@ impl<'w> Compiler<'w> {
             private_ip: entry.address,
             vpc_endpoint_id: endpoint_of(entry.way).map(|endpoint| endpoint.vpc_endpoint_id.clone()),
             endpoint_vpc_id: endpoint_of(entry.way).map(|endpoint| endpoint.vpc_id.clone()),
+            endpoint_vpc_arn: endpoint_of(entry.way).map(vpc_arn),
             endpoint_account: endpoint_of(entry.way).map(|endpoint| endpoint.meta.account.clone()),
         };
         let origin = |entry: &FabricEntry| {
@@ -184,6 +185,12 @@ impl<'w> Compiler<'w> {
         };
         self.tables.fabric.iter().filter_map(|(address, entry)| Some((address, origin(entry)?))).collect()
     }
+}
+
+/// The ARN of an endpoint's VPC. A VPC is of one account here, so its owner is the endpoint's.
+fn vpc_arn(endpoint: &VpcEndpoint) -> String {
+    let Meta { account, region, .. } = &endpoint.meta;
+    format!("arn:{}:ec2:{region}:{account}:vpc/{}", region::partition(region), endpoint.vpc_id)
 }
 
 /// `stack/LogicalId`, or the Name tag, or nothing.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::Ipv4Net;
 
 use super::*;
-use crate::dataplane::decide::RESOLVER;
-use crate::model::{self, VpcEndpoint, dynamodb_prefixes, s3_prefixes, short_service_name};
+use crate::dataplane::decide::{RESOLVER, TIME};
+use crate::model::{self, VpcEndpoint, dynamodb_prefixes, region, s3_prefixes, short_service_name};
 use crate::packet::{Mac, protocol};
 
 /// The address of the namespace that stands for all AWS services without an emulation, towards interface endpoints.
@@ -22,6 +22,8 @@ pub enum ServiceKind {
     S3,
     /// Every other AWS service: a placeholder that says so.
     Aws,
+    /// Amazon Time Sync.
+    Time,
 }
 
 /// A service namespace to make.
@@ -48,18 +50,20 @@ pub(super) const HOME_OF_GLOBAL_NAMES: &str = "us-east-1";
 const SERVICE_MTU: u16 = 9001;
 
 impl Compiler<'_> {
-    /// All three, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
+    /// All four, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
     pub(super) fn add_services(&mut self) -> Vec<ServicePlan> {
-        let regions = regions(self.world);
-        let s3 = regions.iter().flat_map(|region| s3_prefixes(region)).copied().collect();
-        let dynamodb = regions.iter().flat_map(|region| dynamodb_prefixes(region)).copied().collect();
+        let s3 = gateway_service_regions(self.world).flat_map(s3_prefixes).copied().collect();
+        let dynamodb = gateway_service_regions(self.world).flat_map(dynamodb_prefixes).copied().collect();
         let web = vec![(protocol::TCP, 80), (protocol::TCP, 443)];
         let dns = vec![(protocol::UDP, 53), (protocol::TCP, 53)];
-        vec![
+        let services = vec![
             self.add_service(ServiceKind::Resolver, "resolver", dns, vec![RESOLVER], Vec::new()),
             self.add_service(ServiceKind::S3, "s3", web.clone(), Vec::new(), s3),
             self.add_service(ServiceKind::Aws, "aws", web, vec![AWS_SERVICES_ADDRESS], dynamodb),
-        ]
+            self.add_service(ServiceKind::Time, "time", vec![(protocol::UDP, 123)], vec![TIME], Vec::new()),
+        ];
+        self.tables.time_service = self.services.get(&ServiceKind::Time).copied();
+        services
     }
 
     fn add_service(
@@ -98,6 +102,16 @@ impl Compiler<'_> {
 
 fn is_s3(endpoint: &VpcEndpoint) -> bool {
     short_service_name(&endpoint.service_name, &endpoint.meta.region) == Some("s3")
+}
+
+/// Regions whose S3 and DynamoDB there are: the lab's own, and all others of the partition that most labs are in, since an
+/// internet gateway leads to those as well (B2).
+pub(super) fn gateway_service_regions(world: &World) -> impl Iterator<Item = &str> {
+    let own = regions(world);
+    let others =
+        region::regions().filter(|region| region::partition(region) == region::partition(HOME_OF_GLOBAL_NAMES));
+    let others: Vec<&str> = others.filter(|region| !own.contains(region)).collect();
+    own.into_iter().chain(others)
 }
 
 /// Regions in which the lab has anything, and the one in which the global name of S3 lives, wherever it is asked for (B2).

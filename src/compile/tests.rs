@@ -3,6 +3,7 @@
 mod filters;
 mod lab;
 mod network;
+mod services;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -2,11 +2,11 @@
 
 use crate::dns::{Records, View, Zones};
 use crate::model::{
-    DnsEntry, DnsEntryScope, InterfaceType, LoadBalancer, VpcEndpoint, VpcEndpointState, VpcEndpointType, World,
-    aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
+    DnsEntry, DnsEntryScope, InterfaceType, LoadBalancer, NetworkInterface, VpcEndpoint, VpcEndpointState,
+    VpcEndpointType, World, aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
 };
 
-use super::services::{AWS_SERVICES_ADDRESS, HOME_OF_GLOBAL_NAMES, regions};
+use super::services::{AWS_SERVICES_ADDRESS, HOME_OF_GLOBAL_NAMES, gateway_service_regions, regions};
 use crate::model::naming::INTERNET;
 
 /// Why a name that the model made is always good.
@@ -15,6 +15,9 @@ const MODEL_NAMES: &str = "the model makes only well-formed names";
 /// All names of a world.
 pub(super) fn zones(world: &World) -> Zones {
     let mut zones = Zones::new();
+    for region in gateway_service_regions(world) {
+        add_gateway_services(&mut zones, region);
+    }
     for region in regions(world) {
         add_services(&mut zones, region);
     }
@@ -33,6 +36,7 @@ pub(super) fn zones(world: &World) -> Zones {
                 view.add_instance(&interface.meta.region, *address).expect(MODEL_NAMES);
             }
         }
+        add_public_addresses(&mut zones, world, interface);
     }
     for endpoint in world.vpc_endpoints.values() {
         let named = endpoint.vpc_endpoint_type == VpcEndpointType::Interface;
@@ -43,8 +47,8 @@ pub(super) fn zones(world: &World) -> Zones {
     zones
 }
 
-/// Public names of the emulated services, answered with addresses of the Region's published ranges.
-fn add_services(zones: &mut Zones, region: &str) {
+/// Public names of S3 and DynamoDB, answered with addresses of the Region's published ranges.
+fn add_gateway_services(zones: &mut Zones, region: &str) {
     let s3 = || Records::service(s3_prefixes(region).iter().copied());
     let mut names = vec![format!("s3.{region}.amazonaws.com"), format!("*.s3.{region}.amazonaws.com")];
     if region == HOME_OF_GLOBAL_NAMES {
@@ -55,10 +59,29 @@ fn add_services(zones: &mut Zones, region: &str) {
     }
     let dynamodb = Records::service(dynamodb_prefixes(region).iter().copied());
     zones.add_public(&format!("dynamodb.{region}.amazonaws.com"), dynamodb).expect(MODEL_NAMES);
-    // The others have public names too: without an endpoint they resolve, and it is the route that is missing.
+}
+
+/// The others have public names too: without an endpoint they resolve, and it is the route that is missing.
+fn add_services(zones: &mut Zones, region: &str) {
     for service in aws_services().filter(|service| !matches!(*service, "s3" | "dynamodb")) {
         for name in private_dns_names(service, region).unwrap_or_default() {
             zones.add_public(&name, Records::endpoint([AWS_SERVICES_ADDRESS])).expect(MODEL_NAMES);
+        }
+    }
+}
+
+/// The name of a public address leads there, but in its own VPC to the private one: a packet that stays inside keeps its
+/// source. A peered VPC would see the private one with AllowDnsResolutionFromRemoteVpc, which no template can ask for (B1.8).
+fn add_public_addresses(zones: &mut Zones, world: &World, interface: &NetworkInterface) {
+    for (private, public) in world.public_addresses_of(interface) {
+        let name = world.public_dns_name(interface, public);
+        if name.is_empty() {
+            continue;
+        }
+        zones.add_public(&name, Records::endpoint([public])).expect(MODEL_NAMES);
+        if let Some(view) = zones.view_mut(&interface.vpc_id) {
+            let zone = view.private_zone(&name).expect(MODEL_NAMES);
+            zone.add(&name, Records::endpoint([private])).expect(MODEL_NAMES);
         }
     }
 }

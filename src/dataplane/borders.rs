@@ -35,8 +35,8 @@ const FIXED: [(Ipv4Addr, u8); 15] = [
     (Ipv4Addr::new(255, 255, 255, 255), 32),
 ];
 
-/// Ports that the walk knows by heart: DNS.
-const FIXED_PORTS: [u16; 1] = [53];
+/// Ports that the walk knows by heart: DNS and NTP.
+const FIXED_PORTS: [u16; 2] = [53, 123];
 
 /// The borders of a lab's tables.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::tables::{CustomerIndex, EndpointIndex, InterfaceIndex};
 /// How a packet came to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// As a link-local service (resolver, metadata).
+    /// As a link-local service (resolver, time).
     LinkLocal,
     /// Through an endpoint.
     Endpoint(EndpointIndex),

@@ -101,6 +101,8 @@ pub struct Tables {
     pub vpn_gateways: Vec<VpnGateway>,
     /// Guests on premises.
     pub customers: Vec<Customer>,
+    /// Amazon Time Sync, the same for all VPCs.
+    pub time_service: Option<ServiceIndex>,
     /// What is behind internet gateways.
     pub internet: Internet,
     /// One-to-one addresses that services see.
@@ -402,6 +404,9 @@ impl Tables {
         }
         for (number, service) in self.services.iter().enumerate() {
             within(&format!("service {number}: link"), service.link.0, self.links.len())?;
+        }
+        if let Some(service) = self.time_service {
+            within("time: service", service.0, self.services.len())?;
         }
         for balancer in &self.balancers {
             for node in &balancer.nodes {

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::judge::{Decider, Failure};
-use super::meaning::Thing;
+use super::meaning::{TIME, Thing};
 use super::way::{End, Way};
 
 /// What became of a packet.
@@ -148,7 +148,7 @@ pub fn ends_at(packet: &str, way: &Way, fate: &Fate, things: &[Thing]) -> Result
         _ => agree(way, fate).map_err(|failure| failure.of(packet))?,
     }
     match fate {
-        _ if arrived.is_some() && things.iter().any(|thing| way.meets(thing)) => Ok(()),
+        _ if arrived.is_some() && (things.iter().any(|thing| way.meets(thing)) || way.ends_at(TIME)) => Ok(()),
         Fate::Carried(carried) | Fate::AnswerDropped(carried, _) | Fate::Unanswered(carried) => {
             let reason = format!("{packet} went to {}, which is not listed", carried.receiver);
             Err(Failure::new(reason, super::judge::router(way)))

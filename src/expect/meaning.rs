@@ -108,7 +108,10 @@ struct Target {
 const INTERNET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// Services that every interface reaches, by the name of the object that a way ends at.
-const LINK_LOCAL: [&str; 2] = ["resolver", "metadata"];
+const LINK_LOCAL: [&str; 3] = ["resolver", "metadata", TIME];
+
+/// Amazon Time Sync: every list has it, since every interface reaches it whatever is configured, and it carries nothing.
+pub(super) const TIME: &str = "time";
 
 /// Ids of what a packet meets on its way but can't be said to reach.
 const NOT_REACHED: [(&str, &str); 5] = [
@@ -208,7 +211,7 @@ impl Scene {
             None => Ok(thing),
             Some((_, kind)) => {
                 Err(Diagnostic::at(&word.span, format!("`{}` is {kind}, which no packet ends at", word.text))
-                    .help("list endpoints, gateways, balancers, guests, `resolver` or `metadata`"))
+                    .help("list endpoints, gateways, balancers, guests, `resolver`, `metadata` or `time`"))
             }
         }
     }

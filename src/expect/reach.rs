@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
 use super::judge::{Decider, Failure, router};
-use super::meaning::{Sender, Thing};
+use super::meaning::{Sender, TIME, Thing};
 use super::scene::Scene;
 use super::way::Way;
 use super::written::Protocol;
@@ -57,6 +57,8 @@ impl Class {
 enum Ending {
     /// By way of a listed thing.
     Listed(usize),
+    /// At Amazon Time Sync, which need not be listed.
+    Time,
     /// Delivered by way of nothing that is listed, to that.
     Elsewhere(Option<ObjectIndex>),
     /// Not delivered.
@@ -243,7 +245,11 @@ impl<'a> Survey<'a> {
         for thing in &things {
             self.reached[*thing] = true;
         }
-        things.first().map_or_else(|| Ending::Elsewhere(end(path, &self.scene.tables)), |thing| Ending::Listed(*thing))
+        match (things.first(), end(path, &self.scene.tables)) {
+            (Some(thing), _) => Ending::Listed(*thing),
+            (None, Some(object)) if self.scene.tables.object(object).id == TIME => Ending::Time,
+            (None, end) => Ending::Elsewhere(end),
+        }
     }
 
     /// The first listed thing that nothing reaches, and what it says instead. What it says least often comes first, since it is

@@ -162,6 +162,8 @@ fn only_is_a_claim_about_every_class() {
     fails("{from: app, only: [S3]}", "10.0.0.2 tcp 53 reaches resolver, which is not listed", None);
     fails("{from: app, only: [resolver]}", "1.178.4.0-1.178.6.255 tcp 1-65535 reaches first/S3", Some("first.yaml:7"));
     fails("{from: app, only: [S3, resolver, metadata]}", "metadata is listed, but nothing", None);
+    // Time is in every list, and may be written.
+    holds(&first("expect: [{from: app, only: [S3, resolver, time]}]"), "first.yaml");
     fails("{from: app, only: [S3, resolver, app]}", "app is listed, but nothing that is sent reaches it", None);
     holds(&private("  - {from: client, only: [Endpoint, resolver]}\n"), "lab.yaml");
     holds(&private("  - {from: client, only: [provider/server, resolver]}\n"), "lab.yaml");
@@ -261,7 +263,7 @@ error: `Routes` is a route table, which no packet ends at
   |
 2 |   - {from: app, only: [S3, Routes]}
   |                            ^^^^^^
-  = help: list endpoints, gateways, balancers, guests, `resolver` or `metadata`",
+  = help: list endpoints, gateways, balancers, guests, `resolver`, `metadata` or `time`",
     );
 }
 

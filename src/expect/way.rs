@@ -83,6 +83,11 @@ impl Way {
         self.stops.iter().any(met)
     }
 
+    /// The packet itself ends at that service.
+    pub(super) fn ends_at(&self, service: &str) -> bool {
+        self.stops.last().is_some_and(|stop| stop.kind == "service" && stop.id == service)
+    }
+
     /// The last object that looked at the packet, or at its answer where that one is dropped.
     pub fn last(&self) -> Option<&Stop> {
         match self.end {

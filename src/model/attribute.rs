@@ -129,8 +129,8 @@ impl World {
         self.public_ip_of(interface).map(|public_ip| self.public_dns_name(interface, public_ip)).unwrap_or_default()
     }
 
-    /// The name of one public address of an interface.
-    pub(super) fn public_dns_name(&self, interface: &NetworkInterface, public_ip: std::net::Ipv4Addr) -> String {
+    /// The name of one public address of an interface: empty without `enableDnsHostnames`.
+    pub fn public_dns_name(&self, interface: &NetworkInterface, public_ip: std::net::Ipv4Addr) -> String {
         let has_names = self.vpcs.get(&interface.vpc_id).is_some_and(|vpc| vpc.enable_dns_hostnames);
         if has_names { address::public_dns_name(&interface.meta.region, public_ip) } else { String::new() }
     }

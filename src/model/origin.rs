@@ -21,6 +21,8 @@ pub struct Origin {
     pub vpc_endpoint_id: Option<String>,
     /// That endpoint's VPC, which is not the interface's for who comes from a peered one: `aws:SourceVpc`.
     pub endpoint_vpc_id: Option<String>,
+    /// The same with Region and account: `aws:SourceVpcArn`.
+    pub endpoint_vpc_arn: Option<String>,
     /// That endpoint's owner: `aws:VpceAccount`.
     pub endpoint_account: Option<String>,
     /// Name for people: the guest's.

@@ -22,7 +22,7 @@ use crate::services::front::{self, Limits, Listeners};
 use crate::services::origins::Origins;
 use crate::services::placeholder::Placeholder;
 use crate::services::s3::{self, S3};
-use crate::services::{Shutdown, resolver};
+use crate::services::{Shutdown, resolver, time};
 
 /// What all servers share.
 #[derive(Clone)]
@@ -82,6 +82,10 @@ pub fn start(
             let Shared { zones, origins, shutdown, .. } = shared.clone();
             watch(runtime, name, shared, resolver::serve(udp, tcp, zones, origins, shutdown));
         }
+        ServiceKind::Time => {
+            let udp = host::within(namespaces, bind_ntp).with_context(context)?;
+            watch(runtime, name, shared, time::serve(udp, shared.shutdown.clone()));
+        }
         ServiceKind::S3 | ServiceKind::Aws => {
             let listeners = host::within(namespaces, bind_web).with_context(context)?;
             let service: Arc<dyn front::Service> = match kind {
@@ -124,6 +128,10 @@ fn watch(
 fn bind_dns() -> Result<(UdpSocket, TcpListener)> {
     let any = (Ipv4Addr::UNSPECIFIED, 53);
     Ok((UdpSocket::bind(any).context("UDP port 53")?, TcpListener::bind(any).context("TCP port 53")?))
+}
+
+fn bind_ntp() -> Result<UdpSocket> {
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 123)).context("UDP port 123")
 }
 
 fn bind_web() -> Result<Listeners> {

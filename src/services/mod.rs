@@ -7,6 +7,7 @@
 //! | file | speaks |
 //! |---|---|
 //! | [`resolver`] | DNS over UDP and TCP, one view per VPC |
+//! | [`time`] | NTP: Amazon Time Sync |
 //! | [`front`] | HTTP and HTTPS: the one door of all services behind it |
 //! | [`authority`] | the lab's certificates |
 //! | [`s3`] | S3 on a folder |
@@ -22,6 +23,7 @@ pub mod origins;
 pub mod placeholder;
 pub mod resolver;
 pub mod s3;
+pub mod time;
 
 /// Turns true (or loses its sender) when servers shall end.
 pub type Shutdown = tokio::sync::watch::Receiver<bool>;

@@ -90,11 +90,17 @@ fn context(caller: &Caller) -> serde_json::Value {
     let mut keys = serde_json::Map::new();
     let mut add = |key: &str, value: String| keys.insert(key.to_owned(), value.into());
     match caller.origin.as_deref() {
-        Some(Origin { vpc_endpoint_id: Some(id), private_ip, endpoint_vpc_id, endpoint_account, .. }) => {
+        Some(origin @ Origin { vpc_endpoint_id: Some(id), .. }) => {
             add("aws:SourceVpce", id.clone());
-            endpoint_vpc_id.as_ref().map(|id| add("aws:SourceVpc", id.clone()));
-            add("aws:VpcSourceIp", private_ip.to_string());
-            endpoint_account.as_ref().map(|account| add("aws:VpceAccount", account.clone()));
+            add("aws:VpcSourceIp", origin.private_ip.to_string());
+            let of_endpoint = [
+                ("aws:SourceVpc", &origin.endpoint_vpc_id),
+                ("aws:SourceVpcArn", &origin.endpoint_vpc_arn),
+                ("aws:VpceAccount", &origin.endpoint_account),
+            ];
+            for (key, value) in of_endpoint {
+                value.as_ref().map(|value| add(key, value.clone()));
+            }
         }
         _ => {
             add("aws:SourceIp", caller.peer.ip().to_string());
@@ -171,6 +177,7 @@ mod tests {
             serde_json::json!({
                 "aws:SourceVpce": "vpce-1", "aws:SourceVpc": "vpc-1", "aws:VpcSourceIp": "10.0.1.10",
                 "aws:VpceAccount": "111122223333",
+                "aws:SourceVpcArn": "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-1",
             })
         );
         let answer = ask("vpce-1-h.ec2.us-east-1.vpce.amazonaws.com");

@@ -228,5 +228,7 @@ fn the_source_vpc_is_the_endpoints() {
         assert_eq!((&origin.vpc_id, &origin.endpoint_vpc_id), (own, &Some(vpc.clone())));
         assert_eq!(origin.vpc_endpoint_id, endpoint_id(&lab.world, "Sqs"));
         assert_eq!(origin.endpoint_account, Some(origin.account.clone()));
+        let arn = format!("arn:aws:ec2:us-east-1:{}:vpc/{vpc}", origin.account);
+        assert_eq!(origin.endpoint_vpc_arn, Some(arn));
     }
 }

@@ -5,6 +5,9 @@ use super::*;
 /// The address the resolver has in its namespace and, besides base+2, in every VPC.
 pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
+/// Amazon Time Sync's address, in its namespace and everywhere else.
+pub const TIME: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 123);
+
 /// Serves a packet to base+2 or to a link-local service.
 pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
     let destination = walk.header.destination;
@@ -12,6 +15,9 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
         Some(index) => {
             let vpc = walk.vpc(index)?;
             let (object, own) = (vpc.object, vpc.resolver);
+            if let Some(service) = walk.tables.time_service.filter(|_| destination == TIME) {
+                return tell_time(walk, object, service);
+            }
             if destination != RESOLVER && destination != own {
                 return walk.refuse("link-local service", object, DropReason::LinkLocalService);
             }
@@ -35,4 +41,15 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
     let Step::Arrived(mut arrival) = step else { return Err(Refused::BAD_TABLES) };
     arrival.header.destination = RESOLVER;
     Ok(Step::Arrived(arrival))
+}
+
+/// NTP and nothing else (B1.2).
+fn tell_time(walk: &mut Walk, vpc: ObjectIndex, service: ServiceIndex) -> Result<Step, Refused> {
+    let object = walk.tables.services.get(service.at()).ok_or(Refused::BAD_TABLES)?.object;
+    if (walk.header.protocol, walk.header.destination_port) != (protocol::UDP, 123) {
+        return walk.refuse("time", object, DropReason::TimePort);
+    }
+    walk.limits.metered = true;
+    let source = walk.fabric_source(vpc, Way::LinkLocal)?;
+    walk.deliver_to_service(service, source)
 }

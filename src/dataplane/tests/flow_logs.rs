@@ -627,7 +627,9 @@ fn what_is_not_logged() {
     let arrived = lab.send("app: 10.0.1.10:40000 > 10.0.0.2:53 udp 12").expect("the resolver gets it");
     lab.answer(&arrived, 0).expect("it comes back");
     lab.send("app: 10.0.1.10:40001 > 169.254.169.253:53 udp 12").expect("the resolver gets it");
-    for address in ["169.254.169.254:80 tcp SYN", "169.254.169.123:123 udp 48", "169.254.169.250:1688 tcp SYN"] {
+    let arrived = lab.send("app: 10.0.1.10:123 > 169.254.169.123:123 udp 48").expect("time gets it");
+    lab.answer(&arrived, 0).expect("it comes back");
+    for address in ["169.254.169.254:80 tcp SYN", "169.254.169.250:1688 tcp SYN"] {
         lab.send(&format!("app: 10.0.1.10:40000 > {address}"));
     }
     lab.send("app: 10.0.1.10 > 10.0.1.1 icmp echo-request id 1");

@@ -41,6 +41,7 @@ pub fn start(service: Arc<dyn Service>, limits: Limits) -> Running {
         private_ip: Ipv4Addr::new(10, 0, 1, 10),
         vpc_endpoint_id: Some("vpce-1".into()),
         endpoint_vpc_id: Some("vpc-1".into()),
+        endpoint_vpc_arn: Some("arn:aws:ec2:us-east-1:111122223333:vpc/vpc-1".into()),
         endpoint_account: Some("111122223333".into()),
         name: "app".into(),
     };

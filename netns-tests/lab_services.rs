@@ -1,0 +1,121 @@
+//! What AWS gives every guest, and whom its services take a guest for: time by NTP, and the condition keys of a request through
+//! an interface endpoint and through a NAT gateway.
+
+use std::net::UdpSocket;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::Story;
+use super::harness::*;
+
+pub const STORIES: [Story; 2] = [
+    ("services::time_is_there_without_a_route", time_is_there_without_a_route),
+    ("services::a_request_tells_its_way", a_request_tells_its_way),
+];
+
+const ISOLATED: &str = "Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Nothing: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: nothing, VpcId: !Ref Vpc, SecurityGroupEgress: [{IpProtocol: tcp, FromPort: 1, ToPort: 1, CidrIp: 127.0.0.1/32}]}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, SecurityGroupIds: [!Ref Nothing], ImageId: ami-0}}
+";
+
+fn time_is_there_without_a_route(stage: &Stage) -> Result<()> {
+    copy_program(&std::env::current_exe()?, &stage.path().join("story-program"))?;
+    stage.write("isolated.yaml", ISOLATED)?;
+    let lab = stage.up("isolated", &["isolated.yaml"])?;
+    lab.exec("app", &["./story-program", "--role", "time"])?.ok().context("asking the time")?;
+    let lines = lab.captured("app")?;
+    let answer = lines.iter().find(|line| line.contains("169.254.169.123:123 > 10.0.1."));
+    ensure!(answer.is_some_and(|line| line.contains("udp 48")), "{lines:?}");
+    drop(lab);
+    // No list needs to name it.
+    stage.write(
+        "isolated.test.yaml",
+        "expect:
+  - {from: app, to: '169.254.169.123:123', proto: udp, via: time}
+  - {from: app, only: [resolver, time]}
+  - {from: app, only: [resolver]}
+  - {from: app, run: ./story-program --role time, only: [resolver]}
+",
+    )?;
+    stage.run(&["test", "isolated.yaml"])?.ok()?;
+    Ok(())
+}
+
+/// Seconds from 1900 to 1970 (RFC 5905 figure 4).
+const TO_UNIX: u64 = 2_208_988_800;
+
+/// An SNTP client (RFC 4330) inside a guest: one question, and an answer whose time is this machine's.
+pub fn ask_time() -> Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect("169.254.169.123:123")?;
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(|since| since.as_secs() + TO_UNIX);
+    let mut request = [0; 48];
+    request[0] = 4 << 3 | 3;
+    request[40..].copy_from_slice(b"a cookie");
+    let before = now()?;
+    socket.send(&request)?;
+    let mut answer = [0; 100];
+    ensure!(socket.recv(&mut answer)? == 48);
+    let after = now()?;
+    ensure!((answer[0], answer[1]) == (4 << 3 | 4, 3), "no server of stratum 3: {answer:02x?}");
+    ensure!(&answer[24..32] == b"a cookie", "no answer to this request: {answer:02x?}");
+    let seconds = u32::from_be_bytes(answer[40..44].try_into()?);
+    ensure!((before as u32..=after as u32).contains(&seconds), "{before} {seconds} {after}");
+    socket.set_read_timeout(Some(Duration::from_millis(300)))?;
+    socket.send(&answer[..48])?;
+    ensure!(socket.recv(&mut answer).is_err(), "an answer is not answered");
+    Ok(())
+}
+
+/// SSM by an interface endpoint, everything else by a NAT gateway.
+const TWO_WAYS: &str = "Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16, EnableDnsHostnames: true}}
+  Private: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Public: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.2.0/24}}
+  Gateway: {Type: AWS::EC2::InternetGateway}
+  Attached: {Type: AWS::EC2::VPCGatewayAttachment, Properties: {VpcId: !Ref Vpc, InternetGatewayId: !Ref Gateway}}
+  PrivateRoutes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  PublicRoutes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  PrivateAssociation: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Private, RouteTableId: !Ref PrivateRoutes}}
+  PublicAssociation: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Public, RouteTableId: !Ref PublicRoutes}}
+  Out: {Type: AWS::EC2::Route, DependsOn: Attached, Properties: {RouteTableId: !Ref PublicRoutes, DestinationCidrBlock: 0.0.0.0/0, GatewayId: !Ref Gateway}}
+  Address: {Type: AWS::EC2::EIP, DependsOn: Attached, Properties: {Domain: vpc}}
+  Nat: {Type: AWS::EC2::NatGateway, Properties: {SubnetId: !Ref Public, AllocationId: !GetAtt Address.AllocationId}}
+  ToNat: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref PrivateRoutes, DestinationCidrBlock: 0.0.0.0/0, NatGatewayId: !Ref Nat}}
+  Https: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: https, VpcId: !Ref Vpc, SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 10.0.0.0/16}]}}
+  Ssm: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Vpc, VpcEndpointType: Interface, ServiceName: !Sub \"com.amazonaws.${AWS::Region}.ssm\", SubnetIds: [!Ref Private], SecurityGroupIds: [!Ref Https], PrivateDnsEnabled: true}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Private, PrivateIpAddress: 10.0.1.10, ImageId: ami-0}}
+";
+
+fn a_request_tells_its_way(stage: &Stage) -> Result<()> {
+    stage.write("ways.yaml", TWO_WAYS)?;
+    let lab = stage.up("ways", &["ways.yaml"])?;
+    let context = |service: &str| -> Result<Value> {
+        let url = format!("https://{service}.us-east-1.amazonaws.com/");
+        let body = lab.exec("app", &["curl", "-sS", "--max-time", "20", &url])?.ok()?;
+        let document: Value = serde_json::from_str(&body).with_context(|| body.clone())?;
+        Ok(document["context"].clone())
+    };
+    let status = lab.json(&["status"])?;
+    let endpoint = &status["VpcEndpoints"][0];
+    let (id, vpc, account) = (&endpoint["VpcEndpointId"], &endpoint["VpcId"], &endpoint["OwnerId"]);
+    let [vpc_text, account_text] = [vpc, account].map(|it| it.as_str().unwrap_or_default());
+    let by_endpoint = json!({
+        "aws:SourceVpce": id,
+        "aws:SourceVpc": vpc,
+        "aws:SourceVpcArn": format!("arn:aws:ec2:us-east-1:{account_text}:vpc/{vpc_text}"),
+        "aws:VpceAccount": account,
+        "aws:VpcSourceIp": "10.0.1.10",
+    });
+    let told = context("ssm")?;
+    ensure!(told == by_endpoint, "through the endpoint: {told} instead of {by_endpoint}");
+    let told = context("kms")?;
+    let by_nat = json!({ "aws:SourceIp": status["Addresses"][0]["PublicIp"] });
+    ensure!(told == by_nat, "through the NAT gateway: {told} instead of {by_nat}");
+    Ok(())
+}
