@@ -58,26 +58,7 @@ impl Walker<'_> {
         if header.protocol == Protocol::Icmp {
             return lost("B9: a balancer drops ICMP");
         }
-        let port = header.destination_ports.0;
-        let takes = |listener: &&Listener| match listener.protocol {
-            ListenerProtocol::Tcp => header.protocol == Protocol::Tcp,
-            ListenerProtocol::Udp => header.protocol == Protocol::Udp,
-            ListenerProtocol::TcpUdp => true,
-        };
-        let at_port = it.listeners.iter().find(|listener| listener.port == port);
-        let Some(listener) = at_port.filter(|listener| takes(listener)) else {
-            let mut codes = vec!["ELBV2_LISTENER_PORT_RESTRICTION"];
-            // B11 does not tell which it is, of the two that have to do with protocols, where the protocol is wrong.
-            if at_port.is_some() || !it.listeners.iter().any(|listener| takes(&listener)) {
-                codes.extend(["ELBV2_LISTENERS_MISMATCH", "PROTOCOL_RESTRICTION"]);
-            }
-            let objects = [Some(it.name.clone()), at_port.map(|listener| listener.name.clone())];
-            return Err(Stop::Dropped(Reason {
-                codes,
-                objects: objects.into_iter().flatten().collect(),
-                why: "B9: no listener takes it".into(),
-            }));
-        };
+        let listener = listener(it, &header)?;
         let zone = self.lab.subnets[it.nodes[node].subnet].zone;
         let zone_of = |target: &usize| self.lab.subnets[self.lab.instances[*target].subnet].zone;
         let targets: Vec<usize> =
@@ -166,6 +147,31 @@ impl Walker<'_> {
         }
         self.travel(by.subnet(self.lab), before.reversed(), rest.to_vec())
     }
+}
+
+/// The listener that takes the packet.
+fn listener<'l>(it: &'l Balancer, header: &Header) -> Walk<&'l Listener> {
+    let port = header.destination_ports.0;
+    let takes = |listener: &&Listener| match listener.protocol {
+        ListenerProtocol::Tcp => header.protocol == Protocol::Tcp,
+        ListenerProtocol::Udp => header.protocol == Protocol::Udp,
+        ListenerProtocol::TcpUdp => true,
+    };
+    let at_port = it.listeners.iter().find(|listener| listener.port == port);
+    let Some(listener) = at_port.filter(|listener| takes(listener)) else {
+        let mut codes = vec!["ELBV2_LISTENER_PORT_RESTRICTION"];
+        // B11 does not tell which it is, of the two that have to do with protocols, where the protocol is wrong.
+        if at_port.is_some() || !it.listeners.iter().any(|listener| takes(&listener)) {
+            codes.extend(["ELBV2_LISTENERS_MISMATCH", "PROTOCOL_RESTRICTION"]);
+        }
+        let objects = [Some(it.name.clone()), at_port.map(|listener| listener.name.clone())];
+        return Err(Stop::Dropped(Reason {
+            codes,
+            objects: objects.into_iter().flatten().collect(),
+            why: "B9: no listener takes it".into(),
+        }));
+    };
+    Ok(listener)
 }
 
 /// A balancer may choose any of its targets: only if all mean the same can anybody say what happens.
