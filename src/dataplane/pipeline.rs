@@ -590,7 +590,9 @@ impl Dataplane {
                 match decision.back {
                     Ok(arrival) => {
                         (path.back, path.back_delivered) = (Some(arrival.header), Some(arrival.link));
-                        path.back_dropped = (arrival.link != from).then_some(DropReason::AnswerElsewhere);
+                        // To the sender, and as the answer to what it asked: an appliance meets others' answers, too.
+                        let comes_back = arrival.link == from && arrival.header == query.header.answer();
+                        path.back_dropped = (!comes_back).then_some(DropReason::AnswerElsewhere);
                     }
                     Err(refused) => path.back_dropped = Some(refused.reason),
                 }
