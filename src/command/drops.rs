@@ -37,8 +37,10 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
             Some(Answer::Drop(drop)) if arguments.json => output::print(&(serde_json::to_string(&drop)? + "\n"))?,
             Some(Answer::Drop(drop)) => {
                 output::print(&output::drop_line(&drop))?;
-                if explained.insert(drop.reason.clone()) {
-                    output::print(&format!("    {}", output::drop_reason(&drop)))?;
+                // One reason has several sentences where a detail tells them apart, as that of a malformed frame does.
+                let reason = output::drop_reason(&drop);
+                if explained.insert(reason.clone()) {
+                    output::print(&format!("    {reason}"))?;
                 }
             }
             Some(Answer::End) | None => return Ok(0),
