@@ -66,11 +66,12 @@ pub(super) fn route(maker: &mut Maker<'_>, mut properties: Properties) -> Result
         [] if UNEMULATED_TARGETS.iter().any(|name| properties.has(name)) => {}
         [] => properties.error(
             "",
-            "a route needs a target",
+            "MissingParameter: a route needs a target",
             Some("add GatewayId, NatGatewayId, NetworkInterfaceId, InstanceId or another one"),
         ),
         [_, (second, _), ..] => {
-            properties.error(second, "a route has one target, and this is a second one", Some("remove one of them"))
+            let message = "InvalidParameterCombination: a route has one target, and this is a second one";
+            properties.error(second, message, Some("remove one of them"))
         }
     }
     maker.finish(properties)?;

@@ -90,7 +90,7 @@ fn permission(rule: &mut Properties, direction: Direction) -> Option<(IpPermissi
         let name = if from_port.is_none() { "FromPort" } else { "ToPort" };
         rule.error(
             name,
-            format!("a rule of {ip_protocol} needs FromPort and ToPort"),
+            format!("MissingParameter: a rule of {ip_protocol} needs FromPort and ToPort"),
             Some("write both; they are equal for one port"),
         );
     }
@@ -100,11 +100,12 @@ fn permission(rule: &mut Properties, direction: Direction) -> Option<(IpPermissi
         [(name, make)] => rule.decisive_text(name).map(make),
         [] => {
             let names = peers.map(|(name, _)| name).join(", ");
-            rule.error("", format!("a rule needs one of {names}"), None);
+            rule.error("", format!("MissingParameter: a rule needs one of {names}"), None);
             None
         }
         [_, (second, _), ..] => {
-            rule.error(second, "a rule has one peer, and this is a second one", Some("write two rules"));
+            let message = "InvalidParameterCombination: a rule has one peer, and this is a second one";
+            rule.error(second, message, Some("write two rules"));
             None
         }
     };

@@ -254,7 +254,7 @@ error: AWS::EC2::Route `R` needs the property `DestinationCidrBlock`
   |   ^
   = help: add `DestinationCidrBlock`
 
-error: a route needs a target
+error: MissingParameter: a route needs a target
  --> t.yaml:4:3
   |
 4 |   R: {Type: AWS::EC2::Route, Properties: {RouteTableId: rtb-1}}
