@@ -130,6 +130,12 @@ pub struct InternetGuest {
 }
 
 impl Internet {
+    /// The public address by which somebody out there reaches an interface's private one.
+    pub fn public_address(&self, interface: InterfaceIndex, private: Ipv4Addr) -> Option<Ipv4Addr> {
+        let is_it = |whom: &PublicAddress| whom.interface == interface && whom.private == private;
+        self.public.iter().find_map(|(public, whom)| is_it(whom).then_some(*public))
+    }
+
     /// The service that has a public address.
     #[inline]
     pub fn service(&self, address: Ipv4Addr) -> Option<ServiceIndex> {

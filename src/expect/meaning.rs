@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use super::destination::Destination;
 use super::scene::Scene;
 use super::written::{Protocol, Word, Written, WrittenClaim, WrittenEnd};
+use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropReason, LinkIndex};
 use crate::dns::{self, NoAddress};
 use crate::model::naming;
@@ -237,7 +238,7 @@ impl Scene {
         };
         let named = naming::find(&self.guests, &host);
         if let Some(guest) = named.as_ref().ok().and_then(|name| self.sender(name)) {
-            let addresses = guest.sources.first().map(|(_, address)| *address).into_iter().collect();
+            let addresses = guest.sources.first().map(|at| self.address_for(from, *at)).into_iter().collect();
             return match guest.name == from.name {
                 true => Err(Diagnostic::at(&word.span, "what a guest sends to itself never leaves it")),
                 false => Ok(Target { host: None, addresses: Ok(addresses), port: destination.port }),
@@ -255,6 +256,17 @@ impl Scene {
                 let host = host.parse::<Ipv4Addr>().is_err().then_some(host);
                 Ok(Target { host, addresses, port: destination.port })
             }
+        }
+    }
+
+    /// A guest's address as the sender would write it: on the internet the public one, where there is one.
+    fn address_for(&self, from: &Sender, (link, private): (LinkIndex, Ipv4Addr)) -> Ipv4Addr {
+        let behind = self.tables.links.get(link.at()).map(|link| link.behind);
+        match behind {
+            Some(Behind::Interface(interface)) if from.vpc_id == naming::INTERNET => {
+                self.tables.internet.public_address(interface, private).unwrap_or(private)
+            }
+            _ => private,
         }
     }
 

@@ -120,6 +120,54 @@ Resources:
     holds(&files, "open.yaml");
 }
 
+const OUTSIDE: &str = "
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24, MapPublicIpOnLaunch: true}}
+  Gateway: {Type: AWS::EC2::InternetGateway}
+  Attachment: {Type: AWS::EC2::VPCGatewayAttachment, Properties: {VpcId: !Ref Vpc, InternetGatewayId: !Ref Gateway}}
+  Routes: {Type: AWS::EC2::RouteTable, Properties: {VpcId: !Ref Vpc}}
+  Out:
+    Type: AWS::EC2::Route
+    DependsOn: Attachment
+    Properties: {RouteTableId: !Ref Routes, DestinationCidrBlock: 0.0.0.0/0, GatewayId: !Ref Gateway}
+  SubnetRoutes: {Type: AWS::EC2::SubnetRouteTableAssociation, Properties: {SubnetId: !Ref Subnet, RouteTableId: !Ref Routes}}
+  S3: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Vpc, ServiceName: com.amazonaws.us-east-1.s3, RouteTableIds: [!Ref Routes]}}
+  Web:
+    Type: AWS::EC2::SecurityGroup
+    Properties:
+      GroupDescription: HTTP for all
+      VpcId: !Ref Vpc
+      SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 80, ToPort: 80, CidrIp: 0.0.0.0/0}]
+  web: {Type: AWS::EC2::Instance, DependsOn: Attachment, Properties: {SubnetId: !Ref Subnet, ImageId: ami-0, SecurityGroupIds: [!Ref Web]}}
+  Inner: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.2.0/24}}
+  inner: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Inner, ImageId: ami-0, SecurityGroupIds: [!Ref Web]}}
+";
+
+/// B2-11: the endpoint's list holds its own Region alone, whatever the lab has elsewhere.
+#[test]
+fn another_region_is_reached_by_the_default_route() {
+    let list = "
+  - {from: web, to: s3.us-east-1.amazonaws.com:443, via: S3}
+  - {from: web, to: s3.eu-west-1.amazonaws.com:443, via: Gateway}
+  - {from: web, to: dynamodb.ap-south-1.amazonaws.com:443, via: Gateway}
+  - {from: inner, to: s3.eu-west-1.amazonaws.com:443, drop: NO_ROUTE_TO_DESTINATION}
+";
+    holds(&lab(OUTSIDE, list), "lab-of-one.yaml");
+}
+
+/// Nobody on the internet knows a private address: a guest is meant by its public one.
+#[test]
+fn on_the_internet_a_guest_is_its_public_address() {
+    let list = "
+  - {from: internet, to: web:80, via: Gateway}
+  - {from: internet, to: web:22, drop: ENI_SG_RULES_MISMATCH}
+  - {from: internet, to: inner:80, drop: IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS}
+  - {from: inner, to: web:80}
+";
+    holds(&lab(OUTSIDE, list), "lab-of-one.yaml");
+}
+
 #[test]
 fn a_lab_of_several_stacks_has_its_list_in_lab_yaml() {
     let list = "

@@ -196,7 +196,7 @@ fn trace(
         protocol: protocol.to_owned(),
         resolved: Vec::new(),
     };
-    let addresses = match named_guest(lab, host) {
+    let addresses = match named_guest(lab, guest, host) {
         Some(address) => vec![address],
         None => match dns::addresses(&lab.zones.load(), &guest.vpc_id, host) {
             Ok(addresses) => addresses,
@@ -234,9 +234,17 @@ fn sending_link(guest: &Guest, tables: &Tables, source: Ipv4Addr) -> Result<Link
     links.iter().find(has).or(links.first()).copied().context("a guest has a link")
 }
 
-/// The primary private address of the guest that a destination names; a name of no guest, or of several, is a host's.
-fn named_guest(lab: &Lab, host: &str) -> Option<Ipv4Addr> {
-    find_guest(lab, host).ok()?.addresses.first().copied()
+/// The primary address of the guest that a destination names, as the sender would write it: the private one, but on the
+/// internet the public one where there is one. A name of no guest, or of several, is a host's.
+fn named_guest(lab: &Lab, from: &Guest, host: &str) -> Option<Ipv4Addr> {
+    let guest = find_guest(lab, host).ok()?;
+    let private = guest.addresses.first().copied()?;
+    let tables = lab.dataplane.tables();
+    let public = || {
+        let (link, _) = guest.links.first()?;
+        tables.internet.public_address(report::interface_of(&tables, LinkIndex(*link as u32))?, private)
+    };
+    if from.vpc_id == naming::INTERNET { public().or(Some(private)) } else { Some(private) }
 }
 
 async fn flows(lab: &Lab, guest: Option<&str>, among: Option<&[PacketHeader]>, stream: &mut TokioStream) -> Result<()> {
