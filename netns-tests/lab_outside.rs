@@ -68,6 +68,10 @@ fn pings_find_out_the_path(stage: &Stage) -> Result<()> {
     ensure!(!answered && said.contains("mtu") && said.contains("1500"), "{said}");
     let route = lab.exec("server", &["ip", "route", "get", INTERNET])?.ok()?;
     ensure!(route.contains("mtu 1500"), "its kernel has learned it: {route}");
+    // From a guest that knows nothing yet, hop by hop: the MTU shrinks on the way, and the NAT gateway is the one hop.
+    let path = lab.exec("natted", &["tracepath", "-n", INTERNET])?.ok()?;
+    ensure!(path.contains("pmtu 1500") && path.contains(" 10.0.0.") && path.contains("reached"), "{path}");
+    ensure!(path.contains("Resume: pmtu 1500 hops 2"), "{path}");
     // Without DF it goes in pieces, both ways.
     let (answered, said) = ping(&lab, "internet", &["-M", "dont", "-s", "4000"], &server)?;
     ensure!(answered, "{said}");

@@ -25,6 +25,7 @@ if [ "$fast" != --fast ]; then
     need ip iproute2
     need ethtool ethtool
     need ping iputils-ping
+    need tracepath iputils-tracepath
     need newuidmap uidmap
     need setpriv util-linux
     need_now "the stories' clients and tools"
