@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("packet", &[]),
     ("dataplane", &["packet"]),
-    ("model", &[]),
-    ("template", &["model"]),
-    ("policy", &["model"]),
+    ("policy", &[]),
+    ("model", &["policy"]),
+    ("template", &["model", "policy"]),
     ("dns", &[]),
     ("compile", &["model", "dataplane", "dns", "packet"]),
-    ("expect", &["template", "model", "dataplane", "compile", "dns"]),
+    ("expect", &["template", "model", "dataplane", "compile", "dns", "policy"]),
     ("host", &[]),
     ("services", &["policy", "dns", "model"]),
-    ("run", &["host", "services", "compile", "model", "dataplane", "dns", "template", "packet"]),
-    ("command", &["expect", "run", "template", "compile", "model", "host", "services", "dataplane", "packet"]),
+    ("run", &["host", "services", "compile", "model", "dataplane", "dns", "template", "packet", "policy"]),
+    (
+        "command",
+        &["expect", "run", "template", "compile", "model", "host", "services", "dataplane", "packet", "policy"],
+    ),
 ];
 
 /// Rooms without I/O, clock, chance or `unsafe`.

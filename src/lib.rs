@@ -40,6 +40,7 @@
 //! | [`packet`] | bytes and their meaning |
 //! | [`dataplane`] | what to do with a frame |
 //! | [`model`] | the AWS nouns and their laws |
+//! | [`policy`] | IAM documents: parsed, matched, evaluated to a decision and the statement that decided |
 //! | [`template`] | CloudFormation as written to as meant |
 //! | [`dns`] | answers, one view per VPC |
 //! | [`compile`] | world to tables, zones and origins; the only room that sees both sides |
@@ -49,7 +50,7 @@
 //! | [`run`] | the living process: the pump, control, capture |
 //! | [`command`] | one file per verb |
 //!
-//! The first seven are pure: values in, values out; no tokio, sockets, files, clock or `unsafe`, and they compile for any
+//! The first eight are pure: values in, values out; no tokio, sockets, files, clock or `unsafe`, and they compile for any
 //! target. `architecture.rs` tests who may use whom; `clippy.toml` bans the clock; `fidelity.rs` tests that what
 //! docs/FIDELITY.md says works has tests.
 //!
@@ -68,6 +69,7 @@ pub mod dns;
 pub mod expect;
 pub mod model;
 pub mod packet;
+pub mod policy;
 pub mod template;
 
 #[cfg(target_os = "linux")]

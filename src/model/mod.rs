@@ -8,6 +8,7 @@
 //! Pure: no I/O, no clock, no randomness. Ids are derived from the request (see [`id`]), so a lab has the same ids at
 //! every `up`. The model does not know the dataplane; `compile` is the only room that sees both.
 
+pub mod access;
 pub mod address;
 mod attribute;
 mod aws_service;

@@ -42,6 +42,7 @@ use crate::model::Origin;
 
 mod paced;
 mod places;
+pub mod session;
 mod steady;
 #[cfg(test)]
 pub(super) mod tests;

@@ -24,6 +24,7 @@ pub mod placeholder;
 pub mod resolver;
 pub mod s3;
 pub mod time;
+pub mod tokens;
 
 /// Turns true (or loses its sender) when servers shall end.
 pub type Shutdown = tokio::sync::watch::Receiver<bool>;

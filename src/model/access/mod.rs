@@ -1,0 +1,10 @@
+//! Who may do what: the reading side of IAM for whatever decides about a request.
+//!
+//! [`Directory`] is a snapshot of a world's keys, roles and policies; [`Way`] is what a request's path tells; together with an
+//! [`Ask`] they become a decision. Services decide live requests with it, `policy` and `expect: call` decide imagined ones.
+
+mod directory;
+mod way;
+
+pub use directory::{AccessKey, Ask, Directory, Judged};
+pub use way::Way;
