@@ -41,6 +41,10 @@ impl Condition {
         if set != Set::Plain && given.iter().all(String::is_empty) {
             return set == Set::All || if_exists;
         }
+        // A key with several values wants a set operator: without one the condition can't hold.
+        if set == Set::Plain && given.len() > 1 {
+            return false;
+        }
         let fits = |value: &String| self.values.iter().any(|wanted| wanted.fits(value, comparison, facts));
         match set {
             Set::Plain => given.iter().any(fits) != negated,
