@@ -241,7 +241,8 @@ fn start(
         shutdown: told,
         failed: failed.clone(),
     };
-    let store = serve::open_s3(runtime.handle(), folder.path().join("s3"), &world, &seeds)?;
+    let data = definition.data.clone().unwrap_or_else(|| folder.path().to_owned());
+    let store = serve::open_s3(runtime.handle(), data.join("s3"), &world, &seeds)?;
     for (plan, namespaces) in &services {
         serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared, &store)?;
     }
