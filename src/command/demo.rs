@@ -172,6 +172,7 @@ impl Stage {
             parameters: Vec::new(),
             seeds,
             plain_links: false,
+            data: None,
         };
         let mut progress = output::Progress::new();
         let started = launch::start(&Folder::of(lab)?, &definition, true, &mut |step, done, total| {

@@ -68,6 +68,7 @@ impl Input {
             parameters: options.parameters.clone(),
             seeds: options.seeds.iter().map(|(bucket, folder)| (bucket.clone(), folder.into())).collect(),
             plain_links: options.plain_links,
+            data: None,
         })
     }
 }

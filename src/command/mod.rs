@@ -13,6 +13,7 @@
 //!
 //! A verb prints its result on stdout, and everything about the way there on stderr.
 
+mod apply;
 mod capture;
 mod check;
 mod compare;
@@ -75,6 +76,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Up(up::Arguments),
+    Apply(apply::Arguments),
     Exec(exec::Arguments),
     Run(run::Arguments),
     Trace(trace::Arguments),
@@ -118,6 +120,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
     let name = line.name.as_deref();
     match line.verb {
         Verb::Up(arguments) => up::run(arguments, name),
+        Verb::Apply(arguments) => apply::run(arguments, name),
         Verb::Exec(arguments) => exec::run(arguments, name),
         Verb::Run(arguments) => run::run(arguments, name),
         Verb::Trace(arguments) => trace::run(arguments, name),

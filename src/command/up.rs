@@ -1,6 +1,7 @@
 //! `vpclab up`: starts a lab and waits until it stands.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -22,6 +23,9 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     input: Input,
+    /// Keep buckets and tables in this folder: they outlive the lab, and the next `up --data` finds them again.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
     /// Print what stands as one JSON document.
     #[arg(long)]
     json: bool,
@@ -32,7 +36,8 @@ pub struct Arguments {
 
 /// Runs the verb.
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
-    let definition = arguments.input.definition()?;
+    let mut definition = arguments.input.definition()?;
+    definition.data = arguments.data.map(std::path::absolute).transpose().context("finding the folder of --data")?;
     // Read here first: an error is then told at once, and the lab may have a name of its own. The lab reads it again.
     let lab = files::load_lab(&definition)?;
     let folder = Folder::of(&name.map_or_else(|| state::name_from(&lab.name), Into::into))?;

@@ -12,6 +12,7 @@
 //! | `privatelink.rs` | endpoints, balancers, and which of them serves which interface |
 //! | `services.rs` | the service namespaces and what they own |
 //! | `zones.rs` | DNS: public names, one view per VPC |
+//! | `shape.rs` | what a running lab's tables must keep |
 //! | `guests.rs` | what `host` needs to make the guests |
 
 mod edges;
@@ -21,6 +22,7 @@ mod guests;
 mod network;
 mod privatelink;
 mod services;
+mod shape;
 mod zones;
 
 #[cfg(test)]
@@ -32,6 +34,7 @@ use std::net::Ipv4Addr;
 pub use edges::INTERNET_GUEST;
 pub use guests::{Guest, GuestInterface};
 pub use services::{AWS_SERVICES_ADDRESS, ServiceKind, ServicePlan};
+pub use shape::Shape;
 
 use crate::dataplane::tables::*;
 use crate::dns::Zones;

@@ -105,6 +105,8 @@ pub struct Path {
     pub hops: Vec<Hop>,
     /// Where it arrived.
     pub delivered: Option<LinkIndex>,
+    /// Its header there: a service sees the fabric's address, which tells it the origin.
+    pub arrived: Option<Header>,
     /// Why it did not.
     pub dropped: Option<DropReason>,
     /// The header that an answer has when it comes back.

@@ -587,6 +587,7 @@ impl Dataplane {
             Outcome::TimeExceeded(..) => path.dropped = Some(DropReason::TtlExceeded),
             Outcome::Deliver(decision) => {
                 path.delivered = Some(decision.forward.link);
+                path.arrived = Some(decision.forward.header);
                 match decision.back {
                     Ok(arrival) => {
                         (path.back, path.back_delivered) = (Some(arrival.header), Some(arrival.link));

@@ -42,6 +42,9 @@ impl World {
                 _ => None,
             };
         }
+        if let Some(value) = self.iam_attribute(object_id, name) {
+            return Some(value);
+        }
         let made = self.provider_attribute(object_id, name).or_else(|| self.gateway_attribute(object_id, name));
         made.or_else(|| match name {
             "RouteTableId" => self.route_tables.get(object_id).map(|table| json!(table.route_table_id)),
@@ -52,6 +55,27 @@ impl World {
             "Id" if object_id.starts_with("rtbassoc-") => text(object_id),
             _ => None,
         })
+    }
+
+    /// Roles, instance profiles, users, groups, managed policies, access keys.
+    fn iam_attribute(&self, object_id: &str, name: &str) -> Option<Value> {
+        if let Some(role) = self.roles.get(object_id) {
+            return match name {
+                "Arn" => Some(json!(role.arn)),
+                "RoleId" => Some(json!(role.role_id)),
+                _ => None,
+            };
+        }
+        let has_arn = self.instance_profiles.contains_key(object_id)
+            || self.users.contains_key(object_id)
+            || self.groups.contains_key(object_id);
+        match name {
+            "Arn" if has_arn => Some(json!(object_id)),
+            "PolicyArn" => self.managed_policies.get(object_id).map(|policy| json!(policy.arn)),
+            "PolicyId" => self.managed_policies.get(object_id).map(|policy| json!(policy.policy_id)),
+            "SecretAccessKey" => self.access_keys.get(object_id).map(|key| json!(key.secret_access_key)),
+            _ => None,
+        }
     }
 
     /// Network ACLs, public addresses, gateways, peerings, VPN, flow logs.

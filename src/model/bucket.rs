@@ -2,6 +2,10 @@
 
 use super::world::Meta;
 use super::*;
+use crate::policy::Kind;
+
+/// Longest bucket policy: 20 KB (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html>).
+const POLICY_CHARACTERS: usize = 20 * 1024;
 
 /// A bucket; names are unique in the lab, as they are in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +15,7 @@ pub struct Bucket {
     /// Owner and origin; the Region is the bucket's.
     pub meta: Meta,
     /// Bucket policy as written.
-    pub policy: Option<serde_json::Value>,
+    pub policy: Option<PolicyDocument>,
 }
 
 impl Bucket {
@@ -54,7 +58,7 @@ impl World {
         &mut self,
         request: &Request,
         bucket: &str,
-        policy: &serde_json::Value,
+        policy: &PolicyDocument,
     ) -> Result<ObjectId, Refusal> {
         let Some(found) = self.buckets.get_mut(bucket) else {
             return Err(Refusal::new("NoSuchBucket", "The specified bucket does not exist").help(bucket.to_owned()));
@@ -63,9 +67,11 @@ impl World {
             return Err(Refusal::new("AccessDenied", "Access Denied")
                 .help(format!("bucket {bucket} belongs to account {}", found.meta.account)));
         }
-        if let Some(error) = policy::shape_error(policy) {
-            return Err(Refusal::new("MalformedPolicy", error));
+        if policy.characters() > POLICY_CHARACTERS {
+            return Err(Refusal::new("MalformedPolicy", "Policy exceeds the maximum allowed document size.")
+                .help(format!("a bucket policy has at most {POLICY_CHARACTERS} characters")));
         }
+        policy.check(Kind::Resource)?;
         found.policy = Some(policy.clone());
         Ok(bucket.to_owned())
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::world::Source;
+use super::{IamChange, MetadataOptions, PolicyDocument};
 
 /// A change together with who asks for it and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +150,9 @@ pub enum Change {
     /// S3 CreateBucket.
     CreateBucket { bucket: Option<String> },
     /// S3 PutBucketPolicy.
-    PutBucketPolicy { bucket: String, policy: serde_json::Value },
+    PutBucketPolicy { bucket: String, policy: PolicyDocument },
+    /// An operation of IAM.
+    Iam(IamChange),
 }
 
 /// Target of CreateRoute; the API has one member for each.
@@ -339,6 +342,10 @@ pub struct RunInstance {
     pub source_dest_check: Option<bool>,
     /// First-boot script, decoded from base64.
     pub user_data: Option<String>,
+    /// Instance profile by name or ARN.
+    pub iam_instance_profile: Option<String>,
+    /// How its metadata can be read.
+    pub metadata_options: MetadataOptions,
     /// Shown only.
     pub instance_type: Option<String>,
     /// Shown only: no guest has an image.
@@ -355,7 +362,7 @@ pub struct CreateVpcEndpoint {
     /// `com.amazonaws.REGION.SERVICE` or `com.amazonaws.vpce.REGION.vpce-svc-…`.
     pub service_name: String,
     /// Endpoint policy.
-    pub policy_document: Option<serde_json::Value>,
+    pub policy_document: Option<PolicyDocument>,
     /// Gateway: route tables to put the prefix-list route into.
     pub route_table_ids: Vec<String>,
     /// Interface: one subnet per zone.

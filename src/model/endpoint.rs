@@ -2,6 +2,7 @@
 
 use super::world::Meta;
 use super::*;
+use crate::policy::Kind;
 
 /// A VPC endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct VpcEndpoint {
     /// Where it stands in its life.
     pub state: VpcEndpointState,
     /// Policy as written; AWS's default when none was.
-    pub policy_document: serde_json::Value,
+    pub policy_document: PolicyDocument,
     /// Gateway: route tables that carry its route.
     pub route_table_ids: Vec<String>,
     /// Interface: its subnets, one per zone.
@@ -85,6 +86,11 @@ pub enum DnsEntryScope {
 const POLICY_CHARACTERS: usize = 20_480;
 
 impl VpcEndpoint {
+    /// Whether its service takes endpoint policies: AWS's do, another customer's does not (B5).
+    pub fn supports_policy(&self) -> bool {
+        short_service_name(&self.service_name, &self.meta.region).is_some()
+    }
+
     /// The names that answer with the endpoint's addresses inside its VPC only.
     ///
     /// Empty while `private_dns_only_for_inbound_resolver_endpoint` keeps clients of the VPC on the public names, which
@@ -239,23 +245,21 @@ impl CreateVpcEndpoint {
     }
 }
 
-fn check_policy(policy: &serde_json::Value) -> Result<(), Refusal> {
-    if policy.to_string().chars().count() > POLICY_CHARACTERS {
+fn check_policy(policy: &PolicyDocument) -> Result<(), Refusal> {
+    if policy.characters() > POLICY_CHARACTERS {
         return Err(Refusal::new(
             "InvalidPolicyDocument",
             format!("The policy document is longer than {POLICY_CHARACTERS} characters"),
         ));
     }
-    match policy::shape_error(policy) {
-        None => Ok(()),
-        Some(error) => Err(Refusal::new("InvalidPolicyDocument", error)),
-    }
+    policy.check(Kind::Endpoint)
 }
 
 /// What an endpoint has when no policy was given, as Describe returns it.
-fn default_policy() -> serde_json::Value {
-    serde_json::json!({
+fn default_policy() -> PolicyDocument {
+    let value = serde_json::json!({
         "Version": "2008-10-17",
         "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" }]
-    })
+    });
+    value.into()
 }

@@ -33,6 +33,12 @@ impl Digest {
         all.chars().take(digits).collect()
     }
 
+    /// `count` capital letters and digits from 2 to 7, at most 32, as IAM's unique ids have them.
+    pub(super) fn base32(&self, count: usize) -> String {
+        const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        self.0.iter().take(count).map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+    }
+
     /// `count` lower-case letters and digits, at most 32.
     pub(super) fn alphanumerics(&self, count: usize) -> String {
         const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";

@@ -14,6 +14,10 @@ pub struct Instance {
     pub network_interface_ids: Vec<String>,
     /// First-boot script, decoded.
     pub user_data: Option<String>,
+    /// ARN of its instance profile.
+    pub iam_instance_profile: Option<String>,
+    /// How its metadata can be read.
+    pub metadata_options: MetadataOptions,
     /// Shown only.
     pub instance_type: String,
     /// Shown only.
@@ -22,8 +26,43 @@ pub struct Instance {
     pub private_dns_name: String,
 }
 
+/// How an instance's metadata can be read: EC2's InstanceMetadataOptions.
+///
+/// The defaults are the API's own. On AWS an image or the account's settings can say otherwise; a lab has neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataOptions {
+    /// `HttpEndpoint`: the service answers at all.
+    pub enabled: bool,
+    /// `HttpTokens: required`: only with a session token (IMDSv2).
+    pub tokens_required: bool,
+    /// `HttpPutResponseHopLimit`: IP hops that a token's answer survives, 1 to 64.
+    pub hop_limit: u8,
+    /// `InstanceMetadataTags`: the instance's tags can be read.
+    pub tags: bool,
+}
+
+impl Default for MetadataOptions {
+    fn default() -> Self {
+        Self { enabled: true, tokens_required: false, hop_limit: 1, tags: false }
+    }
+}
+
+impl MetadataOptions {
+    fn check(self) -> Result<(), Refusal> {
+        if (1..=64).contains(&self.hop_limit) {
+            return Ok(());
+        }
+        let message = format!("Value ({}) for parameter HttpPutResponseHopLimit is invalid.", self.hop_limit);
+        Err(Refusal::new("InvalidParameterValue", message).help("it is a number from 1 to 64"))
+    }
+}
+
 impl World {
     pub(super) fn run_instance(&mut self, request: &Request, members: &RunInstance) -> Result<ObjectId, Refusal> {
+        members.metadata_options.check()?;
+        let profile = members.iam_instance_profile.as_deref();
+        let profile = profile.map(|wanted| self.instance_profile_for(request, wanted)).transpose()?;
+        let iam_instance_profile = profile.map(|profile| profile.arn.clone());
         let instance_id = id::for_request(request, "i", |id| self.instances.contains_key(id));
         // Interfaces as they will be, device index in order; nothing is written before all of them are known.
         let interfaces = if members.network_interface_ids.is_empty() {
@@ -37,6 +76,8 @@ impl World {
             meta: request.meta(),
             network_interface_ids: interfaces.iter().map(|each| each.network_interface_id.clone()).collect(),
             user_data: members.user_data.clone(),
+            iam_instance_profile,
+            metadata_options: members.metadata_options,
             instance_type: members.instance_type.clone().unwrap_or_else(|| "t3.micro".to_owned()),
             image_id: members.image_id.clone().unwrap_or_default(),
             private_dns_name: address::private_dns_name(&request.region, primary.private_ip_address()),

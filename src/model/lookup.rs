@@ -3,7 +3,7 @@
 //! AWS answers for another account's or Region's object exactly as for one that does not exist; so do we, and the help
 //! says which it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::Request;
 use super::world::Meta;
@@ -140,7 +140,26 @@ finders! {
     own_service, vpc_endpoint_services, VpcEndpointService, SERVICE;
 }
 
+macro_rules! all_metas {
+    ($world:ident: $($field:ident),* $(,)?) => {
+        std::iter::empty()$(.chain($world.$field.values().map(|object| &object.meta)))*
+    };
+}
+
 impl World {
+    /// The accounts that own anything, twelve digits each.
+    pub fn accounts(&self) -> BTreeSet<String> {
+        let metas = all_metas!(
+            self: vpcs, subnets, route_tables, internet_gateways, prefix_lists, security_groups, network_acls,
+            network_interfaces, instances, addresses, nat_gateways, vpc_peering_connections, vpn_gateways, customer_gateways, vpn_connections,
+            flow_logs, vpc_endpoints, vpc_endpoint_services, load_balancers, target_groups, listeners, buckets, roles,
+            instance_profiles, users, groups, managed_policies, access_keys,
+        );
+        // What belongs to AWS itself has a word in its place.
+        let is_number = |account: &&String| account.bytes().all(|byte| byte.is_ascii_digit());
+        metas.map(|meta| &meta.account).filter(is_number).cloned().collect()
+    }
+
     /// A prefix list that a route or rule in `region` may name: AWS's of that Region, or a customer's.
     ///
     /// AWS gave the same id to different lists in different Regions (`pl-6fa54006` is S3's in ap-southeast-1 and

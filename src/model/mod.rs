@@ -21,6 +21,7 @@ mod endpoint;
 mod endpoint_service;
 mod flow_log;
 mod gateway_route_table;
+mod iam;
 pub mod id;
 mod instance;
 mod interface_endpoint;
@@ -33,7 +34,7 @@ mod nat_gateway;
 mod network_acl;
 mod network_interface;
 mod origin;
-mod policy;
+mod policy_document;
 mod prefix_list;
 mod refusal;
 pub mod region;
@@ -59,7 +60,11 @@ pub use endpoint_service::{VpcEndpointService, VpcEndpointServiceState};
 pub use flow_log::{
     AGGREGATION_TAG, DEFAULT_LOG_FORMAT, FLOW_LOG_FIELDS, FlowLog, FlowLogResourceType, LOG_FILE_TAG, TrafficType,
 };
-pub use instance::Instance;
+pub use iam::{
+    AccessKey, AccessKeyStatus, CreateRole, Group, Holder, IamChange, IdentityPolicies, InstanceProfile, ManagedPolicy,
+    Role, User,
+};
+pub use instance::{Instance, MetadataOptions};
 pub use internet_gateway::InternetGateway;
 pub use listener::Listener;
 pub use load_balancer::{LoadBalancer, LoadBalancerNode};
@@ -67,6 +72,7 @@ pub use nat_gateway::{ConnectivityType, NatGateway, NatGatewayAddress, NatGatewa
 pub use network_acl::{NetworkAcl, NetworkAclAssociation, NetworkAclEntry, RuleAction};
 pub use network_interface::{Attachment, InterfaceType, NetworkInterface};
 pub use origin::Origin;
+pub use policy_document::PolicyDocument;
 pub use prefix_list::{PrefixList, PrefixListEntry};
 pub use refusal::Refusal;
 pub use region::{AvailabilityZone, availability_zones, dynamodb_prefixes, s3_prefixes};

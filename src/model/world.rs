@@ -67,6 +67,14 @@ pub struct World {
     pub target_groups: BTreeMap<String, TargetGroup>,
     pub listeners: BTreeMap<String, Listener>,
     pub buckets: BTreeMap<String, Bucket>,
+    pub roles: BTreeMap<String, Role>,
+    pub instance_profiles: BTreeMap<String, InstanceProfile>,
+    pub users: BTreeMap<String, User>,
+    pub groups: BTreeMap<String, Group>,
+    pub managed_policies: BTreeMap<String, ManagedPolicy>,
+    pub access_keys: BTreeMap<String, AccessKey>,
+    /// The organization that all accounts of the lab belong to, such as `o-exampleorgid`; not an object, and changed by none.
+    pub organization: Option<String>,
 }
 
 /// The id (or ARN, or name) of what a change made or touched.
@@ -75,8 +83,9 @@ pub type ObjectId = String;
 impl World {
     /// Does the operation whole, or refuses and leaves the world as it was.
     ///
-    /// Returns the id of what was made: the object's id, ARN or bucket name as CloudFormation's `Ref` gives it; for
-    /// operations that make nothing, the id of what they touched (an association's id for Associate…).
+    /// Returns the id of what was made: the object's id, ARN or bucket name as CloudFormation's `Ref` gives it (IAM's objects
+    /// are known by their ARN, while `Ref` gives most of them by name); for operations that make nothing, the id of what they
+    /// touched (an association's id for Associate…).
     ///
     /// Every operation checks all it needs before it writes the first object; that is what "whole" rests on.
     pub fn apply(&mut self, request: Request) -> Result<ObjectId, Refusal> {
@@ -221,6 +230,7 @@ impl World {
             }
             Change::CreateBucket { bucket } => self.create_bucket(request, bucket.as_deref()),
             Change::PutBucketPolicy { bucket, policy } => self.put_bucket_policy(request, bucket, policy),
+            Change::Iam(change) => self.change_iam(request, change),
             other => unreachable!("dispatch handles {other:?}"),
         }
     }

@@ -30,7 +30,7 @@ use super::capture::{Filter, PcapngBytes};
 use super::lab::{Guest, Lab};
 use super::launch::refused;
 use super::protocol::{Answer, PacketHeader, Request, TraceQuestion};
-use super::{flow_log, report};
+use super::{apply, flow_log, report};
 use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
@@ -95,7 +95,7 @@ async fn hold_lease(mut lease: TokioStream, end: mpsc::Sender<String>) {
     let _ = end.send("the command that held its lease is gone".into()).await;
 }
 
-async fn converse(lab: &Lab, stream: TokioStream, end: &mpsc::Sender<String>) -> Result<()> {
+async fn converse(lab: &Arc<Lab>, stream: TokioStream, end: &mpsc::Sender<String>) -> Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     (&mut reader).take(LONGEST_REQUEST).read_line(&mut line).await.context("reading a request")?;
@@ -112,12 +112,12 @@ async fn converse(lab: &Lab, stream: TokioStream, end: &mpsc::Sender<String>) ->
     Ok(())
 }
 
-async fn answer(lab: &Lab, request: &Request, stream: &mut TokioStream, end: &mpsc::Sender<String>) -> Result<()> {
+async fn answer(lab: &Arc<Lab>, request: &Request, stream: &mut TokioStream, end: &mpsc::Sender<String>) -> Result<()> {
     match request {
         Request::Ready { .. } => bail!("the lab is ready already"),
         Request::Enter { guest } => enter(lab, guest, stream).await,
         Request::Status => {
-            let mut status = report::status(lab.folder.name(), &lab.world, &guest_names(lab));
+            let mut status = report::status(lab.folder.name(), &lab.world.load(), &guest_names(lab));
             flow_log::complete_status(&mut status, &lab.flow_logs);
             say(stream, &Answer::Status(status)).await
         }
@@ -128,6 +128,15 @@ async fn answer(lab: &Lab, request: &Request, stream: &mut TokioStream, end: &mp
         Request::Drops { guest, since, follow } => drops(lab, guest.as_deref(), *since, *follow, stream).await,
         Request::Flows { guest, among } => flows(lab, guest.as_deref(), among.as_deref(), stream).await,
         Request::Capture { guest, filter, count } => capture(lab, guest, filter, *count, stream).await,
+        Request::Apply { definition, file } => {
+            let (lab, mut definition) = (Arc::clone(lab), definition.clone());
+            // The name as written where it means the same here, for what is told of places in it.
+            if std::path::absolute(&definition.file).ok().as_ref() != Some(file) {
+                definition.file.clone_from(file);
+            }
+            let applied = tokio::task::spawn_blocking(move || apply::apply(&lab, &definition)).await;
+            say(stream, &Answer::Applied(applied.context("applying")??)).await
+        }
         Request::Down => {
             say(stream, &Answer::Ending).await?;
             end.send("it was told to".into()).await.context("ending")

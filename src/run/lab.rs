@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
@@ -52,6 +53,9 @@ pub struct Prepared {
     pub seeds: Vec<(String, PathBuf)>,
 }
 
+/// Reads the files that a lab is defined by.
+pub type Prepare = fn(&Definition) -> Result<Prepared>;
+
 /// A guest that runs.
 #[derive(Debug)]
 pub struct Guest {
@@ -81,12 +85,18 @@ pub struct Guest {
 pub struct Lab {
     /// Where it lives.
     pub folder: Folder,
-    /// What it is made from.
-    pub world: World,
+    /// What it is made from; [`apply`](super::apply) alone puts another in its place.
+    pub world: ArcSwap<World>,
+    /// Held by whoever changes the lab.
+    pub turn: Mutex<()>,
+    /// Reads a definition's files.
+    pub prepare: Prepare,
     /// Who runs in it.
     pub guests: Vec<Guest>,
     /// What names mean.
     pub zones: Arc<ArcSwap<Zones>>,
+    /// Who is behind an address.
+    pub origins: Arc<Origins>,
     /// What decides.
     pub dataplane: Arc<Dataplane>,
     /// What copies.
@@ -101,7 +111,7 @@ pub struct Lab {
 }
 
 /// Runs a lab to its end: the whole life of `vpclab __lab`. `prepare` reads the template.
-pub fn live(folder: &Folder, prepare: impl FnOnce(&Definition) -> Result<Prepared>) -> Result<u8> {
+pub fn live(folder: &Folder, prepare: Prepare) -> Result<u8> {
     let Inheritance { listener, lock, definition } = launch::inherit(folder)?;
     let mut starter = Starter::meet(&listener)?;
     let (sender, mut failed) = mpsc::unbounded_channel();
@@ -188,7 +198,7 @@ struct Standing {
 fn start(
     folder: &Folder,
     definition: &Definition,
-    prepare: impl FnOnce(&Definition) -> Result<Prepared>,
+    prepare: Prepare,
     starter: &mut Starter,
     failed: &mpsc::UnboundedSender<String>,
 ) -> Result<Standing> {
@@ -223,14 +233,16 @@ fn start(
         .context("making the services' runtime")?;
     let (shutdown, told) = watch::channel(false);
     let zones = Arc::new(ArcSwap::from_pointee(zones));
+    let origins = Arc::new(Origins::new(origins));
     let shared = serve::Shared {
         authority,
-        origins: Arc::new(Origins::new(origins)),
+        origins: Arc::clone(&origins),
         zones: Arc::clone(&zones),
         shutdown: told,
         failed: failed.clone(),
     };
-    let store = serve::open_s3(runtime.handle(), folder.path().join("s3"), &world, &seeds)?;
+    let data = definition.data.clone().unwrap_or_else(|| folder.path().to_owned());
+    let store = serve::open_s3(runtime.handle(), data.join("s3"), &world, &seeds)?;
     for (plan, namespaces) in &services {
         serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared, &store)?;
     }
@@ -242,7 +254,20 @@ fn start(
     summary.flow_logs = flow_log::summary(&flow_logs);
     let services = services.into_iter().map(|(_, namespaces)| namespaces).collect();
     let links = LinkNames(names);
-    let lab = Lab { folder: folder.clone(), world, guests, zones, dataplane, captures, links, flow_logs, services };
+    let lab = Lab {
+        folder: folder.clone(),
+        world: ArcSwap::from_pointee(world),
+        turn: Mutex::new(()),
+        prepare,
+        guests,
+        zones,
+        origins,
+        dataplane,
+        captures,
+        links,
+        flow_logs,
+        services,
+    };
     Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary })
 }
 

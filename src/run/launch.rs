@@ -36,6 +36,8 @@ pub struct Definition {
     pub seeds: Vec<(String, PathBuf)>,
     /// Links without offload, on `tun-tap`.
     pub plain_links: bool,
+    /// Where objects and tables are kept; in the lab's own folder, which goes with it, when absent.
+    pub data: Option<PathBuf>,
 }
 
 /// A lab that was started.

@@ -5,6 +5,7 @@
 //! | [`state`] | the folder of a lab, its lock, which labs are running |
 //! | [`launch`] | how `up` starts the lab process and waits for it |
 //! | [`lab`] | the lab process: from the template to a lab that stands, and to its end |
+//! | [`apply`] | a running lab brought to another file |
 //! | [`forward`] | the pump: frames from link to link |
 //! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
 //! | [`flow_log`] | flow logs, written to files |
@@ -20,6 +21,7 @@
 //! What this room does not do: read templates (the command room does, through `template`), decide about frames
 //! (`dataplane`), or touch the kernel's network (`host`).
 
+pub mod apply;
 pub mod boot;
 pub mod capture;
 pub mod client;

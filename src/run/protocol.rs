@@ -10,6 +10,8 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::launch::Definition;
+
 /// What the command line asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
@@ -63,6 +65,13 @@ pub enum Request {
         /// End after so many frames.
         count: Option<u64>,
     },
+    /// Become what a definition says, without loss.
+    Apply {
+        /// As asked.
+        definition: Definition,
+        /// Where its file really is: the lab may live in another folder than who asks.
+        file: std::path::PathBuf,
+    },
     /// End.
     Down,
 }
@@ -102,6 +111,8 @@ pub enum Answer {
     Flow(FlowLine),
     /// From here on the connection carries pcapng bytes.
     Capturing,
+    /// Of [`Request::Apply`].
+    Applied(Applied),
     /// The list is complete.
     End,
     /// The lab ends now.
@@ -113,6 +124,15 @@ pub enum Answer {
         /// Who can mend it.
         fault: Fault,
     },
+}
+
+/// What `apply` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// What changed, one line each: the object and its members.
+    pub changes: Vec<String>,
+    /// What is ignored, as `up` says it.
+    pub notices: Vec<String>,
 }
 
 /// Who can mend what was refused; decides the exit status.

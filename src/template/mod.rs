@@ -20,6 +20,7 @@ mod order;
 mod parameters;
 mod places;
 mod plan;
+mod policies;
 mod prepare;
 mod properties;
 mod references;

@@ -89,6 +89,11 @@ impl Properties {
         self.errors.push(error);
     }
 
+    /// Adds an error at a place of its own.
+    pub fn problem(&mut self, error: Diagnostic) {
+        self.errors.push(error);
+    }
+
     /// The property is read and kept, and nothing decides by it yet.
     pub fn not_enforced(&mut self, name: &str, what: &str) {
         self.notices.push(Notice::at(
@@ -275,22 +280,39 @@ impl Properties {
         texts
     }
 
-    /// A document such as a policy: a map, or its text as JSON.
-    pub fn json(&mut self, name: &str) -> Option<serde_json::Value> {
+    /// A document such as a policy: a map, or the text of a JSON object.
+    pub fn document(&mut self, name: &str) -> Option<Value> {
         let value = self.take(name)?;
-        match &value.kind {
-            Kind::Map(_) => Some(value.to_json()),
+        let wanted = match &value.kind {
+            Kind::Map(_) => return Some(value),
             Kind::Text(text) => match serde_json::from_str(text) {
-                Ok(json @ serde_json::Value::Object(_)) => Some(json),
-                _ => {
-                    self.wrong(name, &value, "a JSON document");
-                    None
-                }
+                Ok(serde_json::Value::Object(_)) => return Some(value),
+                _ => "a JSON document",
             },
-            _ => {
-                self.wrong(name, &value, "a map");
-                None
+            _ => "a map",
+        };
+        self.wrong(name, &value, wanted);
+        None
+    }
+
+    /// The same as JSON.
+    pub fn json(&mut self, name: &str) -> Option<serde_json::Value> {
+        self.document(name).map(|value| match &value.kind {
+            Kind::Text(text) => serde_json::from_str(text).expect("a document in a text is JSON"),
+            _ => value.to_json(),
+        })
+    }
+
+    /// Notices the parts of a document that only something not emulated could tell.
+    pub fn notice_unemulated(&mut self, name: &str, value: &Value) {
+        match &value.kind {
+            Kind::List(list) => list.iter().for_each(|item| self.notice_unemulated(name, item)),
+            Kind::Map(map) => map.iter().for_each(|(_, item)| self.notice_unemulated(name, item)),
+            Kind::Unemulated(unemulated) => {
+                let subject = format!("a value in {name} of {}: needs {}", self.title, unemulated.describe());
+                self.notices.push(Notice::at(NoticeKind::Ignored, &value.span, subject));
             }
+            _ => {}
         }
     }
 

@@ -1,14 +1,30 @@
 //! A snapshot of keys, roles and policies.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Way;
-use crate::model::World;
-use crate::policy::{self, Context, Decision, Policies, Policy, Principal, Request};
+use crate::policy::{Policy, Principal};
 
 /// Everything about access that a world says; immutable, made anew when the world changes.
+///
+/// Each policy is parsed once, when the directory is made, and shared from then on.
 #[derive(Clone, Debug, Default)]
-pub struct Directory {}
+pub struct Directory {
+    pub(super) accounts: BTreeSet<String>,
+    pub(super) organization: Option<String>,
+    /// By access key id.
+    pub(super) keys: BTreeMap<String, AccessKey>,
+    /// By ARN.
+    pub(super) roles: BTreeMap<String, (RoleFacts, Identity)>,
+    /// By ARN.
+    pub(super) users: BTreeMap<String, Identity>,
+    /// By instance id.
+    pub(super) instance_roles: BTreeMap<String, InstanceRole>,
+    /// By name.
+    pub(super) buckets: BTreeMap<String, BucketFacts>,
+    /// By endpoint id; none of an endpoint whose service takes no policies.
+    pub(super) endpoints: BTreeMap<String, Arc<Policy>>,
+}
 
 /// A long-lived access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,56 +35,90 @@ pub struct AccessKey {
     pub principal: Principal,
 }
 
-/// What somebody wants to do.
-#[derive(Clone, Debug, Default)]
-pub struct Ask {
-    /// IAM action.
-    pub action: String,
-    /// ARN, or `*`.
-    pub resource: String,
-    /// Owner of the resource.
-    pub resource_account: Option<String>,
-    /// Policy of the resource.
-    pub resource_policy: Option<Arc<Policy>>,
-    /// The service's own keys, and `aws:RequestedRegion`, `aws:UserAgent` and the like.
-    pub context: Context,
+/// What is to be known of a role before somebody has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleFacts {
+    /// `arn:aws:iam::ACCOUNT:role/PATH/NAME`.
+    pub arn: String,
+    /// Twelve digits.
+    pub account: String,
+    /// `AROA…`.
+    pub role_id: String,
+    /// Name.
+    pub role_name: String,
+    /// Who may assume it; the resource policy of sts:AssumeRole.
+    pub trust: Arc<Policy>,
+    /// Seconds.
+    pub max_session_duration: u32,
 }
 
-/// A decision and what it was about.
+/// The role that an instance has by its profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// As evaluated, with all keys.
-    pub request: Request,
-    /// The result.
-    pub decision: Decision,
+pub struct InstanceRole {
+    /// ARN of the profile.
+    pub instance_profile_arn: String,
+    /// `AIPA…`.
+    pub instance_profile_id: String,
+    /// ARN of the role; `None` for a profile without one.
+    pub role_arn: Option<String>,
+}
+
+/// What is to be known of a bucket that the lab's templates declare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// Its owner, twelve digits.
+    pub account: String,
+    /// Its Region.
+    pub region: String,
+    /// Its policy.
+    pub policy: Option<Arc<Policy>>,
+}
+
+/// What a user or role brings into a decision.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Identity {
+    /// Own and its groups'.
+    pub policies: Vec<Arc<Policy>>,
+    pub boundary: Option<Arc<Policy>>,
+    /// `aws:PrincipalTag/…`.
+    pub tags: BTreeMap<String, String>,
+    /// `aws:username`, of a user.
+    pub user_name: Option<String>,
 }
 
 impl Directory {
-    /// Reads a world.
-    pub fn of(world: &World) -> Self {
-        let _ = world;
-        Self {}
-    }
-
-    /// A long-lived key.
+    /// A long-lived key that is active.
     pub fn access_key(&self, access_key_id: &str) -> Option<AccessKey> {
-        let _ = access_key_id;
-        None
+        self.keys.get(access_key_id).cloned()
     }
 
-    /// Decides: gathers the principal's policies, the endpoint's, the resource's and all keys.
-    pub fn judge(&self, principal: &Principal, session: &[Arc<Policy>], way: &Way, ask: &Ask) -> Judged {
-        let mut context = way.keys();
-        context.extend(ask.context.clone());
-        let request = Request {
-            principal: principal.clone(),
-            action: ask.action.clone(),
-            resource: ask.resource.clone(),
-            resource_account: ask.resource_account.clone(),
-            context,
-        };
-        let policies = Policies { session, resource: ask.resource_policy.as_deref(), ..Policies::default() };
-        let decision = policy::evaluate(&policies, &request);
-        Judged { request, decision }
+    /// A role.
+    pub fn role(&self, arn: &str) -> Option<&RoleFacts> {
+        self.roles.get(arn).map(|(facts, _)| facts)
+    }
+
+    /// The profile of an instance, and the role in it.
+    pub fn instance_role(&self, instance_id: &str) -> Option<&InstanceRole> {
+        self.instance_roles.get(instance_id)
+    }
+
+    /// A bucket of the templates.
+    pub fn bucket(&self, name: &str) -> Option<&BucketFacts> {
+        self.buckets.get(name)
+    }
+
+    /// The policy of an endpoint, AWS's default where none was written; `None` where its service takes none.
+    pub fn endpoint_policy(&self, vpc_endpoint_id: &str) -> Option<&Arc<Policy>> {
+        self.endpoints.get(vpc_endpoint_id)
+    }
+
+    /// The lab's accounts, in order.
+    pub fn accounts(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().map(String::as_str)
+    }
+
+    /// The organization that all the lab's accounts belong to, such as `o-exampleorgid`.
+    pub fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
     }
 }

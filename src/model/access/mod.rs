@@ -4,7 +4,12 @@
 //! [`Ask`] they become a decision. Services decide live requests with it, `policy` and `expect: call` decide imagined ones.
 
 mod directory;
+mod gather;
+mod judge;
+mod root_key;
 mod way;
 
-pub use directory::{AccessKey, Ask, Directory, Judged};
+pub use directory::{AccessKey, BucketFacts, Directory, InstanceRole, RoleFacts};
+pub use judge::{Ask, Judged};
+pub use root_key::root_key;
 pub use way::Way;

@@ -90,7 +90,7 @@ pub fn buckets(world: &World) -> Vec<Value> {
             "OwnerId": bucket.meta.account,
             "Tags": tags(&bucket.meta),
         });
-        add(&mut shape, "Policy", bucket.policy.as_ref().map(|policy| json!(policy.to_string())));
+        add(&mut shape, "Policy", bucket.policy.as_ref().map(|policy| json!(policy.value.to_string())));
         shape
     };
     world.buckets.values().map(shape).collect()

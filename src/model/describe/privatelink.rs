@@ -19,7 +19,7 @@ fn vpc_endpoint(world: &World, endpoint: &VpcEndpoint) -> Value {
         "VpcId": endpoint.vpc_id,
         "ServiceName": endpoint.service_name,
         "State": endpoint.state.as_str(),
-        "PolicyDocument": endpoint.policy_document.to_string(),
+        "PolicyDocument": endpoint.policy_document.value.to_string(),
         "RouteTableIds": endpoint.route_table_ids,
         "SubnetIds": endpoint.subnet_ids,
         "Groups": group_identifiers(world, &endpoint.security_group_ids),

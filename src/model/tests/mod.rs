@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod flow_log;
+mod iam;
 mod laws;
 mod network_acl;
 mod on_premises;

@@ -183,7 +183,8 @@ fn an_endpoint_service_is_invisible_to_whom_it_does_not_admit() {
     );
     let mut with_policy = interface_endpoint(&consumer_vpc, &service_name, &[&a]);
     with_policy.policy_document = Some(
-        serde_json::json!({ "Statement": { "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" } }),
+        serde_json::json!({ "Statement": { "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" } })
+            .into(),
     );
     asker.refused(Change::CreateVpcEndpoint(with_policy), "InvalidParameter: The service");
     let id = asker.make(connect(&[&a]));

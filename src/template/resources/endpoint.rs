@@ -4,6 +4,7 @@ use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
 use crate::model::{Change, CreateVpcEndpoint};
+use crate::policy;
 
 pub(super) fn endpoint(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let tags = properties.tags();
@@ -37,10 +38,7 @@ pub(super) fn endpoint(maker: &mut Maker<'_>, mut properties: Properties) -> Res
             None
         }
     };
-    let policy_document = properties.json("PolicyDocument");
-    if policy_document.is_some() {
-        properties.not_enforced("PolicyDocument", "policy");
-    }
+    let policy_document = properties.policy("PolicyDocument", policy::Kind::Endpoint);
     let change = Change::CreateVpcEndpoint(CreateVpcEndpoint {
         vpc_endpoint_type,
         vpc_id: properties.required_text("VpcId"),

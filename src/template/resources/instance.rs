@@ -1,4 +1,4 @@
-//! Instances and network interfaces. Images, disks, keys and roles are not emulated: a guest is a network namespace.
+//! Instances and network interfaces. Images, disks and keys are not emulated: a guest is a network namespace.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -8,7 +8,7 @@ use base64::Engine;
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
-use crate::model::{Change, ConnectionTracking, CreateNetworkInterface, RunInstance};
+use crate::model::{Change, ConnectionTracking, CreateNetworkInterface, MetadataOptions, RunInstance};
 
 /// One entry of an instance's `NetworkInterfaces`.
 struct Interface {
@@ -54,6 +54,8 @@ pub(super) fn instance(maker: &mut Maker<'_>, mut properties: Properties) -> Res
         security_group_ids: properties.texts("SecurityGroupIds"),
         source_dest_check: properties.boolean("SourceDestCheck"),
         user_data: user_data(&mut properties),
+        iam_instance_profile: properties.text("IamInstanceProfile"),
+        metadata_options: metadata_options(&mut properties),
         instance_type: properties.text("InstanceType"),
         image_id: properties.text("ImageId"),
         ..RunInstance::default()
@@ -126,6 +128,30 @@ fn attach(maker: &mut Maker<'_>, run: &mut RunInstance, interfaces: Vec<Interfac
         run.network_interface_ids.push(id);
     }
     Ok(())
+}
+
+/// `MetadataOptions`; what is not said is as the API has it.
+fn metadata_options(properties: &mut Properties) -> MetadataOptions {
+    let options = properties.object("MetadataOptions", |options| {
+        let default = MetadataOptions::default();
+        options.known("HttpProtocolIpv6");
+        MetadataOptions {
+            enabled: switch(options, "HttpEndpoint", "disabled", "enabled").unwrap_or(default.enabled),
+            tokens_required: switch(options, "HttpTokens", "optional", "required").unwrap_or(default.tokens_required),
+            hop_limit: options.integer("HttpPutResponseHopLimit").unwrap_or(default.hop_limit),
+            tags: switch(options, "InstanceMetadataTags", "disabled", "enabled").unwrap_or(default.tags),
+        }
+    });
+    options.unwrap_or_default()
+}
+
+/// One of two words.
+fn switch(properties: &mut Properties, name: &str, off: &str, on: &str) -> Option<bool> {
+    let word = properties.text(name)?;
+    if word != on && word != off {
+        properties.error(name, format!("`{name}` can't be `{word}`"), Some(&format!("write {on} or {off}")));
+    }
+    Some(word == on)
 }
 
 /// `UserData` is base64 as the API takes it.

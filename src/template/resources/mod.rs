@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod flow_log;
+mod iam;
 mod instance;
 mod load_balancer;
 mod nat;
@@ -64,6 +65,17 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
         "AWS::S3::Bucket" => storage::bucket,
         "AWS::S3::BucketPolicy" => storage::bucket_policy,
         "AWS::SSM::Parameter" => storage::ssm_parameter,
+        "AWS::IAM::Role" => iam::role,
+        "AWS::IAM::InstanceProfile" => iam::instance_profile,
+        "AWS::IAM::User" => iam::user,
+        "AWS::IAM::Group" => iam::group,
+        "AWS::IAM::UserToGroupAddition" => iam::group_members,
+        "AWS::IAM::AccessKey" => iam::access_key,
+        "AWS::IAM::ManagedPolicy" => iam::managed_policy,
+        "AWS::IAM::Policy" => iam::policy,
+        "AWS::IAM::RolePolicy" => iam::role_policy,
+        "AWS::IAM::UserPolicy" => iam::user_policy,
+        "AWS::IAM::GroupPolicy" => iam::group_policy,
         _ => return None,
     };
     Some(handler)

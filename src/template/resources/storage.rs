@@ -4,6 +4,7 @@ use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
 use crate::model::Change;
+use crate::policy;
 
 pub(super) fn bucket(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let tags = properties.tags();
@@ -13,13 +14,8 @@ pub(super) fn bucket(maker: &mut Maker<'_>, mut properties: Properties) -> Resul
 
 pub(super) fn bucket_policy(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let bucket = properties.required_text("Bucket");
-    let policy = properties.json("PolicyDocument");
-    if policy.is_none() {
-        properties.required_text("PolicyDocument");
-    }
-    properties.not_enforced("PolicyDocument", "policy");
+    let policy = properties.required_policy("PolicyDocument", policy::Kind::Resource);
     maker.finish(properties)?;
-    let Some(policy) = policy else { return Err(Stop::Silent) };
     maker.apply(Default::default(), Change::PutBucketPolicy { bucket: bucket.clone(), policy })?;
     Ok(Made { reference: bucket, ..Made::default() })
 }

@@ -19,7 +19,7 @@ Conditions:
   Both: !And [!Condition IsShop, !Or [!Condition IsNot, !Equals [1, '1']]]
 Resources:
   Vpc: {{Type: AWS::EC2::VPC, Properties: {{CidrBlock: 10.0.0.0/16}}}}
-  Role: {{Type: AWS::IAM::Role}}
+  Role: {{Type: AWS::Lambda::Function}}
   Never: {{Type: AWS::EC2::VPC, Condition: IsNot, Properties: {{CidrBlock: 10.9.0.0/16}}}}
 Outputs:
 {outputs}

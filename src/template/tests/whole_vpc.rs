@@ -34,7 +34,6 @@ fn everything_between_an_instance_and_the_world() {
             "ignored: AWS::EC2::NetworkAclEntry `AclSix`: IPv6 is not emulated (t.yaml:32)",
             "ignored: BGP, which without StaticRoutesOnly brings the routes, of AWS::EC2::VPNConnection `Bgp` (t.yaml:49)",
             "ignored: AWS::Logs::LogGroup `Logs` (t.yaml:51)",
-            "ignored: AWS::IAM::Role `LogRole` (t.yaml:52)",
         ]
     );
     the_world_is_as_written(&lab.world);

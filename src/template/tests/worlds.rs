@@ -13,8 +13,7 @@ fn the_first_example_becomes_a_world() {
     assert_eq!(endpoint.meta.source.as_ref().expect("a place").to_string(), "t.yaml:7");
     assert_eq!(
         summary(&lab),
-        "placeholder: {{resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64}} is `ami-00000000000000000` (t.yaml:8)\n\
-         parsed, not enforced yet: policy of AWS::S3::BucketPolicy `Policy` (t.yaml:10)\n"
+        "placeholder: {{resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64}} is `ami-00000000000000000` (t.yaml:8)\n"
     );
 }
 
@@ -30,11 +29,8 @@ Vpc = vpc-5459f624b046e546f
 WebSize = t3.micro
 placeholder: parameter `KeyName` of stack `t` is `none` (t.yaml:21)
 placeholder: parameter `LatestAmiId` of stack `t` is `ami-00000000000000000` (t.yaml:23)
-ignored: AWS::IAM::Role `WebRole` (t.yaml:117)
-ignored: AWS::IAM::InstanceProfile `WebProfile` (t.yaml:121)
 ignored: CreationPolicy of `WebServer` (t.yaml:126)
 ignored: property KeyName of AWS::EC2::Instance `WebServer` (t.yaml:130)
-ignored: property IamInstanceProfile of AWS::EC2::Instance `WebServer` (t.yaml:131)
 ",
     );
 }
@@ -80,9 +76,8 @@ fn endpoints_with_policies() {
         include_str!("templates/endpoints.json"),
         "
 QueueName = vpce-faa3f5084022f8121-odwny0ym-us-east-1b.sqs.us-east-1.vpce.amazonaws.com
-parsed, not enforced yet: policy of AWS::EC2::VPCEndpoint `Gateway` (t.yaml:19)
+ignored: a value in PolicyDocument of AWS::EC2::VPCEndpoint `Gateway`: needs `Table` (AWS::DynamoDB::Table, not emulated) (t.yaml:19)
 ignored: AWS::DynamoDB::Table `Table` (t.yaml:22)
-parsed, not enforced yet: policy of AWS::EC2::VPCEndpoint `Queue` (t.yaml:32)
 parsed, not enforced yet: health checks of AWS::ElasticLoadBalancingV2::TargetGroup `Group` (t.yaml:44)
 ignored: output `Table`: needs `Table` (AWS::DynamoDB::Table, not emulated) (t.yaml:55)
 ",

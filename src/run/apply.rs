@@ -1,0 +1,117 @@
+//! Bringing a running lab to another file, without loss.
+//!
+//! **Purpose.** `apply FILE`: policies, roles, rules, routes, names and attributes change under running guests, and the next
+//! packet or request sees it (DESIGN decision 12).
+//!
+//! **Life.** The file is read and deployed anew; ids follow from names, so what did not change is the same. Then everything
+//! that is read by others is swapped, tables last. Whoever changes the lab has its turn ([`Lab::turn`]); a refusal changes
+//! nothing.
+//!
+//! **Limits.** What holds numbers in the tables must stay ([`Shape`]): new guests, interfaces, endpoints, balancers or NAT
+//! gateways need `down` and `up`. Every flow is decided again at its next packet, also those of VPCs that did not change.
+//!
+//! **Not done.** Changed `UserData` is not run again; seeds are not filled in again.
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+use super::BadInput;
+use super::lab::{Lab, Prepared};
+use super::launch::Definition;
+use super::protocol::Applied;
+use crate::compile::{self, Compiled, Shape};
+use crate::model::describe;
+
+/// Makes the lab what the definition says, or says what it can't do and leaves it as it is.
+pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
+    let _turn = lab.turn.lock();
+    let Prepared { world, notices, .. } = (lab.prepare)(definition)?;
+    let Compiled { mut tables, zones, origins, .. } = compile::compile(&world);
+    let before = lab.dataplane.tables();
+    let obstacles = Shape::of(&before).changes(&Shape::of(&tables));
+    if !obstacles.is_empty() {
+        return Err(BadInput(format!(
+            "lab `{}` can't become that while it runs, and stays as it is:\n  {}\nend it with `vpclab down` and start it anew \
+             with `vpclab up`",
+            lab.folder.name(),
+            obstacles.join("\n  ")
+        ))
+        .into());
+    }
+    let changes = changes(&describe(&lab.world.load()), &describe(&world));
+    for (vpc, old) in tables.vpcs.iter_mut().zip(&before.vpcs) {
+        vpc.generation = old.generation + 1;
+    }
+    lab.origins.swap(origins);
+    lab.zones.store(Arc::new(zones));
+    lab.world.store(Arc::new(world));
+    lab.dataplane.swap(Arc::new(tables));
+    for change in &changes {
+        tracing::info!("apply: {change}");
+    }
+    Ok(Applied { changes, notices })
+}
+
+/// The differences of two descriptions: `VpcEndpoints vpce-1: PolicyDocument`, `Roles R is new`.
+fn changes(old: &Value, new: &Value) -> Vec<String> {
+    let empty = Map::new();
+    let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
+    let mut said = Vec::new();
+    for (list, wanted) in new {
+        let (before, after) = (by_id(old.get(list)), by_id(Some(wanted)));
+        let gone = before.iter().filter(|(id, _)| !after.iter().any(|(other, _)| other == id));
+        said.extend(gone.map(|(id, _)| format!("{list} {id} is gone")));
+        for (id, entry) in after {
+            match before.iter().find(|(other, _)| *other == id) {
+                None => said.push(format!("{list} {id} is new")),
+                Some((_, was)) if was == &entry => {}
+                Some((_, was)) => said.push(format!("{list} {id}: {}", members(was, entry).join(", "))),
+            }
+        }
+    }
+    said
+}
+
+/// Entries of a list with what identifies them: the first member, as every shape begins with its id or name.
+fn by_id(list: Option<&Value>) -> Vec<(String, &Value)> {
+    let entries = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let id = |entry: &Value| {
+        let first = entry.as_object().and_then(|members| members.values().next());
+        first.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default()
+    };
+    entries.iter().map(|entry| (id(entry), entry)).collect()
+}
+
+/// The names of members that differ.
+fn members(was: &Value, is: &Value) -> Vec<String> {
+    let (Value::Object(was), Value::Object(is)) = (was, is) else { return vec!["another value".to_owned()] };
+    let mut names: Vec<String> =
+        is.iter().filter(|(name, value)| was.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect();
+    names.extend(was.keys().filter(|name| !is.contains_key(*name)).cloned());
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn changes_name_the_object_and_its_members() {
+        let old = json!({
+            "VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": "a", "State": "available"}, {"VpcEndpointId": "vpce-2"}],
+            "Roles": [],
+        });
+        let new = json!({
+            "VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": "b", "State": "available"}],
+            "Roles": [{"RoleName": "R"}],
+        });
+        assert_eq!(
+            changes(&old, &new),
+            ["VpcEndpoints vpce-2 is gone", "VpcEndpoints vpce-1: PolicyDocument", "Roles R is new"]
+        );
+        assert_eq!(changes(&old, &old), Vec::<String>::new());
+    }
+}

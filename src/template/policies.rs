@@ -1,0 +1,130 @@
+//! Policy documents among a resource's properties: as the model takes them, with the place of each statement.
+//!
+//! A broken document is told here and not by the model's refusal, because only here it is known where each member is
+//! written. What is not emulated stands in a policy as an ARN that nobody has.
+
+use super::document::{Kind, Map, Value};
+use super::error::{Diagnostic, Span};
+use super::properties::Properties;
+use crate::model::PolicyDocument;
+use crate::policy;
+
+impl Properties {
+    /// A policy: a map, or its text as JSON.
+    pub fn policy(&mut self, name: &str, kind: policy::Kind) -> Option<PolicyDocument> {
+        let value = self.document(name)?;
+        let mut json = match &value.kind {
+            Kind::Text(text) => serde_json::from_str(text).expect("a document in a text is JSON"),
+            _ => value.to_json(),
+        };
+        self.notice_unemulated(name, &value);
+        name_unemulated(&mut json);
+        match policy::Document::from_json(&json, kind) {
+            Ok(_) => Some(PolicyDocument { value: json, places: places(&value) }),
+            Err(error) => {
+                let span = error.path.as_deref().map_or_else(|| value.span.clone(), |path| place_of(&value, path));
+                self.problem(Diagnostic::at(&span, format!("{}: {error}", PolicyDocument::code(kind))));
+                None
+            }
+        }
+    }
+
+    /// A policy that must be there.
+    pub fn required_policy(&mut self, name: &str, kind: policy::Kind) -> PolicyDocument {
+        let policy = self.policy(name, kind);
+        if policy.is_none() && !self.has(name) {
+            self.required_text(name);
+        }
+        policy.unwrap_or_else(|| serde_json::Value::Null.into())
+    }
+}
+
+/// Where each statement begins.
+fn places(document: &Value) -> Vec<crate::model::Source> {
+    match document.get("Statement").map(|statement| (statement, statement.as_list())) {
+        Some((_, Some(list))) => list.iter().map(|statement| begin(statement).source()).collect(),
+        Some((statement, None)) => vec![begin(statement).source()],
+        // A document in one text has its text's place.
+        None => match &document.kind {
+            Kind::Text(text) => vec![document.span.source(); statements_in(text)],
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn statements_in(text: &str) -> usize {
+    let document: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    match document.as_ref().and_then(|document| document.get("Statement")) {
+        Some(serde_json::Value::Array(list)) => list.len(),
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
+/// A block map has the place of its first key.
+fn begin(value: &Value) -> &Span {
+    match value.as_map().map(Vec::as_slice) {
+        Some([(first, _), ..]) if first.span.line < value.span.line => &first.span,
+        _ => &value.span,
+    }
+}
+
+/// The place of a member such as `Statement[1].Condition.StringEqual`, or of the innermost part that is written.
+fn place_of(document: &Value, path: &str) -> Span {
+    let (mut at, mut rest) = (document, path);
+    loop {
+        rest = rest.trim_start_matches('.');
+        if let Some((index, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            // One statement may stand without a list around it.
+            if let Some(list) = at.as_list() {
+                let Some(item) = index.parse().ok().and_then(|index: usize| list.get(index)) else { break };
+                at = item;
+            }
+            rest = after;
+            continue;
+        }
+        let Some((key, value)) = at.as_map().and_then(|map| member(map, rest)) else { break };
+        rest = &rest[key.text.len()..];
+        if rest.is_empty() && value.as_text().is_none() {
+            return key.span.clone();
+        }
+        at = value;
+    }
+    begin(at).clone()
+}
+
+/// The member that a path goes through: names may have dots of their own, so the longest that fits.
+fn member<'a>(map: &'a Map, path: &str) -> Option<(&'a super::document::Key, &'a Value)> {
+    let fits = |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let fitting = map.iter().filter(|(key, _)| fits(&key.text));
+    fitting.max_by_key(|(key, _)| key.text.len()).map(|(key, value)| (key, value))
+}
+
+/// Text that stands for what is not emulated (see [`super::document::Unemulated`]).
+const NOT_EMULATED: &str = "not-emulated-";
+
+/// Makes ARNs of the texts that stand for what is not emulated: the grammar wants ARNs, and these are nobody's.
+fn name_unemulated(document: &mut serde_json::Value) {
+    let statements = match document.get_mut("Statement") {
+        Some(serde_json::Value::Array(list)) => list.as_mut_slice(),
+        Some(statement) => std::slice::from_mut(statement),
+        None => return,
+    };
+    for statement in statements {
+        for member in ["Resource", "NotResource"] {
+            statement.get_mut(member).into_iter().for_each(|value| prefix(value, "arn:aws:not-emulated:::"));
+        }
+        for member in ["Principal", "NotPrincipal"] {
+            let named = statement.get_mut(member).and_then(|principal| principal.get_mut("AWS"));
+            named.into_iter().for_each(|value| prefix(value, "arn:aws:iam::000000000000:role/"));
+        }
+    }
+}
+
+fn prefix(value: &mut serde_json::Value, before: &str) {
+    match value {
+        serde_json::Value::String(text) if text.starts_with(NOT_EMULATED) => text.insert_str(0, before),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|item| prefix(item, before)),
+        _ => {}
+    }
+}
