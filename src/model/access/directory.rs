@@ -22,6 +22,8 @@ pub struct Directory {
     pub(super) instance_roles: BTreeMap<String, InstanceRole>,
     /// By name.
     pub(super) buckets: BTreeMap<String, BucketFacts>,
+    /// By ARN.
+    pub(super) tables: BTreeMap<String, TableFacts>,
     /// By endpoint id; none of an endpoint whose service takes no policies.
     pub(super) endpoints: BTreeMap<String, Arc<Policy>>,
 }
@@ -74,6 +76,15 @@ pub struct BucketFacts {
     pub policy: Option<Arc<Policy>>,
 }
 
+/// What is to be known of a DynamoDB table that the lab's templates declare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFacts {
+    /// Its owner, twelve digits.
+    pub account: String,
+    /// Its resource policy.
+    pub policy: Option<Arc<Policy>>,
+}
+
 /// What a user or role brings into a decision.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
@@ -105,6 +116,11 @@ impl Directory {
     /// A bucket of the templates.
     pub fn bucket(&self, name: &str) -> Option<&BucketFacts> {
         self.buckets.get(name)
+    }
+
+    /// A DynamoDB table of the templates.
+    pub fn table(&self, arn: &str) -> Option<&TableFacts> {
+        self.tables.get(arn)
     }
 
     /// The policy of an endpoint, AWS's default where none was written; `None` where its service takes none.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::directory::{AccessKey, BucketFacts, Directory, Identity, InstanceRole, RoleFacts};
+use super::directory::{AccessKey, BucketFacts, Directory, Identity, InstanceRole, RoleFacts, TableFacts};
 use super::root_key;
 use crate::model::{AccessKeyStatus, IdentityPolicies, Instance, PolicyDocument, Role, User, VpcEndpoint, World};
 use crate::policy::{Kind, Policy, Principal};
@@ -34,6 +34,7 @@ impl Directory {
             users: world.users.values().map(|each| (each.arn.clone(), user(world, each))).collect(),
             instance_roles: world.instances.values().filter_map(|each| instance_role(world, each)).collect(),
             buckets: buckets(world),
+            tables: tables(world),
             endpoints: world.vpc_endpoints.values().filter_map(endpoint).collect(),
             accounts,
         }
@@ -112,6 +113,15 @@ fn buckets(world: &World) -> BTreeMap<String, BucketFacts> {
             policy: bucket.policy.as_ref().and_then(|document| document.policy(Kind::Resource, name)),
         };
         (bucket.bucket.clone(), facts)
+    });
+    facts.collect()
+}
+
+fn tables(world: &World) -> BTreeMap<String, TableFacts> {
+    let facts = world.tables.values().map(|table| {
+        let name = format!("table {}", table.table_name);
+        let policy = table.resource_policy.as_ref().and_then(|document| document.policy(Kind::Resource, name));
+        (table.table_arn.clone(), TableFacts { account: table.meta.account.clone(), policy })
     });
     facts.collect()
 }
