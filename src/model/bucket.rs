@@ -4,9 +4,6 @@ use super::world::Meta;
 use super::*;
 use crate::policy::Kind;
 
-/// Longest bucket policy: 20 KB (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html>).
-const POLICY_CHARACTERS: usize = 20 * 1024;
-
 /// A bucket; names are unique in the lab, as they are in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
@@ -84,10 +81,6 @@ impl World {
         policy: &PolicyDocument,
     ) -> Result<ObjectId, Refusal> {
         let found = self.own_bucket_mut(request, bucket)?;
-        if policy.characters() > POLICY_CHARACTERS {
-            return Err(Refusal::new("MalformedPolicy", "Policy exceeds the maximum allowed document size.")
-                .help(format!("a bucket policy has at most {POLICY_CHARACTERS} characters")));
-        }
         policy.check(Kind::Resource)?;
         found.policy = Some(policy.clone());
         Ok(bucket.to_owned())

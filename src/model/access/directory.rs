@@ -25,7 +25,7 @@ pub struct Directory {
     /// By ARN.
     pub(super) tables: BTreeMap<String, TableFacts>,
     /// By endpoint id; none of an endpoint whose service takes no policies.
-    pub(super) endpoints: BTreeMap<String, Arc<Policy>>,
+    pub(super) endpoints: BTreeMap<String, EndpointFacts>,
 }
 
 /// A long-lived access key.
@@ -85,6 +85,14 @@ pub struct TableFacts {
     pub policy: Option<Arc<Policy>>,
 }
 
+/// What an endpoint brings into a decision.
+#[derive(Clone, Debug)]
+pub(super) struct EndpointFacts {
+    pub policy: Arc<Policy>,
+    /// In a gateway endpoint's policy, principals mean less (B5).
+    pub is_gateway: bool,
+}
+
 /// What a user or role brings into a decision.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
@@ -125,7 +133,7 @@ impl Directory {
 
     /// The policy of an endpoint, AWS's default where none was written; `None` where its service takes none.
     pub fn endpoint_policy(&self, vpc_endpoint_id: &str) -> Option<&Arc<Policy>> {
-        self.endpoints.get(vpc_endpoint_id)
+        self.endpoints.get(vpc_endpoint_id).map(|facts| &facts.policy)
     }
 
     /// The lab's accounts, in order.

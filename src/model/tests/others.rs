@@ -252,7 +252,15 @@ fn bucket_names_are_unique_and_well_formed() {
     asker.refused_as(OTHER_ACCOUNT, policy("orders-data", good.clone()), "AccessDenied");
     let mut long = good;
     long["Statement"][0]["Sid"] = "x".repeat(20_480).into();
-    asker.refused(policy("orders-data", long), "MalformedPolicy: Policy exceeds the maximum allowed document size.");
+    asker.refused(
+        policy("orders-data", long),
+        "MalformedPolicy: Policy document exceeds the maximum allowed size of 20480 bytes",
+    );
+    asker.refused(policy("orders-data", serde_json::json!({ "Statement": [] })), "MalformedPolicy: Could not parse");
+    asker.refused(
+        policy("orders-data", serde_json::json!({ "Version": "2020-01-01", "Statement": [] })),
+        "MalformedPolicy: The policy must contain a valid version string",
+    );
     let delete = || Change::DeleteBucketPolicy { bucket: "orders-data".to_owned() };
     asker.refused_as(OTHER_ACCOUNT, delete(), "AccessDenied");
     asker.make(delete());

@@ -133,3 +133,121 @@ fn an_inbound_resolver_endpoint_has_interfaces_of_its_own() {
         assert!(interface.requester_managed && interface.attachment.is_some());
     }
 }
+
+/// A policy's error stands at the member that is wrong, with the code of the API that takes the policy.
+#[test]
+fn a_broken_policy_is_shown_where_it_breaks() {
+    refused(
+        "
+Resources:
+  Data: {Type: AWS::S3::Bucket}
+  Policy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Data
+      PolicyDocument:
+        Statement:
+          - {Effect: Allow, Principal: '*', Action: 's3:GetObject', Resource: !Sub '${Data.Arn}/*'}
+          - Effect: Deny
+            Principal: '*'
+            Action: s3:*
+            Resource: !Sub ${Data.Arn}/*
+            Condition:
+              StringEqual: {aws:SourceVpce: vpce-1}
+",
+        "
+error: MalformedPolicy: Invalid Condition type : StringEqual; did you mean StringEquals? (at Statement[1].Condition.StringEqual)
+  --> t.yaml:15:15
+   |
+15 |               StringEqual: {aws:SourceVpce: vpce-1}
+   |               ^^^^^^^^^^^
+",
+    );
+}
+
+/// One template for each API that takes a policy: its code, and the place.
+#[test]
+fn each_api_has_its_own_code_for_a_broken_policy() {
+    let no_action = "{Version: '2012-10-17', Statement: [{Effect: Allow, Resource: '*'}]}";
+    let no_principal = "{Version: '2012-10-17', Statement: [{Effect: Allow, Action: 'sts:AssumeRole'}]}";
+    let long = format!("'{{\"Statement\": [{}]}}'", " ".repeat(20_480));
+    let block = r#"|
+        {
+          "Statement": {
+            "Efect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"
+          }
+        }"#;
+    let endpoint = "VpcId: !Ref Vpc\n      ServiceName: com.amazonaws.us-east-1.s3\n      PolicyDocument: POLICY";
+    let bucket = "Bucket: b\n      PolicyDocument: POLICY";
+    for (type_name, properties, policy, expected) in [
+        (
+            "AWS::EC2::VPCEndpoint",
+            endpoint,
+            no_action,
+            "InvalidPolicyDocument: Missing required field Principal (at Statement[0])\n8:59",
+        ),
+        (
+            "AWS::EC2::VPCEndpoint",
+            endpoint,
+            &long,
+            "InvalidPolicyDocument: The policy document is longer than 20480 characters: it has 20497\n8:23",
+        ),
+        (
+            "AWS::IAM::ManagedPolicy",
+            "PolicyDocument: POLICY",
+            no_action,
+            "MalformedPolicyDocument: Policy statement must contain actions. (at Statement[0])\n6:59",
+        ),
+        (
+            "AWS::IAM::Role",
+            "AssumeRolePolicyDocument: POLICY",
+            no_principal,
+            "MalformedPolicyDocument: Missing required field Principal (at Statement[0])\n6:69",
+        ),
+        (
+            "AWS::IAM::Group",
+            "Policies: [{PolicyName: P, PolicyDocument: POLICY}]",
+            no_action,
+            "MalformedPolicyDocument: Policy statement must contain actions. (at Statement[0])\n6:86",
+        ),
+        (
+            "AWS::S3::BucketPolicy",
+            bucket,
+            no_action,
+            "MalformedPolicy: Missing required field Principal (at Statement[0])\n7:59",
+        ),
+        (
+            "AWS::S3::BucketPolicy",
+            bucket,
+            "'{\"Statement\": []}'",
+            "MalformedPolicy: Could not parse the policy: Statement is empty! (at Statement)\n7:24",
+        ),
+        (
+            "AWS::S3::BucketPolicy",
+            bucket,
+            "'{\"Statement\": ['",
+            "MalformedPolicy: This policy contains invalid JSON: EOF while parsing a list\n7:24",
+        ),
+        (
+            "AWS::S3::BucketPolicy",
+            bucket,
+            "[a]",
+            "`PolicyDocument` of AWS::S3::BucketPolicy `Object` must be a map, not a list\n7:23",
+        ),
+        (
+            "AWS::S3::BucketPolicy",
+            bucket,
+            block,
+            "MalformedPolicy: Unknown field Efect; did you mean Effect? (at Statement.Efect)\n10:13",
+        ),
+    ] {
+        let properties = properties.replace("POLICY", policy);
+        let drawn = drawn(&format!(
+            "Resources:\n  Vpc: {{Type: AWS::EC2::VPC, Properties: {{CidrBlock: 10.0.0.0/16}}}}\n  Object:\n    Type: {type_name}\n    Properties:\n      {properties}\n",
+        ));
+        let (message, place) = expected.split_once('\n').expect("a message and a place");
+        let head: Vec<&str> = drawn.lines().take(2).collect();
+        assert_eq!(head[0], format!("error: {message}"), "{type_name}\n{drawn}");
+        assert_eq!(head[1].trim(), format!("--> t.yaml:{place}"), "{type_name}\n{drawn}");
+    }
+}
