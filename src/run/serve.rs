@@ -3,7 +3,6 @@
 //! A socket stays in the network namespace where it was made, so a plain thread binds it there and a server on the
 //! lab's own runtime uses it. What the servers do is the services' business.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,16 +47,10 @@ pub fn open_s3(runtime: &Handle, folder: PathBuf, world: &World, seeds: &[(Strin
             name: bucket.bucket.clone(),
             region: bucket.meta.region.clone(),
             account: bucket.meta.account.clone(),
+            ..s3::Bucket::default()
         })
         .collect();
-    let accounts: BTreeSet<String> = world
-        .vpcs
-        .values()
-        .map(|vpc| vpc.meta.account.clone())
-        .chain(buckets.iter().map(|bucket| bucket.account.clone()))
-        .collect();
-    let accounts: Vec<String> = accounts.into_iter().collect();
-    let store = S3::open(&folder, &buckets, &accounts).context("opening the embedded S3")?;
+    let store = S3::open(&folder, s3::Kept::GoesWithLab, &buckets).context("opening the embedded S3")?;
     for (bucket, from) in seeds {
         runtime
             .block_on(store.seed(bucket, from))

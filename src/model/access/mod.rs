@@ -9,7 +9,7 @@ mod judge;
 mod root_key;
 mod way;
 
-pub use directory::{AccessKey, BucketFacts, Directory, InstanceRole, RoleFacts};
+pub use directory::{AccessKey, BucketFacts, Directory, InstanceRole, RoleFacts, TableFacts};
 pub use judge::{Ask, Judged};
 pub use root_key::root_key;
 pub use way::Way;

@@ -9,6 +9,9 @@ use super::*;
 /// Who, account of the bucket, then identity, boundary, session, resource, endpoint.
 type Row = (&'static str, &'static str, [&'static str; 5], Effect, Option<Kind>);
 
+/// Who, the role's account, whether an identity policy allows, whom the trust policy allows (`-`: denies), effect, kind.
+type Trusted = (&'static str, &'static str, bool, &'static str, Effect, Option<Kind>);
+
 const ALLOW: Effect = Effect::Allowed;
 const DENY: Effect = Effect::ExplicitDeny;
 const NO: Effect = Effect::ImplicitDeny;
@@ -196,8 +199,7 @@ fn a_gateway_endpoint_knows_everyone_and_root() {
 #[test]
 fn a_role_is_assumed_when_its_trust_policy_says_so() {
     const ROLE: &str = "arn:aws:iam::111122223333:role/app/Worker";
-    // Who, the role's account, identity policy, whom the trust policy allows (`-`: denies), effect, kind.
-    let rows: &[(&str, &str, bool, &str, Effect, Option<Kind>)] = &[
+    let rows: &[Trusted] = &[
         ("service", OWN, false, "+service", ALLOW, Some(Kind::Trust)),
         ("service", OWN, false, "+account", NO, Some(Kind::Trust)),
         ("user", OWN, false, "+user", ALLOW, Some(Kind::Trust)),
