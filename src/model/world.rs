@@ -149,6 +149,7 @@ impl World {
             }
             Change::RunInstance(members) => self.run_instance(request, members),
             Change::CreateVpcEndpoint(members) => self.create_vpc_endpoint(request, members),
+            Change::ModifyVpcEndpoint(members) => self.modify_vpc_endpoint(request, members),
             other => self.dispatch_gateways(request, other),
         }
     }

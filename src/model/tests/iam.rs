@@ -296,3 +296,55 @@ fn a_judgement_has_all_keys() {
     expected.sort_by_key(|key| key.to_ascii_lowercase());
     assert_eq!(keys, expected, "the resource's account owns nothing here, so it is in no organization");
 }
+
+/// What `status --json` shows of it all.
+#[test]
+fn identities_are_described_as_iam_prints_them() {
+    let mut asker = Asker::default();
+    let boundary = asker.make(managed("Bounds", allow("s3:*")));
+    asker.make(create_role(CreateRole { permissions_boundary: Some(boundary.clone()), ..role(Some("Worker")) }));
+    asker.make(put(Holder::Role("Worker".to_owned()), "Read", allow("s3:GetObject")));
+    asker.make(attach(Holder::Role("Worker".to_owned()), "arn:aws:iam::aws:policy/AmazonS3FullAccess"));
+    asker.make(profile("web"));
+    asker.make(add_role("web", "Worker"));
+    asker.make(user("alice"));
+    asker.make(group("readers"));
+    asker.make(add_user("readers", "alice"));
+    let key = asker.make(access_key("alice", None));
+    let described = describe(&asker.world);
+    let role = &described["Roles"][0];
+    assert_eq!(role["RolePolicies"][0]["PolicyName"], "Read");
+    assert_eq!(role["RolePolicies"][0]["PolicyDocument"]["Statement"][0]["Action"], "s3:GetObject");
+    assert_eq!(role["AssumeRolePolicyDocument"]["Statement"][0]["Action"], "sts:AssumeRole");
+    assert_eq!(
+        role["AttachedPolicies"],
+        json!([{ "PolicyName": "AmazonS3FullAccess", "PolicyArn": "arn:aws:iam::aws:policy/AmazonS3FullAccess" }])
+    );
+    assert_eq!(role["PermissionsBoundary"]["PermissionsBoundaryArn"], boundary);
+    assert_eq!(described["InstanceProfiles"][0]["Roles"][0]["RoleName"], "Worker");
+    assert_eq!(described["Users"][0]["Groups"], json!(["readers"]));
+    assert_eq!(
+        described["Users"][0]["AccessKeys"],
+        json!([{ "UserName": "alice", "AccessKeyId": key, "Status": "Active" }])
+    );
+    let secret = asker.world.access_keys[&key].secret_access_key.clone();
+    assert!(!described.to_string().contains(&secret), "secrets are not shown");
+    assert_eq!(described["Policies"][0]["PolicyName"], "Bounds");
+}
+
+/// Each of AWS's documents that is carried here is one.
+#[test]
+fn the_managed_policies_of_aws_can_be_evaluated() {
+    let world = World::default();
+    let data: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(include_str!("../data/aws-managed-policies.json")).unwrap();
+    assert!(data.len() > 20);
+    for name in data.keys() {
+        let document = world.managed_policy_document(&format!("arn:aws:iam::aws:policy/{name}")).expect("known");
+        document.check(crate::policy::Kind::Identity).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+    }
+    let china = world.managed_policy_document("arn:aws-cn:iam::aws:policy/IAMFullAccess").expect("known in China, too");
+    assert!(!china.value.to_string().contains("arn:aws:"));
+    assert_eq!(world.managed_policy_document("arn:aws:iam::aws:policy/ReadOnlyAccess"), None);
+    assert_eq!(world.managed_policy_document("arn:aws:iam::111122223333:policy/AdministratorAccess"), None);
+}

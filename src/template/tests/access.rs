@@ -251,3 +251,33 @@ fn each_api_has_its_own_code_for_a_broken_policy() {
         assert_eq!(head[1].trim(), format!("--> t.yaml:{place}"), "{type_name}\n{drawn}");
     }
 }
+
+/// YAML takes an account for a number unless it begins with 0, and a policy wants text.
+#[test]
+fn an_account_in_a_policy_needs_no_quotes() {
+    let lab = lab("
+Resources:
+  Data: {Type: AWS::S3::Bucket}
+  Policy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Data
+      PolicyDocument:
+        Statement:
+          - Effect: Allow
+            Principal: {AWS: [111122223333, 012345678901, !GetAtt Function.Arn]}
+            Action: s3:GetObject
+            Resource: !Sub ${Data.Arn}/*
+            Condition: {Bool: {aws:SecureTransport: true}, NumericLessThan: {s3:max-keys: 10}}
+  Function: {Type: AWS::Lambda::Function}
+");
+    let policy = lab.world.buckets.values().next().and_then(|bucket| bucket.policy.as_ref()).expect("the policy");
+    assert_eq!(
+        policy.value.pointer("/Statement/0/Principal/AWS"),
+        Some(&serde_json::json!([
+            "111122223333",
+            "012345678901",
+            "arn:aws:iam::000000000000:role/not-emulated-Function"
+        ]))
+    );
+}
