@@ -25,7 +25,7 @@ use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_LENGTH, HeaderMap, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -44,6 +44,7 @@ use super::front::{self, Body, Service};
 mod asking;
 mod backend;
 mod connect;
+mod deletes;
 mod failure;
 mod flow;
 mod headers;
@@ -51,6 +52,7 @@ mod naming;
 mod parameters;
 mod s3_action;
 mod sign;
+mod tables;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -84,7 +86,22 @@ struct Prepared {
     /// Length of a held body.
     held: Option<usize>,
     payload: Payload,
+    /// Keys of a DeleteObjects that the backend does not hear of.
+    denied: Vec<s3s::dto::Error>,
     _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl Prepared {
+    /// A body on its way through.
+    fn streaming(accesses: Vec<asking::Access>, body: Body) -> Self {
+        Self { accesses, body, held: None, payload: Payload::Unsigned, denied: Vec::new(), _memory: None }
+    }
+
+    /// A body that is here.
+    fn held(accesses: Vec<asking::Access>, bytes: Bytes, memory: Option<OwnedSemaphorePermit>) -> Self {
+        let (payload, held) = (Payload::of(&bytes), Some(bytes.len()));
+        Self { accesses, body: front::full(bytes), held, payload, denied: Vec::new(), _memory: memory }
+    }
 }
 
 impl Upstream {
@@ -141,9 +158,12 @@ impl Upstream {
         })?;
         let asking = Asking::new(self.service, &session, &request);
         let (mut parts, body) = request.into_parts();
-        let prepared = self.prepare(form, &parts, body, &asking).await?;
+        let prepared = self.prepare(form, &mut parts, body, &asking).await?;
         for access in &prepared.accesses {
             asking.ask(access).map_err(|text| Failure::denied(self.service, form, text))?;
+        }
+        if !prepared.denied.is_empty() && prepared.held.is_none() {
+            return Ok(xml(deletes::with_denied(deletes::NOTHING_LEFT, &prepared.denied).expect("a DeleteResult")));
         }
         let place = timeout(self.limits.connect_time, self.places.clone().acquire_owned()).await;
         let place = place.map_err(|_| self.busy("has no free connection"))?.expect("it is never closed");
@@ -163,36 +183,38 @@ impl Upstream {
         let progress = Progress::new();
         let request = Request::from_parts(parts, Upload::new(prepared.body, progress.clone()));
         let answer = self.exchange(request, &progress).await?;
-        self.returned(answer, called, head, place).await
+        let answer = self.returned(answer, called, head, place).await?;
+        if prepared.denied.is_empty() || !answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (bytes, _memory) = self.hold_answer(answer.into_body()).await?;
+        let merged = deletes::with_denied(&bytes, &prepared.denied);
+        merged.map(xml).ok_or_else(|| Failure::bad_gateway(&self.name, "its answer is no DeleteResult"))
     }
 
     /// Names what the request does, holding its body where that takes it.
     async fn prepare(
         &self,
         form: Form,
-        parts: &http::request::Parts,
+        parts: &mut http::request::Parts,
         body: Body,
         asking: &Asking<'_>,
     ) -> Result<Prepared, Failure> {
         let head = Request::from_parts(parts.clone(), ());
         if self.service == "s3" {
             let named = s3_action::name(&head, asking.called().bucket.as_deref()).map_err(unnamed)?;
-            let bucket = match named {
+            return match named {
                 s3_action::Named::Accesses(accesses) => {
                     let accesses = accesses.into_iter().map(|access| asking.of_s3(access)).collect();
-                    return Ok(Prepared { accesses, body, held: None, payload: Payload::Unsigned, _memory: None });
+                    Ok(Prepared::streaming(accesses, body))
                 }
-                s3_action::Named::Deletes(bucket) => bucket,
+                s3_action::Named::Deletes(bucket) => self.prepare_deletes(&bucket, parts, body, asking).await,
             };
-            let (bytes, memory) = self.hold(body).await?;
-            let bypass = head.headers().contains_key("x-amz-bypass-governance-retention");
-            let accesses = s3_action::deleted(&bucket, bypass, &bytes).map_err(unnamed)?;
-            return Ok(held(bytes, memory, accesses.into_iter().map(|access| asking.of_s3(access)).collect()));
         }
         let length = body.size_hint().exact();
         if form == Form::RestJson && length.is_none_or(|length| length > SIGNED_BODY) {
             let accesses = asking.of_service(form, &head, &parameters::Parameters::Json(serde_json::Value::Null))?;
-            return Ok(Prepared { accesses, body, held: None, payload: Payload::Unsigned, _memory: None });
+            return Ok(Prepared::streaming(accesses, body));
         }
         let (bytes, memory) = self.hold(body).await?;
         let query = head.uri().query().unwrap_or_default();
@@ -200,8 +222,29 @@ impl Upstream {
             Form::RestJson => parameters::Parameters::Json(serde_json::Value::Null),
             _ => parameters::Parameters::read(form, query, &bytes).map_err(|why| invalid(form, why))?,
         };
-        let accesses = asking.of_service(form, &head, &read)?;
-        Ok(held(bytes, memory, accesses))
+        Ok(Prepared::held(asking.of_service(form, &head, &read)?, bytes, memory))
+    }
+
+    /// Decides key by key, so that nothing is left to ask.
+    async fn prepare_deletes(
+        &self,
+        bucket: &str,
+        parts: &mut http::request::Parts,
+        body: Body,
+        asking: &Asking<'_>,
+    ) -> Result<Prepared, Failure> {
+        let (bytes, memory) = self.hold(body).await?;
+        let bypass = parts.headers.contains_key("x-amz-bypass-governance-retention");
+        let (delete, accesses) = s3_action::deleted(bucket, bypass, &bytes).map_err(unnamed)?;
+        let ask = |at: usize| accesses[at].iter().try_for_each(|access| asking.ask(&asking.of_s3(access.clone())));
+        let split = deletes::split(&bytes, delete, ask);
+        let Some(left) = split.left else {
+            return Ok(Prepared { denied: split.denied, ..Prepared::streaming(Vec::new(), front::full("")) });
+        };
+        if !split.denied.is_empty() {
+            deletes::digest(&mut parts.headers, &left);
+        }
+        Ok(Prepared { denied: split.denied, ..Prepared::held(Vec::new(), left, memory) })
     }
 
     /// Takes a body into memory, as long as there is room.
@@ -224,6 +267,14 @@ impl Upstream {
             bytes.extend_from_slice(&data);
         }
         Ok((bytes.freeze(), memory))
+    }
+
+    /// The same for an answer.
+    async fn hold_answer(&self, body: Body) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Failure> {
+        let held = self.hold(body).await;
+        held.map_err(|failure| {
+            Failure::bad_gateway(&self.name, &format!("its answer ended early: {}", failure.message))
+        })
     }
 
     fn sign(&self, parts: &mut http::request::Parts, payload: &Payload, region: &str) -> Result<(), Failure> {
@@ -276,10 +327,7 @@ impl Upstream {
         if self.service != "sqs" || head {
             return Ok(Response::from_parts(parts, body));
         }
-        let (bytes, _memory) = self.hold(body).await.map_err(|failure| Failure {
-            status: StatusCode::BAD_GATEWAY,
-            ..Failure::bad_gateway(&self.name, &format!("its answer ended early: {}", failure.message))
-        })?;
+        let (bytes, _memory) = self.hold_answer(body).await?;
         let bytes = with_called_name(&bytes, &self.target.base(), &called.base());
         parts.headers.insert(CONTENT_LENGTH, bytes.len().into());
         Ok(Response::from_parts(parts, front::full(bytes)))
@@ -315,9 +363,10 @@ impl Service for Upstream {
     }
 }
 
-fn held(bytes: Bytes, memory: Option<OwnedSemaphorePermit>, accesses: Vec<asking::Access>) -> Prepared {
-    let (payload, held) = (Payload::of(&bytes), Some(bytes.len()));
-    Prepared { accesses, body: front::full(bytes), held, payload, _memory: memory }
+fn xml(body: Bytes) -> Response<Body> {
+    let mut answer = Response::new(front::full(body));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    answer
 }
 
 /// A request that no policy can decide about.

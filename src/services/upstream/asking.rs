@@ -6,7 +6,7 @@ use http::header::{HeaderMap, REFERER, USER_AGENT};
 use super::failure::{Failure, Form};
 use super::parameters::{self, Parameters, Place};
 use super::target::Called;
-use super::{invalid, naming, s3_action};
+use super::{invalid, naming, s3_action, tables};
 use crate::model::access::{Ask, Judged};
 use crate::policy::{Context, Document, Kind, Policy, Principal};
 use crate::services::front;
@@ -83,6 +83,12 @@ impl<'a> Asking<'a> {
     ) -> Result<Vec<Access>, Failure> {
         let place = Place { region: &self.region, account: &self.account, path: request.uri().path() };
         let mut accesses = Vec::new();
+        let plain = |(action, resource)| Access { action, resource, bucket: None, keys: Context::default() };
+        if let ("dynamodb", Parameters::Json(body)) = (self.service, parameters) {
+            let actions = naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))?;
+            let operations = actions.iter().filter_map(|action| action.strip_prefix("dynamodb:"));
+            return Ok(operations.flat_map(|it| tables::accesses(it, body, &place)).map(plain).collect());
+        }
         for action in naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))? {
             for resource in parameters::resources(&action, parameters, &place).map_err(|why| invalid(form, why))? {
                 let (action, keys) = (action.clone(), parameters::keys_of(&action, parameters));

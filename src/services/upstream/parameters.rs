@@ -95,7 +95,8 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn arn(&self, service: &str, rest: &str) -> String {
+    /// The ARN of something here.
+    pub fn arn(&self, service: &str, rest: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{rest}", self.region, self.account)
     }
 }

@@ -240,11 +240,11 @@ fn copied(source: &[u8]) -> Result<Access, Unnamed> {
     Ok(Access::new(action, bucket, Some(key)))
 }
 
-/// The accesses of a DeleteObjects: one for each key of its body.
+/// Reads a DeleteObjects: its document, and the accesses of each key in it.
 ///
 /// # Errors
 /// When the body is none, or names too many.
-pub(super) fn deleted(bucket: &str, bypass: bool, body: &[u8]) -> Result<Vec<Access>, Unnamed> {
+pub(super) fn deleted(bucket: &str, bypass: bool, body: &[u8]) -> Result<(Delete, Vec<Vec<Access>>), Unnamed> {
     let malformed = |why: String| Unnamed::Malformed(why);
     let mut document = Deserializer::new(body);
     let delete = Delete::deserialize(&mut document).map_err(|error| malformed(error.to_string()))?;
@@ -256,12 +256,11 @@ pub(super) fn deleted(bucket: &str, bypass: bool, body: &[u8]) -> Result<Vec<Acc
     for object in &delete.objects {
         check_segments(&object.key)?;
         let action = if object.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-        accesses.push(Access::new(action, bucket, Some(&object.key)));
-        if bypass {
-            accesses.push(Access::new("s3:BypassGovernanceRetention", bucket, Some(&object.key)));
-        }
+        let bypass = bypass.then_some("s3:BypassGovernanceRetention");
+        let actions = [action].into_iter().chain(bypass);
+        accesses.push(actions.map(|action| Access::new(action, bucket, Some(&object.key))).collect());
     }
-    Ok(accesses)
+    Ok((delete, accesses))
 }
 
 fn by_table(table: Table, sub_resource: &str, method: &Method) -> Option<&'static str> {
@@ -518,12 +517,12 @@ mod tests {
     fn each_deleted_key_is_asked_for() {
         let body = "<?xml version=\"1.0\"?><Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>\
             <Object><Key>a&amp;b</Key></Object><Object><Key>c</Key><VersionId>1</VersionId></Object></Delete>";
-        let found = deleted("bkt", false, body.as_bytes()).unwrap();
+        let found = deleted("bkt", false, body.as_bytes()).unwrap().1.concat();
         let expected = [("s3:DeleteObject", "a&b"), ("s3:DeleteObjectVersion", "c")];
         assert_eq!(found, expected.map(|(action, key)| Access::new(action, "bkt", Some(key))));
-        assert_eq!(deleted("bkt", true, body.as_bytes()).unwrap().len(), 4);
+        assert_eq!(deleted("bkt", true, body.as_bytes()).unwrap().1.concat().len(), 4);
         let keys = |count: usize| format!("<Delete>{}</Delete>", "<Object><Key>k</Key></Object>".repeat(count));
-        assert_eq!(deleted("bkt", false, keys(1000).as_bytes()).unwrap().len(), 1000);
+        assert_eq!(deleted("bkt", false, keys(1000).as_bytes()).unwrap().1.len(), 1000);
         let twice = keys(1).repeat(2);
         let traversal = "<Delete><Object><Key>../k</Key></Object></Delete>".to_owned();
         for bad in [keys(1001), keys(0), twice, "no XML".to_owned(), String::new(), traversal] {
