@@ -28,7 +28,21 @@ if [ "$fast" != --fast ]; then
     need tracepath iputils-tracepath
     need newuidmap uidmap
     need setpriv util-linux
+    need aws awscli
+    need node nodejs
+    need npm npm
+    need python3 python3 python3-venv
     need_now "the stories' clients and tools"
+    # Debian's python3 comes without what makes a venv.
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null && ! /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        need "python3 -m venv" python3-venv
+        need_now "boto3 and moto live in a venv"
+    fi
+fi
+
+if [ "$fast" != --fast ]; then
+    step "SDKs and moto"
+    scripts/clients.sh || { [ -z "${CI:-}" ] && echo "skipped: the stories that need them will say so"; }
 fi
 
 step "format"

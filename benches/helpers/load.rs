@@ -4,6 +4,10 @@
 //! load serve ADDRESS:PORT            answers each byte with a byte; `c` as the first byte: answers once and closes
 //! load rr ADDRESS:PORT SECONDS       one byte there and back, over and over; prints the median in microseconds
 //! load connect ADDRESS:PORT SECONDS  connect, one byte there and back, wait for the end; prints connections per second
+//! load get|put ADDRESS:PORT HOST PATH SECONDS
+//!                                    HTTP requests for small objects, one after another on each of eight connections;
+//!                                    prints requests per second and the 99th percentile in milliseconds. `put` sends
+//!                                    4 KiB to a path of its own for each connection, `get` asks for what `put` sent.
 //! ```
 //!
 //! In `connect` the server closes first, because whoever closes first keeps the port in TIME_WAIT for a minute: a
@@ -15,12 +19,18 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 const ROUND_TRIPS: u8 = b'r';
 const ONE_CONNECTION: u8 = b'c';
+
+/// Bytes of a small object.
+const SMALL: usize = 4096;
 
 /// Connections under way at a time: enough that latency alone does not decide, few enough that queues don't.
 const CLIENTS: usize = 8;
@@ -35,7 +45,15 @@ fn main() -> anyhow::Result<()> {
         ["serve", address] => runtime.block_on(serve(address.parse().context("ADDRESS:PORT")?)),
         ["rr", address, seconds] => runtime.block_on(round_trips(parse(address, seconds)?)),
         ["connect", address, seconds] => runtime.block_on(connections(parse(address, seconds)?)),
-        _ => bail!("this is `load serve ADDRESS:PORT` or `load rr|connect ADDRESS:PORT SECONDS`"),
+        [method @ ("get" | "put"), address, host, path, seconds] => {
+            let (address, duration) = parse(address, seconds)?;
+            let method = if method == "get" { http::Method::GET } else { http::Method::PUT };
+            runtime.block_on(objects(method, address, host, path, duration))
+        }
+        _ => bail!(
+            "this is `load serve ADDRESS:PORT`, `load rr|connect ADDRESS:PORT SECONDS` or \
+             `load get|put ADDRESS:PORT HOST PATH SECONDS`"
+        ),
     }
 }
 
@@ -113,4 +131,61 @@ async fn one_connection(address: SocketAddr) -> anyhow::Result<()> {
     stream.read_to_end(&mut bytes).await?;
     ensure!(bytes == [ONE_CONNECTION], "the server answered {bytes:?}");
     Ok(())
+}
+
+async fn objects(
+    method: http::Method,
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    duration: Duration,
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        let (method, host, path) = (method.clone(), host.to_owned(), format!("{path}{number}"));
+        clients.spawn(async move { one_client(method, address, &host, &path, start + duration).await });
+    }
+    let mut times = Vec::new();
+    while let Some(client) = clients.join_next().await {
+        times.extend(client??);
+    }
+    let elapsed = start.elapsed().as_secs_f64();
+    ensure!(!times.is_empty(), "no request in {duration:?}");
+    times.sort_unstable();
+    let p99 = times[(times.len() * 99 / 100).min(times.len() - 1)];
+    println!("{:.0} {:.2}", times.len() as f64 / elapsed, p99.as_secs_f64() * 1e3);
+    Ok(())
+}
+
+/// Requests on one connection until the end; how long each took.
+async fn one_client(
+    method: http::Method,
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    end: Instant,
+) -> anyhow::Result<Vec<Duration>> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let body = if method == http::Method::PUT { Bytes::from(vec![b'x'; SMALL]) } else { Bytes::new() };
+    let mut times = Vec::new();
+    while Instant::now() < end {
+        let request = http::Request::builder().method(&method).uri(path).header("host", host);
+        let request = request.body(Full::new(body.clone()))?;
+        let start = Instant::now();
+        let exchange = async {
+            sender.ready().await?;
+            let answer = sender.send_request(request).await?;
+            let status = answer.status();
+            anyhow::Ok((status, answer.into_body().collect().await?.to_bytes()))
+        };
+        let (status, answer) = tokio::time::timeout(PATIENCE, exchange).await.context("a request hangs")??;
+        times.push(start.elapsed());
+        ensure!(status.is_success(), "{method} {path}: {status} {}", String::from_utf8_lossy(&answer));
+        ensure!(method == http::Method::PUT || answer.len() == SMALL, "{} bytes came", answer.len());
+    }
+    Ok(times)
 }
