@@ -203,6 +203,14 @@ fn statements_that_are_none() {
             "wants a number",
             "Condition.NumericEquals.a:b",
         ),
+        (
+            IDENTITY,
+            "Condition",
+            r#"{"NumericLessThan": {"s3:max-keys": "${aws:PrincipalTag/max}"}}"#,
+            "wants a number",
+            "Condition.NumericLessThan.s3:max-keys",
+        ),
+        (TRUST, "NotPrincipal", r#"{"AWS": "111122223333"}"#, "exclude each other", "NotPrincipal"),
         (IDENTITY, "Condition", r#"{"DateLessThan": {"a:b": "soon"}}"#, "wants a date", "Condition.DateLessThan.a:b"),
         (IDENTITY, "Condition", r#"{"BinaryEquals": {"a:b": "%"}}"#, "wants base64", "Condition.BinaryEquals.a:b"),
     ];
@@ -268,7 +276,7 @@ fn what_is_accepted() {
         (TRUST, "Principal", r#"{"Federated": "arn:aws:iam::111122223333:saml-provider/p"}"#),
         (IDENTITY, "Condition", "{}"),
         (IDENTITY, "Condition", r#"{"StringEquals": {"aws:PrincipalTag/a b": ["x", 1, true]}}"#),
-        (IDENTITY, "Condition", r#"{"NumericLessThan": {"s3:max-keys": "${aws:PrincipalTag/max}"}}"#),
+        (IDENTITY, "Condition", r#"{"Bool": {"aws:SecureTransport": "${aws:PrincipalTag/secure}"}}"#),
         (IDENTITY, "Condition", r#"{"DateGreaterThan": {"aws:CurrentTime": "2026-11-25T08:00:00Z"}}"#),
     ];
     for (kind, member, new) in rows {
@@ -286,6 +294,9 @@ fn not_principal_goes_with_deny() {
     let with = |effect: &str, value: Value| json!({"Statement": {"Effect": effect, "NotPrincipal": value, "Action": "*", "Resource": "*"}});
     let error = Document::from_json(&with("Allow", json!({"AWS": OWN})), RESOURCE).expect_err("Allow");
     assert!(error.message.contains("NotPrincipal goes with Deny only"), "{}", error.message);
+    let trust = json!({"Statement": {"Effect": "Deny", "NotPrincipal": {"AWS": OWN}, "Action": "sts:AssumeRole"}});
+    let error = Document::from_json(&trust, TRUST).expect_err("a trust policy");
+    assert!(error.message.contains("can't have a NotPrincipal"), "{}", error.message);
     let error = Document::from_json(&with("Deny", json!("*")), RESOURCE).expect_err("nobody");
     assert!(error.message.contains("excepts nobody"), "{}", error.message);
 }
