@@ -380,6 +380,37 @@ fn sizes() {
     assert_eq!(Document::parse(&padded(IDENTITY), IDENTITY).expect("read").size(), IDENTITY.limit() - 500);
 }
 
+#[test]
+fn a_buckets_policy_is_about_it() {
+    let rows: &[(&str, &str, Option<&str>)] = &[
+        ("s3:GetObject", "arn:aws:s3:::b/*", None),
+        ("*", "arn:aws:s3:::b", None),
+        ("S3:*", "arn:aws:s3:::*", None),
+        ("s3:GetObject", "arn:aws:s3:::b*/x", None),
+        ("s3:GetObject", "arn:aws-cn:s3:::b/x", None),
+        ("s3:GetObject", "arn:aws:s3:::${aws:PrincipalTag/bucket}/x", None),
+        ("s3:GetObject", "*", Some("Policy has invalid resource")),
+        ("s3:GetObject", "arn:aws:s3:::other/*", Some("Policy has invalid resource")),
+        ("s3:GetObject", "arn:aws:s3:::bb", Some("Policy has invalid resource")),
+        ("s3:GetObject", "arn:aws:dynamodb:r:111122223333:table/b", Some("Policy has invalid resource")),
+        ("dynamodb:GetItem", "arn:aws:s3:::b/*", Some("Policy has invalid action")),
+    ];
+    for (action, resource, expected) in rows {
+        let document = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b"},
+            {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}]});
+        let read = Document::from_json(&document, RESOURCE).expect("a policy").check_bucket("b");
+        match (read, expected) {
+            (Ok(()), None) => {}
+            (Err(error), Some(expected)) => {
+                assert!(error.message.starts_with(expected), "{}", error.message);
+                assert_eq!(error.statement, Some(1));
+            }
+            (read, _) => panic!("{action} {resource}: {read:?}"),
+        }
+    }
+}
+
 /// No depth, length or number of members makes reading slow or the stack overflow.
 #[test]
 fn depth_is_bounded() {
