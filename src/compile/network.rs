@@ -100,6 +100,7 @@ impl<'w> Compiler<'w> {
         let owner = match &interface.interface_type {
             model::InterfaceType::VpcEndpoint(id) => self.world.vpc_endpoints.get(id).map(|it| &it.meta),
             model::InterfaceType::NetworkLoadBalancer(arn) => self.world.load_balancers.get(arn).map(|it| &it.meta),
+            model::InterfaceType::ResolverEndpoint(id) => self.world.resolver_endpoints.get(id).map(|it| &it.meta),
             _ => instance,
         };
         owner.unwrap_or(&interface.meta)

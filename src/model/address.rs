@@ -150,6 +150,7 @@ pub(super) enum MacKind {
     VpcEndpoint = 0x02,
     NetworkLoadBalancer = 0x03,
     NatGateway = 0x04,
+    ResolverEndpoint = 0x05,
 }
 
 /// `06:KIND:` and the four bytes of the private address, so that captures say who speaks. Locally administered, unicast.

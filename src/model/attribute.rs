@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    /// Load balancers, target groups, listeners, endpoint services, buckets.
+    /// Load balancers, target groups, listeners, endpoint services, buckets, tables, resolver endpoints.
     fn provider_attribute(&self, object_id: &str, name: &str) -> Option<Value> {
         if let Some(balancer) = self.load_balancers.get(object_id) {
             return balancer_attribute(balancer, name);
@@ -109,6 +109,24 @@ impl World {
         }
         if let Some(bucket) = self.buckets.get(object_id) {
             return bucket_attribute(bucket, name);
+        }
+        if let Some(table) = self.tables.get(object_id) {
+            return match name {
+                "Arn" => Some(json!(table.table_arn)),
+                "StreamArn" => table.latest_stream_arn().map(Value::from),
+                _ => None,
+            };
+        }
+        if let Some(endpoint) = self.resolver_endpoints.get(object_id) {
+            return match name {
+                "Arn" => Some(json!(endpoint.arn())),
+                "Direction" => Some(json!("INBOUND")),
+                "HostVPCId" => Some(json!(endpoint.host_vpc_id)),
+                "IpAddressCount" => Some(json!(endpoint.ip_addresses.len().to_string())),
+                "Name" => Some(json!(endpoint.name)),
+                "ResolverEndpointId" => Some(json!(endpoint.resolver_endpoint_id)),
+                _ => None,
+            };
         }
         match name {
             "ListenerArn" => self.listeners.get(object_id).map(|listener| json!(listener.listener_arn)),

@@ -4,9 +4,6 @@ use super::world::Meta;
 use super::*;
 use crate::policy::Kind;
 
-/// Longest bucket policy: 20 KB (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html>).
-const POLICY_CHARACTERS: usize = 20 * 1024;
-
 /// A bucket; names are unique in the lab, as they are in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
@@ -16,6 +13,28 @@ pub struct Bucket {
     pub meta: Meta,
     /// Bucket policy as written.
     pub policy: Option<PolicyDocument>,
+    /// Whether it keeps versions; `None` when that was never said.
+    pub versioning: Option<BucketVersioning>,
+    /// CORS as PutBucketCors takes it: `{"CORSRules": […]}`.
+    pub cors: Option<serde_json::Value>,
+}
+
+/// AWS's `Status` of a bucket's versioning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "AWS's own words")]
+pub enum BucketVersioning {
+    Enabled,
+    Suspended,
+}
+
+impl BucketVersioning {
+    /// AWS's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Suspended => "Suspended",
+        }
+    }
 }
 
 impl Bucket {
@@ -47,7 +66,8 @@ impl World {
                 "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
             )),
             None => {
-                let made = Bucket { bucket: bucket.clone(), meta: request.meta(), policy: None };
+                let made =
+                    Bucket { bucket: bucket.clone(), meta: request.meta(), policy: None, versioning: None, cors: None };
                 self.buckets.insert(bucket.clone(), made);
                 Ok(bucket)
             }
@@ -60,6 +80,52 @@ impl World {
         bucket: &str,
         policy: &PolicyDocument,
     ) -> Result<ObjectId, Refusal> {
+        let found = self.own_bucket_mut(request, bucket)?;
+        policy.check(Kind::Resource)?;
+        found.policy = Some(policy.clone());
+        Ok(bucket.to_owned())
+    }
+
+    /// Whether there was one or not, none is left.
+    pub(super) fn delete_bucket_policy(&mut self, request: &Request, bucket: &str) -> Result<ObjectId, Refusal> {
+        self.own_bucket_mut(request, bucket)?.policy = None;
+        Ok(bucket.to_owned())
+    }
+
+    pub(super) fn put_bucket_versioning(
+        &mut self,
+        request: &Request,
+        bucket: &str,
+        status: &str,
+    ) -> Result<ObjectId, Refusal> {
+        let found = self.own_bucket_mut(request, bucket)?;
+        found.versioning = Some(match status {
+            "Enabled" => BucketVersioning::Enabled,
+            "Suspended" => BucketVersioning::Suspended,
+            _ => {
+                return Err(Refusal::new(
+                    "MalformedXML",
+                    "The XML you provided was not well-formed or did not validate against our published schema",
+                )
+                .help("versioning is Enabled or Suspended"));
+            }
+        });
+        Ok(bucket.to_owned())
+    }
+
+    pub(super) fn put_bucket_cors(
+        &mut self,
+        request: &Request,
+        bucket: &str,
+        cors_configuration: &serde_json::Value,
+    ) -> Result<ObjectId, Refusal> {
+        let found = self.own_bucket_mut(request, bucket)?;
+        check_cors(cors_configuration)?;
+        found.cors = Some(cors_configuration.clone());
+        Ok(bucket.to_owned())
+    }
+
+    fn own_bucket_mut(&mut self, request: &Request, bucket: &str) -> Result<&mut Bucket, Refusal> {
         let Some(found) = self.buckets.get_mut(bucket) else {
             return Err(Refusal::new("NoSuchBucket", "The specified bucket does not exist").help(bucket.to_owned()));
         };
@@ -67,14 +133,51 @@ impl World {
             return Err(Refusal::new("AccessDenied", "Access Denied")
                 .help(format!("bucket {bucket} belongs to account {}", found.meta.account)));
         }
-        if policy.characters() > POLICY_CHARACTERS {
-            return Err(Refusal::new("MalformedPolicy", "Policy exceeds the maximum allowed document size.")
-                .help(format!("a bucket policy has at most {POLICY_CHARACTERS} characters")));
-        }
-        policy.check(Kind::Resource)?;
-        found.policy = Some(policy.clone());
-        Ok(bucket.to_owned())
+        Ok(found)
     }
+}
+
+/// Rules of one bucket (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketCors.html>).
+const CORS_RULES: usize = 100;
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html>
+fn check_cors(configuration: &serde_json::Value) -> Result<(), Refusal> {
+    let rules = configuration.get("CORSRules").and_then(serde_json::Value::as_array).map(Vec::as_slice);
+    let Some(rules @ [_, ..]) = rules.filter(|rules| rules.len() <= CORS_RULES) else {
+        return Err(Refusal::new(
+            "MalformedXML",
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+        .help(format!("a CORS configuration has 1 to {CORS_RULES} rules")));
+    };
+    for rule in rules {
+        let texts = |name: &str| {
+            let list = rule.get(name).and_then(serde_json::Value::as_array);
+            list.into_iter().flatten().filter_map(serde_json::Value::as_str).collect::<Vec<_>>()
+        };
+        let (methods, origins, headers) = (texts("AllowedMethods"), texts("AllowedOrigins"), texts("AllowedHeaders"));
+        let known = |method: &&str| matches!(*method, "GET" | "PUT" | "POST" | "DELETE" | "HEAD");
+        if let Some(method) = methods.iter().find(|method| !known(method)) {
+            return Err(Refusal::new(
+                "InvalidRequest",
+                format!("Found unsupported HTTP method in CORS config. Unsupported method is {method}"),
+            ));
+        }
+        for (word, values) in [("AllowedOrigin", &origins), ("AllowedHeader", &headers)] {
+            if let Some(value) = values.iter().find(|value| value.matches('*').count() > 1) {
+                let message = format!("{word} \"{value}\" can not have more than one wildcard.");
+                return Err(Refusal::new("InvalidRequest", message));
+            }
+        }
+        if methods.is_empty() || origins.is_empty() {
+            return Err(Refusal::new(
+                "MalformedXML",
+                "The XML you provided was not well-formed or did not validate against our published schema",
+            )
+            .help("each CORS rule has AllowedMethods and AllowedOrigins"));
+        }
+    }
+    Ok(())
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::world::Source;
-use super::{IamChange, MetadataOptions, PolicyDocument};
+use super::{CreateResolverEndpoint, CreateTable, IamChange, MetadataOptions, PolicyDocument};
 
 /// A change together with who asks for it and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +151,16 @@ pub enum Change {
     CreateBucket { bucket: Option<String> },
     /// S3 PutBucketPolicy.
     PutBucketPolicy { bucket: String, policy: PolicyDocument },
+    /// S3 DeleteBucketPolicy.
+    DeleteBucketPolicy { bucket: String },
+    /// S3 PutBucketVersioning; `Enabled` or `Suspended`.
+    PutBucketVersioning { bucket: String, status: String },
+    /// S3 PutBucketCors; the configuration as `{"CORSRules": […]}` with the API's member names.
+    PutBucketCors { bucket: String, cors_configuration: serde_json::Value },
+    /// DynamoDB CreateTable; returns the ARN.
+    CreateTable(CreateTable),
+    /// Route 53 Resolver CreateResolverEndpoint.
+    CreateResolverEndpoint(CreateResolverEndpoint),
     /// An operation of IAM.
     Iam(IamChange),
 }

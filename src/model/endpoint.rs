@@ -82,9 +82,6 @@ pub enum DnsEntryScope {
     Private,
 }
 
-/// Longest policy, whitespace included (B5).
-const POLICY_CHARACTERS: usize = 20_480;
-
 impl VpcEndpoint {
     /// Whether its service takes endpoint policies: AWS's do, another customer's does not (B5).
     pub fn supports_policy(&self) -> bool {
@@ -127,7 +124,7 @@ impl World {
         members: &CreateVpcEndpoint,
     ) -> Result<ObjectId, Refusal> {
         if let Some(policy) = &members.policy_document {
-            check_policy(policy)?;
+            policy.check(Kind::Endpoint)?;
         }
         match members.vpc_endpoint_type.as_deref() {
             None | Some("Gateway") => self.create_gateway_endpoint(request, members),
@@ -243,16 +240,6 @@ impl CreateVpcEndpoint {
         }
         Ok(())
     }
-}
-
-fn check_policy(policy: &PolicyDocument) -> Result<(), Refusal> {
-    if policy.characters() > POLICY_CHARACTERS {
-        return Err(Refusal::new(
-            "InvalidPolicyDocument",
-            format!("The policy document is longer than {POLICY_CHARACTERS} characters"),
-        ));
-    }
-    policy.check(Kind::Endpoint)
 }
 
 /// What an endpoint has when no policy was given, as Describe returns it.

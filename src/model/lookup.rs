@@ -152,7 +152,7 @@ impl World {
         let metas = all_metas!(
             self: vpcs, subnets, route_tables, internet_gateways, prefix_lists, security_groups, network_acls,
             network_interfaces, instances, addresses, nat_gateways, vpc_peering_connections, vpn_gateways, customer_gateways, vpn_connections,
-            flow_logs, vpc_endpoints, vpc_endpoint_services, load_balancers, target_groups, listeners, buckets, roles,
+            flow_logs, vpc_endpoints, vpc_endpoint_services, load_balancers, target_groups, listeners, buckets, tables, resolver_endpoints, roles,
             instance_profiles, users, groups, managed_policies, access_keys,
         );
         // What belongs to AWS itself has a word in its place.

@@ -38,10 +38,12 @@ mod policy_document;
 mod prefix_list;
 mod refusal;
 pub mod region;
+mod resolver_endpoint;
 mod route_table;
 mod route_target;
 mod security_group;
 mod subnet;
+mod table;
 mod target_group;
 mod vpc;
 mod vpc_peering_connection;
@@ -50,7 +52,7 @@ mod vpn_gateway;
 mod world;
 
 pub use aws_service::{aws_services, private_dns_names, short_service_name};
-pub use bucket::Bucket;
+pub use bucket::{Bucket, BucketVersioning};
 pub use change::*;
 pub use customer_gateway::{CustomerGateway, ON_PREMISES_ADDRESS_TAG};
 pub use describe::describe;
@@ -76,11 +78,13 @@ pub use policy_document::PolicyDocument;
 pub use prefix_list::{PrefixList, PrefixListEntry};
 pub use refusal::Refusal;
 pub use region::{AvailabilityZone, availability_zones, dynamodb_prefixes, s3_prefixes};
+pub use resolver_endpoint::{CreateResolverEndpoint, ResolverEndpoint, ResolverIpAddress};
 pub use route_table::{
     Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociation, RouteTarget,
 };
 pub use security_group::{SecurityGroup, SecurityGroupRule};
 pub use subnet::Subnet;
+pub use table::{CreateTable, STREAM_LABEL, Table};
 pub use target_group::{Target, TargetGroup};
 pub use vpc::Vpc;
 pub use vpc_peering_connection::{PeeringSide, PeeringStatus, VpcPeeringConnection};

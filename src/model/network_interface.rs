@@ -1,4 +1,5 @@
-//! `AWS::EC2::NetworkInterface`, the customer's and the requester-managed ones of endpoints, load balancers and NAT gateways.
+//! `AWS::EC2::NetworkInterface`, the customer's and the requester-managed ones of endpoints, load balancers, NAT gateways
+//! and resolver endpoints.
 
 use std::net::Ipv4Addr;
 
@@ -49,6 +50,8 @@ pub enum InterfaceType {
     NetworkLoadBalancer(String),
     /// `nat_gateway` of that id.
     NatGateway(String),
+    /// `interface`, like a customer's, of that resolver endpoint.
+    ResolverEndpoint(String),
 }
 
 /// What an interface is plugged into.

@@ -45,20 +45,14 @@ impl PolicyDocument {
     }
 
     /// The document ready for evaluation. `None` for one that is none, which no change lets into a world.
-    pub(super) fn policy(&self, kind: Kind, name: String) -> Option<Arc<Policy>> {
+    pub(super) fn policy(&self, kind: Kind, name: String, owner: &str) -> Option<Arc<Policy>> {
         let document = Document::from_json(&self.value, kind).ok()?;
         let places = self.places.iter().map(ToString::to_string).collect();
-        Some(Arc::new(Policy { kind, name, document, places }))
+        Some(Arc::new(Policy { kind, name, owner: owner.to_owned(), document, places }))
     }
 
-    /// Characters as EC2 and S3 count them.
-    pub(super) fn characters(&self) -> usize {
+    /// Characters as IAM counts them for its quotas: without whitespace between members.
+    pub(super) fn size(&self) -> usize {
         self.value.to_string().chars().count()
-    }
-
-    /// Characters as IAM counts them: without whitespace
-    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-    pub(super) fn characters_without_whitespace(&self) -> usize {
-        self.value.to_string().chars().filter(|character| !character.is_whitespace()).count()
     }
 }

@@ -67,6 +67,8 @@ pub struct World {
     pub target_groups: BTreeMap<String, TargetGroup>,
     pub listeners: BTreeMap<String, Listener>,
     pub buckets: BTreeMap<String, Bucket>,
+    pub tables: BTreeMap<String, Table>,
+    pub resolver_endpoints: BTreeMap<String, ResolverEndpoint>,
     pub roles: BTreeMap<String, Role>,
     pub instance_profiles: BTreeMap<String, InstanceProfile>,
     pub users: BTreeMap<String, User>,
@@ -195,7 +197,7 @@ impl World {
         }
     }
 
-    /// The provider's side: load balancers, endpoint services, buckets.
+    /// The provider's side (load balancers, endpoint services), and what AWS's own services hold: buckets, tables, IAM.
     fn dispatch_services(&mut self, request: &Request, change: &Change) -> Result<ObjectId, Refusal> {
         match change {
             Change::CreateLoadBalancer { name, scheme, subnets, security_groups, attributes } => {
@@ -230,6 +232,13 @@ impl World {
             }
             Change::CreateBucket { bucket } => self.create_bucket(request, bucket.as_deref()),
             Change::PutBucketPolicy { bucket, policy } => self.put_bucket_policy(request, bucket, policy),
+            Change::DeleteBucketPolicy { bucket } => self.delete_bucket_policy(request, bucket),
+            Change::PutBucketVersioning { bucket, status } => self.put_bucket_versioning(request, bucket, status),
+            Change::PutBucketCors { bucket, cors_configuration } => {
+                self.put_bucket_cors(request, bucket, cors_configuration)
+            }
+            Change::CreateTable(members) => self.create_table(request, members),
+            Change::CreateResolverEndpoint(members) => self.create_resolver_endpoint(request, members),
             Change::Iam(change) => self.change_iam(request, change),
             other => unreachable!("dispatch handles {other:?}"),
         }

@@ -12,17 +12,28 @@ use crate::policy;
 impl Properties {
     /// A policy: a map, or its text as JSON.
     pub fn policy(&mut self, name: &str, kind: policy::Kind) -> Option<PolicyDocument> {
-        let value = self.document(name)?;
-        let mut json = match &value.kind {
-            Kind::Text(text) => serde_json::from_str(text).expect("a document in a text is JSON"),
-            _ => value.to_json(),
+        let value = self.take(name)?;
+        let read = match &value.kind {
+            // As a text its whitespace counts, and two members of a name are seen.
+            Kind::Text(text) => policy::Document::parse(text, kind).map(|document| document.json().clone()),
+            Kind::Map(_) => {
+                let mut json = value.to_json();
+                self.notice_unemulated(name, &value);
+                name_unemulated(&mut json);
+                policy::Document::from_json(&json, kind).map(|_| json)
+            }
+            _ => {
+                self.wrong(name, &value, "a map");
+                return None;
+            }
         };
-        self.notice_unemulated(name, &value);
-        name_unemulated(&mut json);
-        match policy::Document::from_json(&json, kind) {
-            Ok(_) => Some(PolicyDocument { value: json, places: places(&value) }),
+        match read {
+            Ok(json) => Some(PolicyDocument { value: json, places: places(&value) }),
             Err(error) => {
-                let span = error.path.as_deref().map_or_else(|| value.span.clone(), |path| place_of(&value, path));
+                let span = match &value.kind {
+                    Kind::Text(text) => place_in_text(&value.span, text, error.position),
+                    _ => error.path.as_deref().map_or_else(|| value.span.clone(), |path| place_of(&value, path)),
+                };
                 self.problem(Diagnostic::at(&span, format!("{}: {error}", PolicyDocument::code(kind))));
                 None
             }
@@ -93,6 +104,15 @@ fn place_of(document: &Value, path: &str) -> Span {
     begin(at).clone()
 }
 
+/// The line of a text that goes on for lines, such as a block in YAML.
+fn place_in_text(span: &Span, text: &str, position: Option<(usize, usize)>) -> Span {
+    let line = position.and_then(|(line, _)| text.lines().nth(line.checked_sub(1)?));
+    match line.map(str::trim).filter(|line| !line.is_empty()) {
+        Some(line) => span.find(line),
+        None => span.clone(),
+    }
+}
+
 /// The member that a path goes through: names may have dots of their own, so the longest that fits.
 fn member<'a>(map: &'a Map, path: &str) -> Option<(&'a super::document::Key, &'a Value)> {
     let fits = |key: &str| path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
@@ -100,7 +120,7 @@ fn member<'a>(map: &'a Map, path: &str) -> Option<(&'a super::document::Key, &'a
     fitting.max_by_key(|(key, _)| key.text.len()).map(|(key, value)| (key, value))
 }
 
-/// Text that stands for what is not emulated (see [`super::document::Unemulated`]).
+/// Text that stands for what is not emulated in a map (see [`super::document::Unemulated`]).
 const NOT_EMULATED: &str = "not-emulated-";
 
 /// Makes ARNs of the texts that stand for what is not emulated: the grammar wants ARNs, and these are nobody's.

@@ -119,7 +119,7 @@ impl Properties {
     }
 
     /// A known value, or `None`, having noticed what is not emulated.
-    fn take(&mut self, name: &str) -> Option<Value> {
+    pub fn take(&mut self, name: &str) -> Option<Value> {
         self.asked.push(name.to_owned());
         let value = self.get(name)?.clone();
         match &value.kind {
@@ -134,7 +134,8 @@ impl Properties {
         }
     }
 
-    fn wrong(&mut self, name: &str, value: &Value, wanted: &str) {
+    /// Adds the error that a value is of another kind than what is wanted.
+    pub fn wrong(&mut self, name: &str, value: &Value, wanted: &str) {
         let message = format!("`{name}` of {} must be {wanted}, not {}", self.title, value.describe());
         self.errors.push(Diagnostic::at(&value.span, message));
     }
@@ -280,27 +281,23 @@ impl Properties {
         texts
     }
 
-    /// A document such as a policy: a map, or the text of a JSON object.
-    pub fn document(&mut self, name: &str) -> Option<Value> {
-        let value = self.take(name)?;
-        let wanted = match &value.kind {
-            Kind::Map(_) => return Some(value),
-            Kind::Text(text) => match serde_json::from_str(text) {
-                Ok(serde_json::Value::Object(_)) => return Some(value),
-                _ => "a JSON document",
-            },
-            _ => "a map",
-        };
-        self.wrong(name, &value, wanted);
-        None
-    }
-
-    /// The same as JSON.
+    /// A document: a map, or its text as JSON.
     pub fn json(&mut self, name: &str) -> Option<serde_json::Value> {
-        self.document(name).map(|value| match &value.kind {
-            Kind::Text(text) => serde_json::from_str(text).expect("a document in a text is JSON"),
-            _ => value.to_json(),
-        })
+        let value = self.take(name)?;
+        match &value.kind {
+            Kind::Map(_) => Some(value.to_json()),
+            Kind::Text(text) => match serde_json::from_str(text) {
+                Ok(json @ serde_json::Value::Object(_)) => Some(json),
+                _ => {
+                    self.wrong(name, &value, "a JSON document");
+                    None
+                }
+            },
+            _ => {
+                self.wrong(name, &value, "a map");
+                None
+            }
+        }
     }
 
     /// Notices the parts of a document that only something not emulated could tell.

@@ -22,8 +22,10 @@ pub struct Directory {
     pub(super) instance_roles: BTreeMap<String, InstanceRole>,
     /// By name.
     pub(super) buckets: BTreeMap<String, BucketFacts>,
+    /// By ARN.
+    pub(super) tables: BTreeMap<String, TableFacts>,
     /// By endpoint id; none of an endpoint whose service takes no policies.
-    pub(super) endpoints: BTreeMap<String, Arc<Policy>>,
+    pub(super) endpoints: BTreeMap<String, EndpointFacts>,
 }
 
 /// A long-lived access key.
@@ -74,6 +76,23 @@ pub struct BucketFacts {
     pub policy: Option<Arc<Policy>>,
 }
 
+/// What is to be known of a DynamoDB table that the lab's templates declare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFacts {
+    /// Its owner, twelve digits.
+    pub account: String,
+    /// Its resource policy.
+    pub policy: Option<Arc<Policy>>,
+}
+
+/// What an endpoint brings into a decision.
+#[derive(Clone, Debug)]
+pub(super) struct EndpointFacts {
+    pub policy: Arc<Policy>,
+    /// In a gateway endpoint's policy, principals mean less (B5).
+    pub is_gateway: bool,
+}
+
 /// What a user or role brings into a decision.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Identity {
@@ -109,9 +128,14 @@ impl Directory {
         self.buckets.get(name)
     }
 
+    /// A DynamoDB table of the templates.
+    pub fn table(&self, arn: &str) -> Option<&TableFacts> {
+        self.tables.get(arn)
+    }
+
     /// The policy of an endpoint, AWS's default where none was written; `None` where its service takes none.
     pub fn endpoint_policy(&self, vpc_endpoint_id: &str) -> Option<&Arc<Policy>> {
-        self.endpoints.get(vpc_endpoint_id)
+        self.endpoints.get(vpc_endpoint_id).map(|facts| &facts.policy)
     }
 
     /// The lab's accounts, in order.

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::directory::{AccessKey, BucketFacts, Directory, Identity, InstanceRole, RoleFacts};
+use super::directory::{
+    AccessKey, BucketFacts, Directory, EndpointFacts, Identity, InstanceRole, RoleFacts, TableFacts,
+};
 use super::root_key;
-use crate::model::{AccessKeyStatus, IdentityPolicies, Instance, PolicyDocument, Role, User, VpcEndpoint, World};
+use crate::model::{
+    AccessKeyStatus, IdentityPolicies, Instance, PolicyDocument, Role, User, VpcEndpoint, VpcEndpointType, World,
+};
 use crate::policy::{Kind, Policy, Principal};
 
 impl Directory {
@@ -34,6 +38,7 @@ impl Directory {
             users: world.users.values().map(|each| (each.arn.clone(), user(world, each))).collect(),
             instance_roles: world.instances.values().filter_map(|each| instance_role(world, each)).collect(),
             buckets: buckets(world),
+            tables: tables(world),
             endpoints: world.vpc_endpoints.values().filter_map(endpoint).collect(),
             accounts,
         }
@@ -47,12 +52,12 @@ fn role(world: &World, role: &Role) -> Option<(RoleFacts, Identity)> {
         account: role.meta.account.clone(),
         role_id: role.role_id.clone(),
         role_name: role.role_name.clone(),
-        trust: role.assume_role_policy_document.policy(Kind::Trust, format!("{who}: trust policy"))?,
+        trust: role.assume_role_policy_document.policy(Kind::Trust, format!("{who}: trust policy"), &role.arn)?,
         max_session_duration: role.max_session_duration,
     };
     let identity = Identity {
-        policies: identity_policies(world, &who, &role.policies),
-        boundary: boundary(world, &who, role.permissions_boundary.as_deref()),
+        policies: identity_policies(world, (&who, &role.arn), &role.policies),
+        boundary: boundary(world, (&who, &role.arn), role.permissions_boundary.as_deref()),
         tags: role.meta.tags.clone(),
         user_name: None,
         user_id: None,
@@ -62,32 +67,34 @@ fn role(world: &World, role: &Role) -> Option<(RoleFacts, Identity)> {
 
 fn user(world: &World, user: &User) -> Identity {
     let who = format!("user {}", user.meta.label(&user.user_name));
-    let mut policies = identity_policies(world, &who, &user.policies);
+    let mut policies = identity_policies(world, (&who, &user.arn), &user.policies);
     for group in user.groups.iter().filter_map(|arn| world.groups.get(arn)) {
         let who = format!("group {}", group.meta.label(&group.group_name));
-        policies.extend(identity_policies(world, &who, &group.policies));
+        policies.extend(identity_policies(world, (&who, &group.arn), &group.policies));
     }
     Identity {
         policies,
-        boundary: boundary(world, &who, user.permissions_boundary.as_deref()),
+        boundary: boundary(world, (&who, &user.arn), user.permissions_boundary.as_deref()),
         tags: user.meta.tags.clone(),
         user_name: Some(user.user_name.clone()),
         user_id: Some(user.user_id.clone()),
     }
 }
 
-fn identity_policies(world: &World, who: &str, policies: &IdentityPolicies) -> Vec<Arc<Policy>> {
-    let named = |name: &str, document: &PolicyDocument| document.policy(Kind::Identity, format!("{who}: {name}"));
+/// `who` is a name for people, and the ARN.
+fn identity_policies(world: &World, (who, owner): (&str, &str), policies: &IdentityPolicies) -> Vec<Arc<Policy>> {
+    let named =
+        |name: &str, document: &PolicyDocument| document.policy(Kind::Identity, format!("{who}: {name}"), owner);
     let inline = policies.inline.iter().filter_map(|(name, document)| named(name, document));
     let attached =
         policies.attached.iter().filter_map(|arn| named(policy_name(arn), &world.managed_policy_document(arn)?));
     inline.chain(attached).collect()
 }
 
-fn boundary(world: &World, who: &str, policy_arn: Option<&str>) -> Option<Arc<Policy>> {
+fn boundary(world: &World, (who, owner): (&str, &str), policy_arn: Option<&str>) -> Option<Arc<Policy>> {
     let policy_arn = policy_arn?;
     let document = world.managed_policy_document(policy_arn).expect("a boundary's document is known");
-    document.policy(Kind::Boundary, format!("{who}: boundary {}", policy_name(policy_arn)))
+    document.policy(Kind::Boundary, format!("{who}: boundary {}", policy_name(policy_arn)), owner)
 }
 
 /// The last part of a policy's ARN.
@@ -111,14 +118,24 @@ fn buckets(world: &World) -> BTreeMap<String, BucketFacts> {
         let facts = BucketFacts {
             account: bucket.meta.account.clone(),
             region: bucket.meta.region.clone(),
-            policy: bucket.policy.as_ref().and_then(|document| document.policy(Kind::Resource, name)),
+            policy: bucket.policy.as_ref().and_then(|document| document.policy(Kind::Resource, name, &bucket.bucket)),
         };
         (bucket.bucket.clone(), facts)
     });
     facts.collect()
 }
 
-fn endpoint(endpoint: &VpcEndpoint) -> Option<(String, Arc<Policy>)> {
+fn tables(world: &World) -> BTreeMap<String, TableFacts> {
+    let facts = world.tables.values().map(|table| {
+        let name = format!("table {}", table.table_name);
+        let document = table.resource_policy.as_ref();
+        let policy = document.and_then(|document| document.policy(Kind::Resource, name, &table.table_arn));
+        (table.table_arn.clone(), TableFacts { account: table.meta.account.clone(), policy })
+    });
+    facts.collect()
+}
+
+fn endpoint(endpoint: &VpcEndpoint) -> Option<(String, EndpointFacts)> {
     if !endpoint.supports_policy() {
         return None;
     }
@@ -127,5 +144,7 @@ fn endpoint(endpoint: &VpcEndpoint) -> Option<(String, Arc<Policy>)> {
         Some(logical_id) => format!("endpoint {logical_id} ({id})"),
         None => format!("endpoint {id}"),
     };
-    Some((id.clone(), endpoint.policy_document.policy(Kind::Endpoint, name)?))
+    let policy = endpoint.policy_document.policy(Kind::Endpoint, name, id)?;
+    let is_gateway = endpoint.vpc_endpoint_type == VpcEndpointType::Gateway;
+    Some((id.clone(), EndpointFacts { policy, is_gateway }))
 }

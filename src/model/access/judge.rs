@@ -44,12 +44,14 @@ impl Directory {
             resource_account: ask.resource_account.clone(),
             context,
         };
+        let endpoint = way.vpc_endpoint_id.as_deref().and_then(|id| self.endpoints.get(id));
         let policies = Policies {
             identity: identity.map(|identity| identity.policies.as_slice()).unwrap_or_default(),
             boundary: identity.and_then(|identity| identity.boundary.as_deref()),
             session,
             resource: ask.resource_policy.as_deref(),
-            endpoint: way.vpc_endpoint_id.as_deref().and_then(|id| self.endpoint_policy(id)).map(Arc::as_ref),
+            endpoint: endpoint.map(|endpoint| endpoint.policy.as_ref()),
+            gateway_endpoint: endpoint.is_some_and(|endpoint| endpoint.is_gateway),
         };
         let decision = policy::evaluate(&policies, &request);
         Judged { request, decision }
@@ -68,21 +70,22 @@ impl Directory {
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
     fn keys(&self, principal: &Principal, identity: Option<&Identity>, way: &Way, ask: &Ask) -> Context {
         let mut keys = Context::default();
-        let account = who(principal, &mut keys);
-        if let Some(account) = account {
-            keys.set("aws:PrincipalAccount", account);
+        let mut set = |key: &str, value: Option<String>| value.into_iter().for_each(|value| keys.set(key, value));
+        set("aws:PrincipalArn", principal.principal_arn());
+        set("aws:PrincipalAccount", principal.account().map(str::to_owned));
+        set("aws:userid", principal.user_id());
+        set("aws:username", identity.and_then(|identity| identity.user_name.clone()));
+        set("aws:ResourceAccount", ask.resource_account.clone());
+        match principal {
+            Principal::Service { name } => set("aws:PrincipalServiceName", Some(name.clone())),
+            _ => set("aws:PrincipalType", Some(principal.kind().to_owned())),
         }
+        set("aws:PrincipalIsAWSService", Some(matches!(principal, Principal::Service { .. }).to_string()));
         for (key, value) in identity.iter().flat_map(|identity| &identity.tags) {
             keys.set(&format!("aws:PrincipalTag/{key}"), value.as_str());
         }
-        if let Some(name) = identity.and_then(|identity| identity.user_name.as_deref()) {
-            keys.set("aws:username", name);
-        }
-        if let Some(account) = &ask.resource_account {
-            keys.set("aws:ResourceAccount", account.as_str());
-        }
         let accounts = [
-            ("aws:PrincipalOrgID", account),
+            ("aws:PrincipalOrgID", principal.account()),
             ("aws:ResourceOrgID", ask.resource_account.as_deref()),
             ("aws:VpceOrgID", way.endpoint_account.as_deref()),
         ];
@@ -96,30 +99,4 @@ impl Directory {
         }
         keys
     }
-}
-
-/// Sets what names a principal; its account, where it has one.
-fn who<'a>(principal: &'a Principal, keys: &mut Context) -> Option<&'a str> {
-    let (account, arn, user_id, kind) = match principal {
-        Principal::Anonymous => {
-            keys.set("aws:PrincipalType", "Anonymous");
-            return None;
-        }
-        Principal::Service { name } => {
-            keys.set("aws:PrincipalServiceName", name.as_str());
-            keys.set("aws:PrincipalIsAWSService", "true");
-            return None;
-        }
-        Principal::Root { account } => (account, format!("arn:aws:iam::{account}:root"), account.clone(), "Account"),
-        Principal::User { account, arn, user_id } => (account, arn.clone(), user_id.clone(), "User"),
-        // Of a session it is the role's ARN, not the session's.
-        Principal::Session { account, role_arn, role_id, session_name } => {
-            (account, role_arn.clone(), format!("{role_id}:{session_name}"), "AssumedRole")
-        }
-    };
-    keys.set("aws:PrincipalArn", arn);
-    keys.set("aws:userid", user_id);
-    keys.set("aws:PrincipalType", kind);
-    keys.set("aws:PrincipalIsAWSService", "false");
-    Some(account)
 }

@@ -13,7 +13,7 @@ mod signer;
 mod way;
 
 pub use call::{Call, Target, bucket_of};
-pub use directory::{AccessKey, BucketFacts, Directory, InstanceRole, RoleFacts};
+pub use directory::{AccessKey, BucketFacts, Directory, InstanceRole, RoleFacts, TableFacts};
 pub use judge::{Ask, Judged};
 pub use report::AccessReport;
 pub use root_key::root_key;

@@ -90,6 +90,8 @@ pub fn buckets(world: &World) -> Vec<Value> {
             "OwnerId": bucket.meta.account,
             "Tags": tags(&bucket.meta),
         });
+        add(&mut shape, "Versioning", bucket.versioning.map(|versioning| json!({ "Status": versioning.as_str() })));
+        add(&mut shape, "CORSConfiguration", bucket.cors.clone());
         add(&mut shape, "Policy", bucket.policy.as_ref().map(|policy| json!(policy.value.to_string())));
         shape
     };

@@ -100,7 +100,7 @@ impl InterfaceType {
     /// AWS's word.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Interface => "interface",
+            Self::Interface | Self::ResolverEndpoint(_) => "interface",
             Self::VpcEndpoint(_) => "vpc_endpoint",
             Self::NetworkLoadBalancer(_) => "network_load_balancer",
             Self::NatGateway(_) => "nat_gateway",
@@ -111,7 +111,7 @@ impl InterfaceType {
     fn requester(&self) -> Option<&'static str> {
         match self {
             Self::Interface => None,
-            Self::VpcEndpoint(_) | Self::NatGateway(_) => Some(ENDPOINT_REQUESTER),
+            Self::VpcEndpoint(_) | Self::NatGateway(_) | Self::ResolverEndpoint(_) => Some(ENDPOINT_REQUESTER),
             Self::NetworkLoadBalancer(_) => Some("amazon-elb"),
         }
     }

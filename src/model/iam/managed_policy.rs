@@ -40,10 +40,10 @@ impl World {
         let taken = |name: &str| self.managed_policies.values().any(|policy| is_own(policy, name));
         let policy_name = name_for(request, &POLICY, policy_name, taken)?;
         let path = path_for(path)?;
-        policy_document.check(Kind::Identity)?;
-        if policy_document.characters_without_whitespace() > CHARACTERS {
+        if policy_document.size() > CHARACTERS {
             return Err(quota("PolicySize", CHARACTERS));
         }
+        policy_document.check(Kind::Identity)?;
         let arn = arn(request, "policy", &path, &policy_name);
         let policy = ManagedPolicy {
             policy_id: unique_id("ANPA", &arn),

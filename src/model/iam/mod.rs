@@ -160,11 +160,10 @@ impl World {
     ) -> Result<ObjectId, Refusal> {
         check_name(&POLICY, policy_name)?;
         let policies = self.identity_policies(request, holder)?;
-        document.check(Kind::Identity)?;
         let others = policies.inline.iter().filter(|(name, _)| *name != policy_name);
-        let size: usize = others.map(|(_, other)| other.characters_without_whitespace()).sum();
+        let size: usize = others.map(|(_, other)| other.size()).sum();
         let limit = holder.inline_characters();
-        if size + document.characters_without_whitespace() > limit {
+        if size + document.size() > limit {
             let (noun, name) = holder.parts();
             return Err(Refusal::new(
                 "LimitExceeded",
@@ -172,6 +171,7 @@ impl World {
             )
             .help("whitespace does not count; a managed policy has room of its own"));
         }
+        document.check(Kind::Identity)?;
         self.identity_policies_mut(request, holder)?.inline.insert(policy_name.to_owned(), document.clone());
         Ok(policy_name.to_owned())
     }

@@ -28,9 +28,6 @@ pub struct Role {
     pub policies: IdentityPolicies,
 }
 
-/// Longest trust policy, whitespace left out: the default quota.
-const TRUST_POLICY_CHARACTERS: usize = 2_048;
-
 /// An hour, when nothing is said.
 const SESSION_SECONDS: std::ops::RangeInclusive<u32> = 3_600..=43_200;
 
@@ -40,10 +37,10 @@ impl World {
         let role_name = name_for(request, &ROLE, members.role_name.as_deref(), taken)?;
         let path = path_for(members.path.as_deref())?;
         let document = &members.assume_role_policy_document;
-        document.check(Kind::Trust)?;
-        if document.characters_without_whitespace() > TRUST_POLICY_CHARACTERS {
-            return Err(quota("ACLSizePerRole", TRUST_POLICY_CHARACTERS));
+        if document.size() > Kind::Trust.limit() {
+            return Err(quota("ACLSizePerRole", Kind::Trust.limit()));
         }
+        document.check(Kind::Trust)?;
         let max_session_duration = members.max_session_duration.unwrap_or(*SESSION_SECONDS.start());
         check_session_duration(max_session_duration)?;
         self.check_boundary(request, members.permissions_boundary.as_deref())?;

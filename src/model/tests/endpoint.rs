@@ -41,6 +41,10 @@ fn a_gateway_endpoint_puts_its_route_into_each_route_table() {
         Change::CreateVpcEndpoint(with_subnet),
         "InvalidParameter: Subnet IDs are only supported for Interface and GatewayLoadBalancer type VPC Endpoints.",
     );
+    let mut bad_policy = gateway_endpoint(&vpc_id, "s3", &[]);
+    bad_policy.policy_document =
+        Some(serde_json::json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] }).into());
+    asker.refused(Change::CreateVpcEndpoint(bad_policy), "InvalidPolicyDocument: Missing required field Principal");
     asker.refused(
         super::route(&two, "1.0.0.0/8", RouteTargetId::VpcEndpoint(id.clone())),
         &format!("RouteNotSupported: Route table contains unsupported route target: {id}. VPC Endpoints of this type cannot be used as route targets."),

@@ -10,6 +10,8 @@ mod others;
 mod peering;
 mod provider;
 mod public_addresses;
+mod resolver_endpoint;
+mod table;
 mod vpc;
 
 use super::*;

@@ -249,7 +249,55 @@ fn bucket_names_are_unique_and_well_formed() {
     ]});
     asker.make(policy("orders-data", good.clone()));
     asker.refused(policy("nobodys", good.clone()), "NoSuchBucket");
-    asker.refused_as(OTHER_ACCOUNT, policy("orders-data", good), "AccessDenied");
+    asker.refused_as(OTHER_ACCOUNT, policy("orders-data", good.clone()), "AccessDenied");
+    let mut long = good;
+    long["Statement"][0]["Sid"] = "x".repeat(20_480).into();
+    asker.refused(
+        policy("orders-data", long),
+        "MalformedPolicy: Policy document exceeds the maximum allowed size of 20480 bytes",
+    );
+    asker.refused(policy("orders-data", serde_json::json!({ "Statement": [] })), "MalformedPolicy: Could not parse");
+    asker.refused(
+        policy("orders-data", serde_json::json!({ "Version": "2020-01-01", "Statement": [] })),
+        "MalformedPolicy: The policy must contain a valid version string",
+    );
+    let delete = || Change::DeleteBucketPolicy { bucket: "orders-data".to_owned() };
+    asker.refused_as(OTHER_ACCOUNT, delete(), "AccessDenied");
+    asker.make(delete());
+    asker.make(delete());
+    assert_eq!(asker.world.buckets["orders-data"].policy, None);
+}
+
+#[test]
+fn buckets_keep_versions_and_answer_other_origins() {
+    let mut asker = Asker::default();
+    let bucket = asker.make(Change::CreateBucket { bucket: None });
+    let versioning = |status: &str| Change::PutBucketVersioning { bucket: bucket.clone(), status: status.to_owned() };
+    asker.make(versioning("Enabled"));
+    assert_eq!(asker.world.buckets[&bucket].versioning, Some(BucketVersioning::Enabled));
+    asker.make(versioning("Suspended"));
+    assert_eq!(asker.world.buckets[&bucket].versioning, Some(BucketVersioning::Suspended));
+    let cors = |rules: serde_json::Value| Change::PutBucketCors {
+        bucket: bucket.clone(),
+        cors_configuration: serde_json::json!({ "CORSRules": rules }),
+    };
+    let rule =
+        |origin: &str, method: &str| serde_json::json!({ "AllowedOrigins": [origin], "AllowedMethods": [method] });
+    asker.make(cors(serde_json::json!([rule("https://*.example.com", "GET")])));
+    asker.all_refused([
+        (versioning("Off"), "MalformedXML"),
+        (cors(serde_json::json!([])), "MalformedXML"),
+        (cors(serde_json::json!(vec![rule("*", "GET"); 101])), "MalformedXML"),
+        (cors(serde_json::json!([{ "AllowedMethods": ["GET"] }])), "MalformedXML"),
+        (
+            cors(serde_json::json!([rule("*", "PATCH")])),
+            "InvalidRequest: Found unsupported HTTP method in CORS config. Unsupported method is PATCH",
+        ),
+        (
+            cors(serde_json::json!([rule("https://*.*", "GET")])),
+            "InvalidRequest: AllowedOrigin \"https://*.*\" can not have more than one wildcard.",
+        ),
+    ]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A handler reads properties and asks for changes; every law (overlaps, quotas, unknown services) is the model's, whose
 //! refusal becomes the error at the property that it mentions.
 
+mod dynamodb;
 mod endpoint;
 mod flow_log;
 mod iam;
@@ -12,6 +13,7 @@ mod nat;
 mod network;
 mod network_acl;
 mod peering;
+mod resolver;
 mod routing;
 mod security_group;
 mod storage;
@@ -64,6 +66,8 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
         "AWS::ElasticLoadBalancingV2::Listener" => load_balancer::listener,
         "AWS::S3::Bucket" => storage::bucket,
         "AWS::S3::BucketPolicy" => storage::bucket_policy,
+        "AWS::DynamoDB::Table" => dynamodb::table,
+        "AWS::Route53Resolver::ResolverEndpoint" => resolver::endpoint,
         "AWS::SSM::Parameter" => storage::ssm_parameter,
         "AWS::IAM::Role" => iam::role,
         "AWS::IAM::InstanceProfile" => iam::instance_profile,

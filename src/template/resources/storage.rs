@@ -1,5 +1,7 @@
 //! S3 buckets with their policies, and SSM parameters (for the lab's templates only: there is no SSM service).
 
+use serde_json::{Map, Value, json};
+
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
@@ -9,7 +11,77 @@ use crate::policy;
 pub(super) fn bucket(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let tags = properties.tags();
     let change = Change::CreateBucket { bucket: properties.text("BucketName") };
-    maker.make(properties, tags, change)
+    let versioning = properties.object("VersioningConfiguration", |inner| inner.required_text("Status"));
+    let cors = cors(&mut properties);
+    without_effect(&mut properties);
+    let made = maker.make(properties, tags, change)?;
+    let bucket = || made.reference.clone();
+    if let Some(status) = versioning {
+        maker.apply(Default::default(), Change::PutBucketVersioning { bucket: bucket(), status })?;
+    }
+    if let Some(cors_configuration) = cors {
+        maker.apply(Default::default(), Change::PutBucketCors { bucket: bucket(), cors_configuration })?;
+    }
+    Ok(made)
+}
+
+/// `CorsConfiguration` with the member names of S3's API, which differ from CloudFormation's.
+fn cors(properties: &mut Properties) -> Option<Value> {
+    let rules = properties.object("CorsConfiguration", |inner| {
+        inner.objects("CorsRules", |rule| {
+            let mut shape = Map::new();
+            shape.extend(rule.text("Id").map(|id| ("ID".to_owned(), id.into())));
+            for (name, api_name) in [
+                ("AllowedHeaders", "AllowedHeaders"),
+                ("AllowedMethods", "AllowedMethods"),
+                ("AllowedOrigins", "AllowedOrigins"),
+                ("ExposedHeaders", "ExposeHeaders"),
+            ] {
+                if rule.has(name) {
+                    shape.insert(api_name.to_owned(), rule.texts(name).into());
+                }
+            }
+            shape.extend(rule.integer::<u32>("MaxAge").map(|age| ("MaxAgeSeconds".to_owned(), age.into())));
+            Value::Object(shape)
+        })
+    });
+    rules.map(|rules| json!({ "CORSRules": rules }))
+}
+
+/// What a lab's buckets are like anyway, and what they can't be.
+fn without_effect(properties: &mut Properties) {
+    let blocks = properties.object("PublicAccessBlockConfiguration", |block| {
+        // There are no ACLs to block.
+        block.boolean("BlockPublicAcls");
+        block.boolean("IgnorePublicAcls");
+        let [policies, buckets] =
+            ["BlockPublicPolicy", "RestrictPublicBuckets"].map(|name| block.boolean(name) == Some(true));
+        policies || buckets
+    });
+    if blocks == Some(true) {
+        properties.ignored("PublicAccessBlockConfiguration", "the block of public policies");
+    }
+    let ownership = properties.object("OwnershipControls", |controls| {
+        controls.objects("Rules", |rule| rule.text("ObjectOwnership").unwrap_or_default())
+    });
+    if ownership.is_some_and(|rules| rules.iter().any(|rule| rule != "BucketOwnerEnforced")) {
+        properties.ignored("OwnershipControls", "ownership by ACLs (the bucket's owner owns every object)");
+    }
+    if properties.text("AccessControl").is_some_and(|acl| acl != "Private") {
+        properties.ignored("AccessControl", "the ACL");
+    }
+    let encryption = properties.object("BucketEncryption", |encryption| {
+        encryption.objects("ServerSideEncryptionConfiguration", |rule| {
+            rule.known("BucketKeyEnabled");
+            rule.object("ServerSideEncryptionByDefault", |default| {
+                default.known("KMSMasterKeyID");
+                default.text("SSEAlgorithm").unwrap_or_default()
+            })
+        })
+    });
+    if encryption.is_some_and(|rules| rules.iter().flatten().any(|algorithm| algorithm != "AES256")) {
+        properties.ignored("BucketEncryption", "encryption with KMS");
+    }
 }
 
 pub(super) fn bucket_policy(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {

@@ -1,5 +1,6 @@
 //! Templates in, a world or a drawn error out: each test is data through [`check`] or [`refused`].
 
+mod access;
 mod errors;
 mod functions;
 mod labs;

@@ -76,10 +76,10 @@ fn endpoints_with_policies() {
         include_str!("templates/endpoints.json"),
         "
 QueueName = vpce-faa3f5084022f8121-odwny0ym-us-east-1b.sqs.us-east-1.vpce.amazonaws.com
-ignored: a value in PolicyDocument of AWS::EC2::VPCEndpoint `Gateway`: needs `Table` (AWS::DynamoDB::Table, not emulated) (t.yaml:19)
-ignored: AWS::DynamoDB::Table `Table` (t.yaml:22)
+ignored: a value in PolicyDocument of AWS::EC2::VPCEndpoint `Gateway`: needs `Table` (AWS::DynamoDB::GlobalTable, not emulated) (t.yaml:19)
+ignored: AWS::DynamoDB::GlobalTable `Table` (t.yaml:22)
 parsed, not enforced yet: health checks of AWS::ElasticLoadBalancingV2::TargetGroup `Group` (t.yaml:44)
-ignored: output `Table`: needs `Table` (AWS::DynamoDB::Table, not emulated) (t.yaml:55)
+ignored: output `Table`: needs `Table` (AWS::DynamoDB::GlobalTable, not emulated) (t.yaml:55)
 ",
     );
 }
