@@ -25,7 +25,6 @@ Stream = arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-01-01T
 Table = orders
 TableArn = arn:aws:dynamodb:us-east-1:123456789012:table/orders
 User = arn:aws:iam::123456789012:user/alice
-ignored: the block of public policies of AWS::S3::Bucket `Data` (t.yaml:70)
 ignored: property LifecycleConfiguration of AWS::S3::Bucket `Data` (t.yaml:72)
 ignored: managed policy arn:aws:iam::aws:policy/ReadOnlyAccess (its document is not known here, it grants nothing) of AWS::IAM::Role `Worker` (t.yaml:101)
 ignored: a value in PolicyDocument of Policies of AWS::IAM::Role `Worker`: needs `Queue` (AWS::SQS::Queue, not emulated) (t.yaml:110)
@@ -59,6 +58,8 @@ fn a_template_fills_the_world_with_identities() {
     let bucket = &world.buckets["orders-data"];
     assert_eq!(places(bucket.policy.as_ref().expect("its policy")), "t.yaml:80");
     assert_eq!(bucket.versioning, Some(BucketVersioning::Enabled));
+    let block = bucket.public_access_block.expect("its block");
+    assert!(block.block_public_acls && block.block_public_policy && !block.restrict_public_buckets);
     assert_eq!(
         bucket.cors.as_ref().expect("its CORS rules").to_string(),
         r#"{"CORSRules":[{"AllowedHeaders":["*"],"AllowedMethods":["GET","PUT"],"AllowedOrigins":["https://*.example.com"],"ExposeHeaders":["ETag"],"MaxAgeSeconds":300}]}"#
