@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::world::Source;
-use super::{CreateResolverEndpoint, CreateTable, IamChange, MetadataOptions, PolicyDocument};
+use super::{CreateResolverEndpoint, CreateTable, IamChange, MetadataOptions, PolicyDocument, PublicAccessBlock};
 
 /// A change together with who asks for it and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +159,8 @@ pub enum Change {
     PutBucketVersioning { bucket: String, status: String },
     /// S3 PutBucketCors; the configuration as `{"CORSRules": […]}` with the API's member names.
     PutBucketCors { bucket: String, cors_configuration: serde_json::Value },
+    /// S3 PutPublicAccessBlock.
+    PutPublicAccessBlock { bucket: String, public_access_block: PublicAccessBlock },
     /// DynamoDB CreateTable; returns the ARN.
     CreateTable(CreateTable),
     /// Route 53 Resolver CreateResolverEndpoint.

@@ -238,6 +238,9 @@ impl World {
             Change::PutBucketCors { bucket, cors_configuration } => {
                 self.put_bucket_cors(request, bucket, cors_configuration)
             }
+            Change::PutPublicAccessBlock { bucket, public_access_block } => {
+                self.put_public_access_block(request, bucket, *public_access_block)
+            }
             Change::CreateTable(members) => self.create_table(request, members),
             Change::CreateResolverEndpoint(members) => self.create_resolver_endpoint(request, members),
             Change::Iam(change) => self.change_iam(request, change),

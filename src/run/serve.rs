@@ -16,6 +16,7 @@ use crate::compile::ServiceKind;
 use crate::dns::Zones;
 use crate::host::{self, Namespaces};
 use crate::model::World;
+use crate::model::access::Directory;
 use crate::services::authority::CertificateAuthority;
 use crate::services::front::{self, Limits, Listeners};
 use crate::services::origins::Origins;
@@ -40,16 +41,8 @@ pub struct Shared {
 
 /// Opens the store and fills its buckets.
 pub fn open_s3(runtime: &Handle, folder: PathBuf, world: &World, seeds: &[(String, PathBuf)]) -> Result<Arc<S3>> {
-    let buckets: Vec<s3::Bucket> = world
-        .buckets
-        .values()
-        .map(|bucket| s3::Bucket {
-            name: bucket.bucket.clone(),
-            region: bucket.meta.region.clone(),
-            account: bucket.meta.account.clone(),
-            ..s3::Bucket::default()
-        })
-        .collect();
+    let directory = Directory::of(world);
+    let buckets: Vec<s3::Bucket> = world.buckets.values().map(|bucket| s3::Bucket::of(bucket, &directory)).collect();
     let store = S3::open(&folder, s3::Kept::GoesWithLab, &buckets).context("opening the embedded S3")?;
     for (bucket, from) in seeds {
         runtime

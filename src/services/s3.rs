@@ -38,12 +38,12 @@ use self::held::{Held, Share};
 use self::operations::Operations;
 use self::store::Store;
 use super::front::{self, Body, Service};
-use crate::policy::Policy;
 
 mod checksum;
 mod condition;
 mod cors;
 mod credentials;
+mod declared;
 mod error;
 mod gate;
 mod held;
@@ -59,6 +59,7 @@ mod store;
 mod tests;
 
 pub use self::credentials::{Credentials, credentials};
+pub use self::declared::{Bucket, LiveBucket};
 pub use self::store::Kept;
 pub use self::store::buckets::PublicAccessBlock;
 
@@ -72,32 +73,6 @@ const LONGEST_DOCUMENT: usize = 8 << 20;
 /// The bucket that a host name holds, in lower case; `None` in path style.
 pub(super) fn bucket_of_host(host: &str) -> Option<String> {
     host::parse(host).bucket.map(str::to_owned)
-}
-
-/// A bucket that a template declares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bucket {
-    /// Name.
-    pub name: String,
-    /// Its Region.
-    pub region: String,
-    /// Its owner.
-    pub account: String,
-    /// Its first policy; `None` leaves what the store has.
-    pub policy: Option<Arc<Policy>>,
-    /// What it refuses of public access; `None` leaves what the store has, and of a new bucket refuses nothing.
-    pub public_access_block: Option<PublicAccessBlock>,
-}
-
-/// A bucket as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveBucket {
-    /// Its owner.
-    pub account: String,
-    /// Its Region.
-    pub region: String,
-    /// Its policy.
-    pub policy: Option<Arc<Policy>>,
 }
 
 /// The embedded S3.

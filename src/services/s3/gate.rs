@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, HeaderValue, header};
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -19,7 +19,7 @@ use super::store::buckets::BucketFacts;
 use super::store::rows::Tags;
 use crate::model::access::{Ask, Judged};
 use crate::model::region::{is_region, partition};
-use crate::policy::{Context, Policy, Principal};
+use crate::policy::{self, Context, Policy};
 use crate::services::front::session::Session;
 
 /// Headers that have a condition key of their own, `s3:` before the name, where something is written.
@@ -144,7 +144,7 @@ impl Visitor {
 
     /// Twelve digits of whoever signed; `None` for nobody.
     pub fn account(&self) -> Option<&str> {
-        account(&self.session.principal)
+        self.session.principal.account()
     }
 
     /// Asks for an action that is not about a bucket that is there.
@@ -244,18 +244,9 @@ pub(super) fn request_tags(context: &mut Context, tags: &Tags) {
     context.set_all("s3:RequestObjectTagKeys", tags.iter().map(|(key, _)| key.clone()).collect());
 }
 
-fn denied(_judged: &Judged) -> S3Error {
-    s3_error!(AccessDenied, "Access Denied")
-}
-
-/// Twelve digits of a principal; `None` for nobody and for services.
-pub(super) fn account(principal: &Principal) -> Option<&str> {
-    match principal {
-        Principal::Root { account } | Principal::User { account, .. } | Principal::Session { account, .. } => {
-            Some(account)
-        }
-        Principal::Anonymous | Principal::Service { .. } => None,
-    }
+/// AWS's words for a denial; the reason in people's words stands in the log.
+fn denied(judged: &Judged) -> S3Error {
+    S3Error::with_message(S3ErrorCode::AccessDenied, policy::message(&judged.decision, &judged.request))
 }
 
 fn called(name: &str) -> Called {

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::checksum::{self, Algorithm, Hasher, Sum};
 use super::store::Store;
-use super::store::bodies::NewBody;
+use super::store::bodies::{Bodies, NewBody};
 use super::store::rows::Piece;
 
 /// Bytes that are hashed and written at once.
@@ -115,6 +115,20 @@ impl Sink {
         }
         Ok(())
     }
+
+    /// The body is whole; one without bytes needs no file.
+    fn finish(self, bodies: &Bodies, kinds: (Algorithm, Option<Algorithm>)) -> std::io::Result<Received> {
+        let Self { body, file, md5, sum: kept, other, size } = self;
+        let body = if size > 0 {
+            bodies.finish(&body, file)?;
+            Some(body)
+        } else {
+            None
+        };
+        let other = kinds.1.zip(other).map(|(algorithm, hasher)| sum(algorithm, hasher));
+        let sum = sum(kinds.0, kept);
+        Ok(Received { body, size, md5: md5.finalize().into(), sum, other })
+    }
 }
 
 /// Takes a body in; its file goes with what is returned unless that is [kept](Received::keep). `kept` is the kind of
@@ -127,72 +141,56 @@ pub(super) async fn receive(
 ) -> S3Result<Received> {
     let kinds = (kept, expected.algorithm().filter(|given| *given != kept));
     let mut under_way: Option<JoinHandle<std::io::Result<Sink>>> = None;
-    let (mut batch, mut gathered, mut total) = (Vec::new(), 0, 0u64);
-    let mut body = body;
+    let (mut body, mut total) = (body, 0);
     loop {
-        let bytes = match &mut body {
-            Some(body) => body.next().await.transpose().map_err(broken)?,
+        let (batch, ended) = gather(&mut body, &mut total, expected.length).await?;
+        let before = match under_way.take() {
+            Some(running) => Some(joined(running).await?),
             None => None,
         };
-        let ended = bytes.is_none();
-        if let Some(bytes) = bytes {
-            gathered += bytes.len();
-            total += bytes.len() as u64;
-            batch.push(bytes);
+        let on = store.clone();
+        let write = move || {
+            let mut sink = before.map_or_else(|| Sink::new(&on, kinds), Ok)?;
+            sink.take(&batch)?;
+            Ok(sink)
+        };
+        if !ended {
+            under_way = Some(tokio::task::spawn_blocking(write));
+            continue;
         }
-        if expected.length.is_some_and(|length| total > length) {
+        if expected.length.is_some_and(|length| total != length) {
+            return Err(incomplete());
+        }
+        let bodies = store.bodies().clone();
+        let received = joined(tokio::task::spawn_blocking(move || write()?.finish(&bodies, kinds))).await?;
+        expected.check(&received)?;
+        return Ok(received);
+    }
+}
+
+/// The next batch, and whether the body has ended well. Not one byte more than was announced is taken.
+async fn gather(
+    body: &mut Option<StreamingBlob>,
+    total: &mut u64,
+    length: Option<u64>,
+) -> S3Result<(Vec<Bytes>, bool)> {
+    let (mut batch, mut gathered) = (Vec::new(), 0);
+    let Some(body) = body else { return Ok((batch, true)) };
+    while gathered < BATCH {
+        let Some(bytes) = body.next().await.transpose().map_err(broken)? else { return Ok((batch, true)) };
+        gathered += bytes.len();
+        *total += bytes.len() as u64;
+        if length.is_some_and(|length| *total > length) {
             return Err(s3_error!(IncompleteBody, "The request body has more bytes than its Content-Length says"));
         }
-        if gathered >= BATCH || ended && gathered > 0 {
-            let batch = std::mem::take(&mut batch);
-            gathered = 0;
-            let before = match under_way.take() {
-                Some(running) => Some(joined(running).await?),
-                None => None,
-            };
-            let store = store.clone();
-            under_way = Some(tokio::task::spawn_blocking(move || {
-                let mut sink = before.map_or_else(|| Sink::new(&store, kinds), Ok)?;
-                sink.take(&batch)?;
-                Ok(sink)
-            }));
-        }
-        if ended {
-            break;
-        }
+        batch.push(bytes);
     }
-    if expected.length.is_some_and(|length| total != length) {
-        return Err(incomplete());
-    }
-    let received = match under_way {
-        Some(running) => finish(store, joined(running).await?, kinds).await?,
-        None => Received {
-            body: None,
-            size: 0,
-            md5: Md5::digest([]).into(),
-            sum: sum(kinds.0, Hasher::new(kinds.0)),
-            other: kinds.1.map(|other| sum(other, Hasher::new(other))),
-        },
-    };
-    expected.check(&received)?;
-    Ok(received)
+    Ok((batch, false))
 }
 
 async fn joined<T>(running: JoinHandle<std::io::Result<T>>) -> S3Result<T> {
     let done = running.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     done.map_err(|error| s3_error!(error, InternalError))
-}
-
-async fn finish(store: &Store, sink: Sink, kinds: (Algorithm, Option<Algorithm>)) -> S3Result<Received> {
-    let bodies = store.bodies().clone();
-    joined(tokio::task::spawn_blocking(move || {
-        let Sink { body, file, md5, sum: kept, other, size } = sink;
-        bodies.finish(file)?;
-        let other = kinds.1.zip(other).map(|(algorithm, hasher)| sum(algorithm, hasher));
-        let sum = sum(kinds.0, kept);
-        Ok(Received { body: Some(body), size, md5: md5.finalize().into(), sum, other })
-    }))
-    .await
 }
 
 fn sum(algorithm: Algorithm, hasher: Hasher) -> Sum {

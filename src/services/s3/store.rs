@@ -324,7 +324,7 @@ fn connect(index: &Path, kept: Kept) -> rusqlite::Result<Connection> {
     let connection = Connection::open(index)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    let synchronous = if kept == Kept::Stays { "FULL" } else { "NORMAL" };
+    let synchronous = if kept == Kept::Stays { "FULL" } else { "OFF" };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

@@ -13,6 +13,7 @@ use super::*;
 use crate::model::access::Directory;
 use crate::policy::Principal;
 
+mod access;
 mod buckets;
 mod integrity;
 mod keys;
@@ -43,6 +44,11 @@ impl Service for Signed {
         let (who, way) = who.split_once(' ').unwrap_or((who, ""));
         let principal = match who {
             "nobody" => Principal::Anonymous,
+            user if user.starts_with("user:") => Principal::User {
+                account: OWNER.to_owned(),
+                arn: format!("arn:aws:iam::{OWNER}:user/{}", &user[5..]),
+                user_id: "AIDAEXAMPLE".to_owned(),
+            },
             account => Principal::Root { account: account.to_owned() },
         };
         // Over the internet unless the test says otherwise.

@@ -82,7 +82,7 @@ impl Operations {
         output.parts_count = input.part_number.and(opened.version.facts.parts).map(|parts| parts.cast_signed());
         let tags = opened.version.tags.len();
         output.tag_count = i32::try_from(tags).ok().filter(|count| *count > 0);
-        output.body = Some(opened.stream(&asked.bytes));
+        output.body = Some(opened.bytes(&asked.bytes).await?);
         Ok(S3Response::with_headers(output, more_headers(&opened.version)))
     }
 

@@ -67,10 +67,14 @@ impl Bodies {
         Ok((body, BufWriter::with_capacity(WRITE_AT_ONCE, file)))
     }
 
-    /// Ends a file: all of it is with the kernel, and on the disk where that is wanted.
-    pub fn finish(&self, mut writer: BufWriter<File>) -> std::io::Result<()> {
+    /// Ends a file: all of it is with the kernel; on the disk, with its name, where that is wanted.
+    pub fn finish(&self, body: &NewBody, mut writer: BufWriter<File>) -> std::io::Result<()> {
         writer.flush()?;
-        if self.0.sync { writer.get_ref().sync_data() } else { Ok(()) }
+        if !self.0.sync {
+            return Ok(());
+        }
+        writer.get_ref().sync_data()?;
+        File::open(self.0.folder.join(&body.name[..2]))?.sync_all()
     }
 
     /// Keeps files from going. Whoever asks looks into the index afterwards: what is still there then stays.

@@ -89,7 +89,7 @@ impl BucketFacts {
         let document = self.settings.policy.as_deref().map(|text| Document::parse(text, Kind::Resource));
         self.policy = document.and_then(Result::ok).map(|document| {
             let name = format!("bucket {}", self.name);
-            Arc::new(Policy { kind: Kind::Resource, name, document, places: Vec::new() })
+            Arc::new(Policy { kind: Kind::Resource, name, owner: self.account.clone(), document, places: Vec::new() })
         });
         self
     }
@@ -196,17 +196,15 @@ impl Change<'_> {
 impl Store {
     /// Makes or updates a bucket as a template has it.
     pub fn declare(&self, declared: &super::super::Bucket) -> anyhow::Result<()> {
-        let text = declared.policy.as_ref().map(|policy| policy.document.json().to_string());
         let done = self.write_now(|change| {
             let Some(mut facts) = change.find_bucket(&declared.name)? else {
-                let public_access_block = declared.public_access_block;
-                let settings = Settings { policy: text.clone(), public_access_block, ..Settings::default() };
+                let mut settings = Settings::default();
+                declared.settle(&mut settings);
                 return change.create_bucket(&declared.name, &declared.account, &declared.region, settings);
             };
             facts.account.clone_from(&declared.account);
             facts.region.clone_from(&declared.region);
-            facts.settings.policy = text.clone().or(facts.settings.policy);
-            facts.settings.public_access_block = declared.public_access_block.or(facts.settings.public_access_block);
+            declared.settle(&mut facts.settings);
             change.update_bucket(facts)
         });
         done.map_err(s3s::S3Error::from)?;

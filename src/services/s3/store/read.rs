@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::Connection;
 use s3s::dto::StreamingBlob;
+use s3s::{S3Result, s3_error};
 use tokio::sync::mpsc;
 
 use super::bodies::{Lease, fill};
@@ -74,8 +75,24 @@ impl Opened {
         Ok(())
     }
 
+    /// The bytes of a range: few at once, many as a stream.
+    pub async fn bytes(&self, range: &Range<u64>) -> S3Result<StreamingBlob> {
+        if range.end - range.start > READ_AT_ONCE {
+            return Ok(self.stream(range));
+        }
+        let (opened, range) = (self.clone(), range.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut all = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
+            opened.read(&range, |bytes| all.extend_from_slice(bytes))?;
+            Ok(all)
+        });
+        let read: std::io::Result<Vec<u8>> = read.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let all = read.map_err(|error| s3_error!(error, InternalError))?;
+        Ok(StreamingBlob::from(s3s::Body::from(Bytes::from(all))))
+    }
+
     /// The bytes of a range as a stream; it reads as fast as they are taken, and two pieces ahead at most.
-    pub fn stream(&self, range: &Range<u64>) -> StreamingBlob {
+    fn stream(&self, range: &Range<u64>) -> StreamingBlob {
         let (pieces, lease) = (self.pieces(range), self.lease.clone());
         let (give, mut take) = mpsc::channel::<std::io::Result<Bytes>>(1);
         tokio::spawn(async move {

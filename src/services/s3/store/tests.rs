@@ -30,7 +30,7 @@ fn open(folder: &Path) -> Store {
 fn put(store: &Store, key: &str, bytes: &[u8]) -> String {
     let (body, mut file) = store.bodies().create(store.body_name()).unwrap();
     file.write_all(bytes).unwrap();
-    store.bodies().finish(file).unwrap();
+    store.bodies().finish(&body, file).unwrap();
     let new = NewVersion {
         key: key.to_owned(),
         size: bytes.len() as u64,
@@ -323,7 +323,7 @@ fn a_file_without_an_object_is_removed() {
     put(&store, "key", b"old");
     let (body, mut file) = store.bodies().create(store.body_name()).unwrap();
     file.write_all(b"new").unwrap();
-    store.bodies().finish(file).unwrap();
+    store.bodies().finish(&body, file).unwrap();
     // As if killed: nothing is dropped in order.
     std::mem::forget(body);
     drop(store);

@@ -117,3 +117,67 @@ fn seeding_says_what_is_wrong() {
     let error = seed("site", &folder.path().join("deep"));
     assert!(error.contains("can't be an object of site: Your key is too long"), "{error}");
 }
+
+/// What makes no sense is refused as the client's mistake, and nothing is stored or lost.
+#[test]
+fn nonsense_is_the_clients_mistake() {
+    let lab = lab();
+    let upload = element(&lab.good("POST /big?uploads", "", ""), "UploadId").to_owned();
+    let deep = format!("<Delete>{}{}</Delete>", "<Object>".repeat(10_000), "</Object>".repeat(10_000));
+    let bombs =
+        "<!DOCTYPE a [<!ENTITY b \"bbbb\"><!ENTITY c \"&b;&b;\">]><Delete><Object><Key>&c;</Key></Object></Delete>";
+    let cases: Vec<(String, &str, &str)> = vec![
+        ("GET /?list-type=2&max-keys=many".into(), "", ""),
+        ("GET /?list-type=2&max-keys=99999999999".into(), "", ""),
+        ("GET /?max-keys=-5".into(), "", ""),
+        ("GET /?uploads&max-uploads=x".into(), "", ""),
+        ("GET /?versions&max-keys=1.5".into(), "", ""),
+        ("GET /data?partNumber=0".into(), "", ""),
+        ("GET /data?partNumber=x".into(), "", ""),
+        ("GET /data?partNumber=1".into(), "Range: bytes=0-1\r\n", ""),
+        ("GET /data?versionId=%00".into(), "", ""),
+        ("GET /data?uploadId=x".into(), "", ""),
+        (format!("PUT /big?partNumber=x&uploadId={upload}"), "", "x"),
+        ("PUT /big?partNumber=1&uploadId=../../x".into(), "", "x"),
+        (format!("POST /big?uploadId={upload}"), "", "not xml"),
+        (format!("POST /big?uploadId={upload}"), "", "<A/>"),
+        (
+            format!("POST /other?uploadId={upload}"),
+            "",
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>\"a\"</ETag></Part></CompleteMultipartUpload>",
+        ),
+        ("POST /?delete".into(), "", "\u{0}\u{1}"),
+        ("POST /?delete".into(), "", &deep),
+        ("POST /?delete".into(), "", bombs),
+        ("POST /".into(), "Content-Type: multipart/form-data\r\n", "x"),
+        ("POST /".into(), "Content-Type: multipart/form-data; boundary=b\r\n", "--b\r\nx"),
+        ("PUT /k".into(), "x-amz-copy-source: \r\n", ""),
+        ("PUT /k".into(), "x-amz-copy-source: ///\r\n", ""),
+        ("PUT /k".into(), "x-amz-copy-source: site\r\n", ""),
+        ("PUT /k".into(), "x-amz-copy-source: site/data%00\r\n", ""),
+        ("PUT /k".into(), "x-amz-copy-source: site/data%FF\r\n", ""),
+        ("PUT /k".into(), "x-amz-copy-source: site/data?versionId=..\r\n", ""),
+        ("PUT /k".into(), "x-amz-tagging: a=%00\r\n", "x"),
+        ("PUT /k".into(), "x-amz-tagging: =\r\n", "x"),
+        ("PUT /k".into(), "If-Match: \"a\r\n", "x"),
+        ("PUT /k".into(), "x-amz-checksum-crc32: AAAAAA==\r\nx-amz-checksum-sha1: x\r\n", "x"),
+        ("PUT /?tagging".into(), "", "<Tagging>"),
+        ("PUT /?versioning".into(), "", "<VersioningConfiguration><Status>Perhaps</Status></VersioningConfiguration>"),
+        ("PUT /?policy".into(), "", "[]"),
+        ("PUT /?policy".into(), "", "{}"),
+        ("PUT /?cors".into(), "", "<CORSConfiguration/>"),
+        ("PATCH /data".into(), "", ""),
+        ("TRACE /data".into(), "", ""),
+    ];
+    let before = lab.files();
+    for (request, head, body) in &cases {
+        let (method, path) = request.split_once(' ').unwrap();
+        let answer = lab.send(&format!("{method} {SITE} {path}"), head, body);
+        let refused = (400..500).contains(&answer.0) || answer.0 == 501;
+        assert!(refused, "{request} {head}: {answer:?}");
+        assert!(answer.2.starts_with("<?xml") || answer.2.is_empty(), "{request} {head}: {answer:?}");
+    }
+    assert_eq!(lab.files(), before);
+    assert_eq!(elements(&lab.good("GET /", "", ""), "Key"), ["css/a b.css", "data", "index.html"]);
+    lab.running.end();
+}
