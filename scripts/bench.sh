@@ -434,21 +434,25 @@ if $json; then
   printf '%s\n' "$summary"
 else
   cells='def cell: if . == null then "-" else tostring end;'
-  jq -r '.links[] | "\(.path) \(.side): mtu \(.mtu) \(.congestion_control) \(.offloads)"' <<<"$summary"
-  jq -r '"", "Medians of \(.rounds) rounds of \(.seconds) s; kernel \(.kernel), \(.cpus) processors. Gbit/s, µs, 1/s:"' \
-    <<<"$summary"
-  jq -r --arg figures "$FIGURES" "$cells"'
-    . as $all | (["figure"] + (.tcp_1 | keys_unsorted) | @tsv),
-    ($figures | split(" ")[] | [.] + [$all[.][] | cell] | @tsv)' <<<"$summary" | column -t -s $'\t'
-  jq -r '"", "Ours against each, more is better for ours:"' <<<"$summary"
-  jq -r --arg figures "$FIGURES" "$cells"'
-    .ratios as $all | (["ratio"] + ($all.tcp_1 | keys_unsorted) | @tsv),
-    ($figures | split(" ")[] | [.] + [$all[.][] | cell] | @tsv)' <<<"$summary" | column -t -s $'\t'
-  jq -r '"", "S3 through the gateway endpoint and on plain loopback:"' <<<"$summary"
-  jq -r "$cells"'
-    (["figure", "gateway", "loopback", "ratio"] | @tsv),
-    (.s3 | to_entries[] | [.key, (.value.gateway, .value.loopback, .value.ratio | cell)] | @tsv)' <<<"$summary" |
-    column -t -s $'\t'
+  if [[ -n $standing ]]; then
+    jq -r '.links[] | "\(.path) \(.side): mtu \(.mtu) \(.congestion_control) \(.offloads)"' <<<"$summary"
+    jq -r '"", "Medians of \(.rounds) rounds of \(.seconds) s; kernel \(.kernel), \(.cpus) processors. Gbit/s, µs, 1/s:"' \
+      <<<"$summary"
+    jq -r --arg figures "$FIGURES" "$cells"'
+      . as $all | (["figure"] + (.tcp_1 | keys_unsorted) | @tsv),
+      ($figures | split(" ")[] | [.] + [$all[.][] | cell] | @tsv)' <<<"$summary" | column -t -s $'\t'
+    jq -r '"", "Ours against each, more is better for ours:"' <<<"$summary"
+    jq -r --arg figures "$FIGURES" "$cells"'
+      .ratios as $all | (["ratio"] + ($all.tcp_1 | keys_unsorted) | @tsv),
+      ($figures | split(" ")[] | [.] + [$all[.][] | cell] | @tsv)' <<<"$summary" | column -t -s $'\t'
+  fi
+  if $s3_stands; then
+    jq -r '"", "S3 through the gateway endpoint and on plain loopback:"' <<<"$summary"
+    jq -r "$cells"'
+      (["figure", "gateway", "loopback", "ratio"] | @tsv),
+      (.s3 | to_entries[] | [.key, (.value.gateway, .value.loopback, .value.ratio | cell)] | @tsv)' <<<"$summary" |
+      column -t -s $'\t'
+  fi
   jq -r "$cells"'"", "Memory of the lab during 5 GiB up and down: \(.memory_mib | cell) MiB",
     "Floor (TCP: 0.8 of the relay, 5 times the plain TAP; S3: 0.5 of the loopback, 200 MiB) holds: \(.floor_holds | cell)"' <<<"$summary"
 fi
