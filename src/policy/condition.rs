@@ -27,7 +27,7 @@ impl Condition {
         let given = facts.values(&self.key);
         let Operator { comparison, negated, set, if_exists } = self.operator;
         if comparison == Comparison::Null {
-            let absent = given.is_none();
+            let absent = given.is_none_or(|values| values.iter().all(String::is_empty));
             return self.values.iter().any(|wanted| wanted.fits(&absent.to_string(), comparison, facts));
         }
         let Some(given) = given else {

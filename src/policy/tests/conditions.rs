@@ -171,6 +171,8 @@ fn truths_and_bytes() {
         ("Null", r#""true""#, "-", true),
         ("Null", r#""true""#, "x", false),
         ("Null", r#""true""#, "()", true),
+        ("Null", r#""true""#, "", true),
+        ("Null", r#""false""#, "", false),
         ("Null", r#""false""#, "-", false),
         ("Null", r#""false""#, "x", true),
         ("Null", "false", "x", true),

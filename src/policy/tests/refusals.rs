@@ -203,6 +203,14 @@ fn statements_that_are_none() {
             "wants a number",
             "Condition.NumericEquals.a:b",
         ),
+        (
+            IDENTITY,
+            "Condition",
+            r#"{"NumericLessThan": {"s3:max-keys": "${aws:PrincipalTag/max}"}}"#,
+            "wants a number",
+            "Condition.NumericLessThan.s3:max-keys",
+        ),
+        (TRUST, "NotPrincipal", r#"{"AWS": "111122223333"}"#, "exclude each other", "NotPrincipal"),
         (IDENTITY, "Condition", r#"{"DateLessThan": {"a:b": "soon"}}"#, "wants a date", "Condition.DateLessThan.a:b"),
         (IDENTITY, "Condition", r#"{"BinaryEquals": {"a:b": "%"}}"#, "wants base64", "Condition.BinaryEquals.a:b"),
     ];
@@ -268,7 +276,7 @@ fn what_is_accepted() {
         (TRUST, "Principal", r#"{"Federated": "arn:aws:iam::111122223333:saml-provider/p"}"#),
         (IDENTITY, "Condition", "{}"),
         (IDENTITY, "Condition", r#"{"StringEquals": {"aws:PrincipalTag/a b": ["x", 1, true]}}"#),
-        (IDENTITY, "Condition", r#"{"NumericLessThan": {"s3:max-keys": "${aws:PrincipalTag/max}"}}"#),
+        (IDENTITY, "Condition", r#"{"Bool": {"aws:SecureTransport": "${aws:PrincipalTag/secure}"}}"#),
         (IDENTITY, "Condition", r#"{"DateGreaterThan": {"aws:CurrentTime": "2026-11-25T08:00:00Z"}}"#),
     ];
     for (kind, member, new) in rows {
@@ -286,6 +294,9 @@ fn not_principal_goes_with_deny() {
     let with = |effect: &str, value: Value| json!({"Statement": {"Effect": effect, "NotPrincipal": value, "Action": "*", "Resource": "*"}});
     let error = Document::from_json(&with("Allow", json!({"AWS": OWN})), RESOURCE).expect_err("Allow");
     assert!(error.message.contains("NotPrincipal goes with Deny only"), "{}", error.message);
+    let trust = json!({"Statement": {"Effect": "Deny", "NotPrincipal": {"AWS": OWN}, "Action": "sts:AssumeRole"}});
+    let error = Document::from_json(&trust, TRUST).expect_err("a trust policy");
+    assert!(error.message.contains("can't have a NotPrincipal"), "{}", error.message);
     let error = Document::from_json(&with("Deny", json!("*")), RESOURCE).expect_err("nobody");
     assert!(error.message.contains("excepts nobody"), "{}", error.message);
 }
@@ -367,6 +378,37 @@ fn sizes() {
     Document::parse(&padded(RESOURCE), RESOURCE).expect_err("whitespace counts");
     Document::parse(&padded(IDENTITY), IDENTITY).expect("whitespace does not count");
     assert_eq!(Document::parse(&padded(IDENTITY), IDENTITY).expect("read").size(), IDENTITY.limit() - 500);
+}
+
+#[test]
+fn a_buckets_policy_is_about_it() {
+    let rows: &[(&str, &str, Option<&str>)] = &[
+        ("s3:GetObject", "arn:aws:s3:::b/*", None),
+        ("*", "arn:aws:s3:::b", None),
+        ("S3:*", "arn:aws:s3:::*", None),
+        ("s3:GetObject", "arn:aws:s3:::b*/x", None),
+        ("s3:GetObject", "arn:aws-cn:s3:::b/x", None),
+        ("s3:GetObject", "arn:aws:s3:::${aws:PrincipalTag/bucket}/x", None),
+        ("s3:GetObject", "*", Some("Policy has invalid resource")),
+        ("s3:GetObject", "arn:aws:s3:::other/*", Some("Policy has invalid resource")),
+        ("s3:GetObject", "arn:aws:s3:::bb", Some("Policy has invalid resource")),
+        ("s3:GetObject", "arn:aws:dynamodb:r:111122223333:table/b", Some("Policy has invalid resource")),
+        ("dynamodb:GetItem", "arn:aws:s3:::b/*", Some("Policy has invalid action")),
+    ];
+    for (action, resource, expected) in rows {
+        let document = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b"},
+            {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}]});
+        let read = Document::from_json(&document, RESOURCE).expect("a policy").check_bucket("b");
+        match (read, expected) {
+            (Ok(()), None) => {}
+            (Err(error), Some(expected)) => {
+                assert!(error.message.starts_with(expected), "{}", error.message);
+                assert_eq!(error.statement, Some(1));
+            }
+            (read, _) => panic!("{action} {resource}: {read:?}"),
+        }
+    }
 }
 
 /// No depth, length or number of members makes reading slow or the stack overflow.
