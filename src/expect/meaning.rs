@@ -9,7 +9,7 @@ use super::written::{Protocol, Word, Written, WrittenClaim, WrittenEnd};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropReason, LinkIndex};
 use crate::dns::{self, NoAddress};
-use crate::model::access::{Call, Target};
+use crate::model::access::{Call, CallTarget};
 use crate::model::naming;
 use crate::policy::Principal;
 use crate::template::{Diagnostic, Span, did_you_mean};
@@ -204,10 +204,10 @@ impl Scene {
     }
 
     /// What the lab has not is bad input, never a pass; an ARN may be of anything out there.
-    fn check_target(&self, target: &Target, word: &Word) -> Result1<()> {
+    fn check_target(&self, target: &CallTarget, word: &Word) -> Result1<()> {
         let (what, name, known): (&str, &str, Vec<&str>) = match target {
-            Target::S3 { bucket, .. } => ("bucket", bucket, self.world.buckets.keys().map(String::as_str).collect()),
-            Target::Any | Target::Arn(_) | Target::Table(_) => return Ok(()),
+            CallTarget::S3 { bucket, .. } => ("bucket", bucket, self.world.buckets.keys().map(String::as_str).collect()),
+            CallTarget::Any | CallTarget::Arn(_) | CallTarget::Table(_) => return Ok(()),
         };
         if known.contains(&name) {
             return Ok(());

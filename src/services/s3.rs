@@ -70,6 +70,11 @@ const LARGEST_FORM: u64 = 64 << 20;
 /// Bytes of an XML body: a thousand keys to delete, escaped, fit.
 const LONGEST_DOCUMENT: usize = 8 << 20;
 
+/// The bucket that a host name holds, in lower case; `None` in path style.
+pub(super) fn bucket_of_host(host: &str) -> Option<String> {
+    host::parse(host).bucket.map(str::to_owned)
+}
+
 /// The embedded S3.
 pub struct S3 {
     service: S3Service,

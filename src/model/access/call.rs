@@ -14,12 +14,12 @@ pub struct Call {
     /// Such as `s3:GetObject`.
     pub action: String,
     /// What it is done to.
-    pub target: Target,
+    pub target: CallTarget,
 }
 
 /// What a call is done to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum CallTarget {
     /// Nothing in particular.
     Any,
     /// An ARN.
@@ -46,7 +46,7 @@ impl Call {
             Some((service, name)) if named(service) && named(name) => {}
             _ => return Err(format!("`{action}` is no action: write SERVICE:NAME, such as s3:GetObject")),
         }
-        Ok(Self { action: action.to_owned(), target: Target::parse(on)? })
+        Ok(Self { action: action.to_owned(), target: CallTarget::parse(on)? })
     }
 
     /// The service's prefix in IAM.
@@ -58,12 +58,12 @@ impl Call {
     pub fn region<'a>(&'a self, directory: &'a Directory, callers: &'a str) -> &'a str {
         let of_arn = |arn: &'a str| arn.split(':').nth(3).filter(|name| region::is_region(name));
         let found = match &self.target {
-            Target::S3 { bucket, .. } => directory.bucket(bucket).map(|bucket| bucket.region.as_str()),
-            Target::Arn(arn) => match bucket_of(arn) {
+            CallTarget::S3 { bucket, .. } => directory.bucket(bucket).map(|bucket| bucket.region.as_str()),
+            CallTarget::Arn(arn) => match bucket_of(arn) {
                 Some(bucket) => directory.bucket(bucket).map(|bucket| bucket.region.as_str()),
                 None => of_arn(arn),
             },
-            Target::Any | Target::Table(_) => None,
+            CallTarget::Any | CallTarget::Table(_) => None,
         };
         found.unwrap_or(callers)
     }
@@ -73,9 +73,9 @@ impl Call {
         let region = self.region(directory, callers_region);
         let suffix = dns_suffix(region);
         let bucket = match &self.target {
-            Target::S3 { bucket, .. } => Some(bucket.as_str()),
-            Target::Arn(arn) => bucket_of(arn),
-            Target::Any | Target::Table(_) => None,
+            CallTarget::S3 { bucket, .. } => Some(bucket.as_str()),
+            CallTarget::Arn(arn) => bucket_of(arn),
+            CallTarget::Any | CallTarget::Table(_) => None,
         };
         match (self.service(), bucket) {
             ("s3", Some(bucket)) => format!("{bucket}.s3.{region}.{suffix}"),
@@ -99,11 +99,11 @@ impl Call {
         let region = self.region(directory, callers_region);
         let partition = partition(region);
         match &self.target {
-            Target::Any => "*".to_owned(),
-            Target::Arn(arn) => arn.clone(),
-            Target::S3 { bucket, key } if key.is_empty() => format!("arn:{partition}:s3:::{bucket}"),
-            Target::S3 { bucket, key } => format!("arn:{partition}:s3:::{bucket}/{key}"),
-            Target::Table(table) => {
+            CallTarget::Any => "*".to_owned(),
+            CallTarget::Arn(arn) => arn.clone(),
+            CallTarget::S3 { bucket, key } if key.is_empty() => format!("arn:{partition}:s3:::{bucket}"),
+            CallTarget::S3 { bucket, key } => format!("arn:{partition}:s3:::{bucket}/{key}"),
+            CallTarget::Table(table) => {
                 let account = signer.account().unwrap_or_default();
                 format!("arn:{partition}:dynamodb:{region}:{account}:table/{table}")
             }
@@ -127,7 +127,7 @@ impl Call {
     }
 }
 
-impl Target {
+impl CallTarget {
     fn parse(on: Option<&str>) -> Result<Self, String> {
         let Some(text) = on.filter(|text| *text != "*") else { return Ok(Self::Any) };
         if let Some(rest) = text.strip_prefix("s3://") {
@@ -161,14 +161,14 @@ mod tests {
 
     #[test]
     fn calls_as_people_write_them() {
-        let s3 = |bucket: &str, key: &str| Target::S3 { bucket: bucket.into(), key: key.into() };
+        let s3 = |bucket: &str, key: &str| CallTarget::S3 { bucket: bucket.into(), key: key.into() };
         for (on, target) in [
-            (None, Target::Any),
-            (Some("*"), Target::Any),
+            (None, CallTarget::Any),
+            (Some("*"), CallTarget::Any),
             (Some("s3://b"), s3("b", "")),
             (Some("s3://b/k/l"), s3("b", "k/l")),
-            (Some("dynamodb://orders"), Target::Table("orders".into())),
-            (Some("arn:aws:s3:::b/k:1"), Target::Arn("arn:aws:s3:::b/k:1".into())),
+            (Some("dynamodb://orders"), CallTarget::Table("orders".into())),
+            (Some("arn:aws:s3:::b/k:1"), CallTarget::Arn("arn:aws:s3:::b/k:1".into())),
         ] {
             assert_eq!(Call::parse("s3:GetObject", on).unwrap().target, target, "{on:?}");
         }

@@ -12,7 +12,7 @@ mod root_key;
 mod signer;
 mod way;
 
-pub use call::{Call, Target, bucket_of};
+pub use call::{Call, CallTarget, bucket_of};
 pub use directory::{AccessKey, BucketFacts, Directory, InstanceRole, RoleFacts, TableFacts};
 pub use judge::{Ask, Judged};
 pub use report::AccessReport;
