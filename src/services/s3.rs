@@ -177,13 +177,21 @@ impl S3 {
         }
         lenient::prepare(&mut request);
         let held = held::is_held(&request, resource).then(|| Share::new(&self.memory));
-        let request = request.map(|body| match &held {
-            Some(share) => s3s::Body::http_body_unsync(Held { body, share: share.clone() }),
-            None => s3s::Body::http_body_unsync(body),
-        });
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let request = match &held {
+            Some(share) => {
+                let (parts, body) = request.into_parts();
+                let held = Held::new(body, share.clone(), &parts.headers, !query.contains("uploadId="));
+                Request::from_parts(parts, s3s::Body::http_body_unsync(held))
+            }
+            None => request.map(s3s::Body::http_body_unsync),
+        };
         match self.service.call(request).await {
-            _ if held.is_some_and(|share| share.refused()) => {
+            _ if held.as_ref().is_some_and(|share| share.refused()) => {
                 ErrorDocument::new("SlowDown").answer(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            _ if held.is_some_and(|share| share.is_wrong()) => {
+                ErrorDocument::new("BadDigest").answer(StatusCode::BAD_REQUEST)
             }
             Ok(answer) => answer.map(BodyExt::boxed_unsync),
             Err(error) => {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
-use super::super::checksum::{ALGORITHMS, Hasher};
+use super::super::checksum::{ALGORITHMS, Algorithm, Hasher};
 use super::*;
 
 #[test]
@@ -133,5 +133,24 @@ fn large_objects_are_never_in_memory() {
     assert!(got > SIZE, "{got}");
     // Other tests run beside this one, so the bound is generous; the object is more than twice as large.
     assert!(most < before + (90 << 20), "{} MiB more", (most - before) >> 20);
+    lab.running.end();
+}
+
+/// Documents have digests, too.
+#[test]
+fn a_document_is_what_its_digest_says() {
+    let lab = lab();
+    let delete = "<Delete><Object><Key>data</Key></Object></Delete>";
+    let mut hasher = Hasher::new(Algorithm::Crc32);
+    hasher.update(delete.as_bytes());
+    let (md5, crc32) = (STANDARD.encode(Md5::digest(delete)), hasher.finish());
+    let wrong = delete.replace("data", "date");
+    for line in [format!("Content-MD5: {md5}\r\n"), format!("x-amz-checksum-crc32: {crc32}\r\n")] {
+        lab.refused("POST /?delete", &line, &wrong, 400, "BadDigest");
+        lab.good("GET /data", "", "");
+        lab.good("POST /?delete", &line, delete);
+        lab.refused("GET /data", "", "", 404, "NoSuchKey");
+        lab.good("PUT /data", "", "again");
+    }
     lab.running.end();
 }
