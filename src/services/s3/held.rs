@@ -91,7 +91,7 @@ pub(super) struct Held {
 /// A digest under way, and what it has to be, in base 64.
 enum Digest {
     Md5(Md5, String),
-    Sum(Hasher, String),
+    Sum(Box<Hasher>, String),
 }
 
 impl Held {
@@ -100,7 +100,9 @@ impl Held {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut digests: Vec<Digest> =
             text("content-md5").map(|expected| Digest::Md5(Md5::new(), expected)).into_iter().collect();
-        let sums = ALGORITHMS.into_iter().filter_map(|kind| Some(Digest::Sum(Hasher::new(kind), text(kind.header())?)));
+        let sums = ALGORITHMS
+            .into_iter()
+            .filter_map(|kind| Some(Digest::Sum(Box::new(Hasher::new(kind)), text(kind.header())?)));
         if of_document {
             digests.extend(sums);
         }
