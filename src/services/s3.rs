@@ -63,6 +63,8 @@ pub use self::declared::{Bucket, LiveBucket};
 pub use self::store::Kept;
 pub use self::store::buckets::PublicAccessBlock;
 
+/// Where a bucket is.
+const REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 /// Bytes of request bodies in memory, of all requests together.
 const MEMORY: usize = 128 << 20;
 /// Bytes of a browser form's file.
@@ -151,10 +153,16 @@ impl S3 {
         if status == StatusCode::TEMPORARY_REDIRECT {
             error::lead_on(&mut answer, &resource, &target);
         }
-        let rules = resource.bucket.as_deref().and_then(|bucket| self.store.bucket(bucket));
+        let bucket = resource.bucket.as_deref().and_then(|bucket| self.store.bucket(bucket));
         let headers = answer.headers_mut();
-        if let (Some(origin), Some(bucket)) = (origin, rules) {
-            cors::show(headers, &bucket.settings.cors, &origin, &method);
+        if let Some(bucket) = bucket {
+            if let Some(origin) = origin {
+                cors::show(headers, &bucket.settings.cors, &origin, &method);
+            }
+            // HeadBucket tells the Region to whomever, so that clients find their way.
+            if head && resource.key.is_none() {
+                headers.extend(HeaderValue::from_str(&bucket.region).ok().map(|region| (REGION, region)));
+            }
         }
         headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
         for (name, value) in [("x-amz-request-id", &request_id), ("x-amz-id-2", &host_id)] {

@@ -186,7 +186,7 @@ fn a_folder_that_stays_is_found_again() {
     drop(s3);
 
     // What a process that died left: a body without an object.
-    let left = path.join("bodies/ab/ab00000000000000000000000000000");
+    let left = path.join("bodies/a/ab00000000000000000000000000000");
     std::fs::write(&left, "half").unwrap();
     let moved = Bucket { account: OTHER.into(), ..bucket("two", "eu-west-1") };
     let s3 = S3::open(&path, Kept::Stays, &[moved, bucket("three", "us-east-1")]).unwrap();
