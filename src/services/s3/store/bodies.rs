@@ -106,13 +106,14 @@ impl Bodies {
         }
     }
 
-    /// Removes every file that is not needed.
+    /// Removes every file of ours that is not needed; what has another kind of name is somebody else's.
     pub fn sweep(&self, mut needed: impl FnMut(&str) -> anyhow::Result<bool>) -> anyhow::Result<()> {
         for first in 0..16 {
             for entry in fs::read_dir(self.0.folder.join(format!("{first:x}")))? {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if !needed(&name)? {
+                let own = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if own && !needed(&name)? {
                     fs::remove_file(entry.path())?;
                     tracing::info!(name, "s3: removed a file that an earlier process left");
                 }
