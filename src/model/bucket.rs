@@ -17,6 +17,18 @@ pub struct Bucket {
     pub versioning: Option<BucketVersioning>,
     /// CORS as PutBucketCors takes it: `{"CORSRules": […]}`.
     pub cors: Option<serde_json::Value>,
+    /// What it refuses of public access. AWS blocks all of it where nothing is said; whoever writes a lab says what to see.
+    pub public_access_block: Option<PublicAccessBlock>,
+}
+
+/// PublicAccessBlockConfiguration of a bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "AWS's own words")]
+pub struct PublicAccessBlock {
+    pub block_public_acls: bool,
+    pub ignore_public_acls: bool,
+    pub block_public_policy: bool,
+    pub restrict_public_buckets: bool,
 }
 
 /// AWS's `Status` of a bucket's versioning.
@@ -66,8 +78,14 @@ impl World {
                 "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
             )),
             None => {
-                let made =
-                    Bucket { bucket: bucket.clone(), meta: request.meta(), policy: None, versioning: None, cors: None };
+                let made = Bucket {
+                    bucket: bucket.clone(),
+                    meta: request.meta(),
+                    policy: None,
+                    versioning: None,
+                    cors: None,
+                    public_access_block: None,
+                };
                 self.buckets.insert(bucket.clone(), made);
                 Ok(bucket)
             }
@@ -122,6 +140,16 @@ impl World {
         let found = self.own_bucket_mut(request, bucket)?;
         check_cors(cors_configuration)?;
         found.cors = Some(cors_configuration.clone());
+        Ok(bucket.to_owned())
+    }
+
+    pub(super) fn put_public_access_block(
+        &mut self,
+        request: &Request,
+        bucket: &str,
+        block: PublicAccessBlock,
+    ) -> Result<ObjectId, Refusal> {
+        self.own_bucket_mut(request, bucket)?.public_access_block = Some(block);
         Ok(bucket.to_owned())
     }
 

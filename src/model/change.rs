@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::world::Source;
-use super::{CreateResolverEndpoint, CreateTable, IamChange, MetadataOptions, PolicyDocument};
+use super::{CreateResolverEndpoint, CreateTable, IamChange, MetadataOptions, PolicyDocument, PublicAccessBlock};
 
 /// A change together with who asks for it and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +119,8 @@ pub enum Change {
     RunInstance(RunInstance),
     /// EC2 CreateVpcEndpoint.
     CreateVpcEndpoint(CreateVpcEndpoint),
+    /// EC2 ModifyVpcEndpoint.
+    ModifyVpcEndpoint(ModifyVpcEndpoint),
     /// EC2 CreateVpcEndpointServiceConfiguration.
     CreateVpcEndpointServiceConfiguration {
         network_load_balancer_arns: Vec<String>,
@@ -157,6 +159,8 @@ pub enum Change {
     PutBucketVersioning { bucket: String, status: String },
     /// S3 PutBucketCors; the configuration as `{"CORSRules": […]}` with the API's member names.
     PutBucketCors { bucket: String, cors_configuration: serde_json::Value },
+    /// S3 PutPublicAccessBlock.
+    PutPublicAccessBlock { bucket: String, public_access_block: PublicAccessBlock },
     /// DynamoDB CreateTable; returns the ARN.
     CreateTable(CreateTable),
     /// Route 53 Resolver CreateResolverEndpoint.
@@ -383,6 +387,21 @@ pub struct CreateVpcEndpoint {
     pub private_dns_enabled: Option<bool>,
     /// `DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint`.
     pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
+}
+
+/// Members of ModifyVpcEndpoint, as far as they are emulated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModifyVpcEndpoint {
+    /// The endpoint.
+    pub vpc_endpoint_id: String,
+    /// Its new policy …
+    pub policy_document: Option<PolicyDocument>,
+    /// … or AWS's default again.
+    pub reset_policy: bool,
+    /// Gateway: route tables that shall carry its route, too.
+    pub add_route_table_ids: Vec<String>,
+    /// Gateway: route tables that shall not any more.
+    pub remove_route_table_ids: Vec<String>,
 }
 
 /// One zone of a load balancer.

@@ -88,16 +88,19 @@ impl VpcEndpoint {
         short_service_name(&self.service_name, &self.meta.region).is_some()
     }
 
+    /// The service's own names, which inbound resolver endpoints of its VPC answer with the endpoint's addresses always.
+    pub fn private_names(&self) -> impl Iterator<Item = &str> {
+        let private = self.dns_entries.iter().filter(|entry| entry.scope == DnsEntryScope::Private);
+        private.map(|entry| entry.dns_name.as_str())
+    }
+
     /// The names that answer with the endpoint's addresses inside its VPC only.
     ///
     /// Empty while `private_dns_only_for_inbound_resolver_endpoint` keeps clients of the VPC on the public names, which
     /// the gateway endpoint's route serves.
     pub fn private_names_in_vpc(&self) -> impl Iterator<Item = &str> {
         let hidden = self.private_dns_only_for_inbound_resolver_endpoint;
-        self.dns_entries
-            .iter()
-            .filter(move |entry| entry.scope == DnsEntryScope::Private && !hidden)
-            .map(|entry| entry.dns_name.as_str())
+        self.private_names().filter(move |_| !hidden)
     }
 }
 
@@ -138,16 +141,9 @@ impl World {
         self.own_vpc(&members.vpc_id, request)?;
         members.check_gateway_members()?;
         let list = self.gateway_service_list(request, &members.service_name)?;
-        let route_table_ids = self.route_tables_for(request, members, &list)?;
+        let route_table_ids = self.route_tables_for(request, &members.vpc_id, &members.route_table_ids, &list)?;
         let vpc_endpoint_id = id::for_request(request, "vpce", |id| self.vpc_endpoints.contains_key(id));
-        for id in &route_table_ids {
-            self.route_tables.get_mut(id).expect("route_tables_for found it").routes.push(Route {
-                destination: list.clone(),
-                target: RouteTarget::VpcEndpoint(vpc_endpoint_id.clone()),
-                origin: RouteOrigin::CreateRoute,
-                source: request.source.clone(),
-            });
-        }
+        self.add_endpoint_routes(request, &vpc_endpoint_id, &route_table_ids, &list);
         let endpoint = VpcEndpoint {
             route_table_ids,
             ..VpcEndpoint::new(vpc_endpoint_id.clone(), request, members, VpcEndpointType::Gateway)
@@ -175,16 +171,17 @@ impl World {
     fn route_tables_for(
         &self,
         request: &Request,
-        members: &CreateVpcEndpoint,
+        vpc_id: &str,
+        route_table_ids: &[String],
         list: &RouteDestination,
     ) -> Result<Vec<String>, Refusal> {
-        let mut checked: Vec<String> = Vec::with_capacity(members.route_table_ids.len());
-        for id in &members.route_table_ids {
+        let mut checked: Vec<String> = Vec::with_capacity(route_table_ids.len());
+        for id in route_table_ids {
             let table = self.own_route_table(id, request)?;
-            if table.vpc_id != members.vpc_id {
+            if table.vpc_id != vpc_id {
                 return Err(Refusal::new(
                     "InvalidParameter",
-                    format!("Route table {id} and VPC endpoint belong to different networks: {}", members.vpc_id),
+                    format!("Route table {id} and VPC endpoint belong to different networks: {vpc_id}"),
                 ));
             }
             if table.has(list) || checked.contains(id) {
@@ -195,6 +192,91 @@ impl World {
             checked.push(id.clone());
         }
         Ok(checked)
+    }
+
+    fn add_endpoint_routes(
+        &mut self,
+        request: &Request,
+        vpc_endpoint_id: &str,
+        route_table_ids: &[String],
+        list: &RouteDestination,
+    ) {
+        for id in route_table_ids {
+            self.route_tables.get_mut(id).expect("route_tables_for found it").routes.push(Route {
+                destination: list.clone(),
+                target: RouteTarget::VpcEndpoint(vpc_endpoint_id.to_owned()),
+                origin: RouteOrigin::CreateRoute,
+                source: request.source.clone(),
+            });
+        }
+    }
+
+    /// Another policy, other route tables; at once, where AWS takes minutes.
+    pub(super) fn modify_vpc_endpoint(
+        &mut self,
+        request: &Request,
+        members: &ModifyVpcEndpoint,
+    ) -> Result<ObjectId, Refusal> {
+        let endpoint = self.own_vpc_endpoint(&members.vpc_endpoint_id, request)?;
+        let policy_document = members.policy_for(endpoint)?;
+        let (add, remove) = (&members.add_route_table_ids, &members.remove_route_table_ids);
+        let is_gateway = endpoint.vpc_endpoint_type == VpcEndpointType::Gateway;
+        let has_route_tables = !add.is_empty() || !remove.is_empty();
+        if has_route_tables && !is_gateway {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                "Route table IDs are only supported for Gateway type VPC Endpoint.",
+            ));
+        }
+        if let Some(id) = remove.iter().find(|id| !endpoint.route_table_ids.contains(id)) {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                format!("Route table {id} is not associated with VPC endpoint {}", members.vpc_endpoint_id),
+            ));
+        }
+        let id = endpoint.vpc_endpoint_id.clone();
+        if is_gateway {
+            let list = self.gateway_service_list(request, &endpoint.service_name)?;
+            let added = self.route_tables_for(request, &endpoint.vpc_id, add, &list)?;
+            let target = RouteTarget::VpcEndpoint(id.clone());
+            for table in remove {
+                let table = self.route_tables.get_mut(table).expect("an endpoint's route tables are there");
+                table.routes.retain(|route| route.target != target);
+            }
+            self.add_endpoint_routes(request, &id, &added, &list);
+            let endpoint = self.vpc_endpoints.get_mut(&id).expect("own_vpc_endpoint found it");
+            endpoint.route_table_ids.retain(|table| !remove.contains(table));
+            endpoint.route_table_ids.extend(added);
+        }
+        if let Some(policy_document) = policy_document {
+            self.vpc_endpoints.get_mut(&id).expect("own_vpc_endpoint found it").policy_document = policy_document;
+        }
+        Ok(id)
+    }
+}
+
+impl ModifyVpcEndpoint {
+    /// The policy that the endpoint shall have; `None` leaves it as it is.
+    fn policy_for(&self, endpoint: &VpcEndpoint) -> Result<Option<PolicyDocument>, Refusal> {
+        let wanted = match (&self.policy_document, self.reset_policy) {
+            (Some(_), true) => {
+                return Err(Refusal::new(
+                    "InvalidParameterCombination",
+                    "The parameters PolicyDocument and ResetPolicy cannot be used together",
+                ));
+            }
+            (Some(policy), false) => policy.clone(),
+            (None, true) => default_policy(),
+            (None, false) => return Ok(None),
+        };
+        if !endpoint.supports_policy() {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                format!("The service {} does not support endpoint policies", endpoint.service_name),
+            ));
+        }
+        wanted.check(Kind::Endpoint)?;
+        Ok(Some(wanted))
     }
 }
 

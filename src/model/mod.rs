@@ -52,7 +52,7 @@ mod vpn_gateway;
 mod world;
 
 pub use aws_service::{aws_services, private_dns_names, short_service_name};
-pub use bucket::{Bucket, BucketVersioning};
+pub use bucket::{Bucket, BucketVersioning, PublicAccessBlock};
 pub use change::*;
 pub use customer_gateway::{CustomerGateway, ON_PREMISES_ADDRESS_TAG};
 pub use describe::describe;

@@ -149,6 +149,7 @@ impl World {
             }
             Change::RunInstance(members) => self.run_instance(request, members),
             Change::CreateVpcEndpoint(members) => self.create_vpc_endpoint(request, members),
+            Change::ModifyVpcEndpoint(members) => self.modify_vpc_endpoint(request, members),
             other => self.dispatch_gateways(request, other),
         }
     }
@@ -236,6 +237,9 @@ impl World {
             Change::PutBucketVersioning { bucket, status } => self.put_bucket_versioning(request, bucket, status),
             Change::PutBucketCors { bucket, cors_configuration } => {
                 self.put_bucket_cors(request, bucket, cors_configuration)
+            }
+            Change::PutPublicAccessBlock { bucket, public_access_block } => {
+                self.put_public_access_block(request, bucket, *public_access_block)
             }
             Change::CreateTable(members) => self.create_table(request, members),
             Change::CreateResolverEndpoint(members) => self.create_resolver_endpoint(request, members),

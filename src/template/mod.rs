@@ -55,6 +55,36 @@ pub struct Lab {
     pub notices: Vec<Notice>,
     /// Buckets that hold a folder's files at the start.
     pub seeds: Vec<Seed>,
+    /// Services that other servers answer for, one entry each.
+    pub backends: Vec<Backend>,
+}
+
+/// A server that answers for a service in place of the lab's own; of a `lab.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// The service by its endpoints' short name, such as `s3`.
+    pub service: String,
+    /// `http://HOST[:PORT]` or `https://…`, without a slash at its end.
+    pub url: String,
+    /// What requests are signed with; `None` sends them unsigned.
+    pub credentials: Option<BackendCredentials>,
+    /// Region in the signature; the request's own where `None`.
+    pub region: Option<String>,
+    /// S3: buckets stand in the path and not in the host's name.
+    pub path_style: bool,
+    /// Certificate authorities in PEM, from `lab.yaml` relative to its folder.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Names of the environment variables that hold a backend's credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendCredentials {
+    /// Variable with the access key id.
+    pub access_key_id: String,
+    /// Variable with its secret.
+    pub secret_access_key: String,
+    /// Variable with a session token.
+    pub session_token: Option<String>,
 }
 
 /// A bucket of the world and the folder that fills it.

@@ -44,7 +44,8 @@ impl Places {
 
     /// The place of what a message speaks of: the parameter that it names, else the longest text that it repeats.
     pub fn of(&self, message: &str) -> Option<&Span> {
-        let parameter = message.split("parameter ").nth(1).and_then(|rest| rest.split([' ', '.', ',']).next());
+        let after = |words| message.split(words).nth(1).and_then(|rest| rest.split([' ', '.', ',']).next());
+        let parameter = after("parameter ").or_else(|| after("value for "));
         let named =
             parameter.and_then(|parameter| self.names.iter().find(|(name, _)| name.eq_ignore_ascii_case(parameter)));
         let long = || {

@@ -2,6 +2,7 @@
 //!
 //! It reads what is to be deployed and does not look into the templates.
 
+mod backends;
 mod cdk;
 mod lab_yaml;
 
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::document::{self, Key, Value};
 use super::error::{Diagnostic, Span};
 use super::notice::Notice;
-use super::{Files, LoadOptions, ReadError};
+use super::{Backend, Files, LoadOptions, ReadError};
 use crate::model::region::is_region;
 
 /// Account of stacks that name none.
@@ -24,10 +25,29 @@ const DEFAULT_REGION: &str = "us-east-1";
 pub(super) struct Plan {
     pub name: String,
     pub file: PathBuf,
+    /// Of all accounts of the lab.
+    pub organization: Option<String>,
+    pub backends: Vec<Backend>,
     pub expect: Option<Value>,
     pub stacks: Vec<PlannedStack>,
     pub seeds: Vec<PlannedSeed>,
     pub notices: Vec<Notice>,
+}
+
+impl Plan {
+    /// A lab of that name with nothing in it.
+    fn new(name: String, file: &Path) -> Self {
+        Self {
+            name,
+            file: file.to_owned(),
+            organization: None,
+            backends: Vec::new(),
+            expect: None,
+            stacks: Vec::new(),
+            seeds: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
 }
 
 /// A stack before its template is looked into.
@@ -66,7 +86,7 @@ pub(super) fn read(files: &dyn Files, path: &Path, options: &LoadOptions) -> Res
     let (account, region) = place(None, None, options)?;
     let stack =
         PlannedStack { name: name.clone(), account, region, document, parameters: Vec::new(), needs: Vec::new(), span };
-    Ok(Plan { name, file: path, expect: None, stacks: vec![stack], seeds: Vec::new(), notices: Vec::new() })
+    Ok(Plan { stacks: vec![stack], ..Plan::new(name, &path) })
 }
 
 /// Files that a folder is known by.

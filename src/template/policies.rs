@@ -19,7 +19,7 @@ impl Properties {
             Kind::Map(_) => {
                 let mut json = value.to_json();
                 self.notice_unemulated(name, &value);
-                name_unemulated(&mut json);
+                settle(&mut json);
                 policy::Document::from_json(&json, kind).map(|_| json)
             }
             _ => {
@@ -123,8 +123,9 @@ fn member<'a>(map: &'a Map, path: &str) -> Option<(&'a super::document::Key, &'a
 /// Text that stands for what is not emulated in a map (see [`super::document::Unemulated`]).
 const NOT_EMULATED: &str = "not-emulated-";
 
-/// Makes ARNs of the texts that stand for what is not emulated: the grammar wants ARNs, and these are nobody's.
-fn name_unemulated(document: &mut serde_json::Value) {
+/// Makes a policy of what YAML made something else of: an account's number is text, and what is not emulated is an ARN that
+/// nobody has, since the grammar wants ARNs.
+fn settle(document: &mut serde_json::Value) {
     let statements = match document.get_mut("Statement") {
         Some(serde_json::Value::Array(list)) => list.as_mut_slice(),
         Some(statement) => std::slice::from_mut(statement),
@@ -136,8 +137,19 @@ fn name_unemulated(document: &mut serde_json::Value) {
         }
         for member in ["Principal", "NotPrincipal"] {
             let named = statement.get_mut(member).and_then(|principal| principal.get_mut("AWS"));
-            named.into_iter().for_each(|value| prefix(value, "arn:aws:iam::000000000000:role/"));
+            named.into_iter().for_each(|value| {
+                prefix(value, "arn:aws:iam::000000000000:role/");
+                spell(value);
+            });
         }
+    }
+}
+
+fn spell(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Number(number) => *value = number.to_string().into(),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(spell),
+        _ => {}
     }
 }
 

@@ -17,8 +17,9 @@ use crate::model::World;
 
 /// Deploys every stack of a plan.
 pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagnostic>> {
-    let Plan { name, file, expect, stacks: planned, seeds, notices } = plan;
-    let mut site = Site { notices, ..Site::default() };
+    let Plan { name, file, organization, backends, expect, stacks: planned, seeds, notices } = plan;
+    let world = World { organization, ..World::default() };
+    let mut site = Site { world, notices, ..Site::default() };
     let given = command_line_parameters(&planned, options)?;
     let mut needs_by_name = Vec::new();
     let mut stacks = Vec::new();
@@ -66,7 +67,9 @@ pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagn
         }
     }
     match site.errors.is_empty() {
-        true => Ok(Lab { name, file, expect, world: site.world, stacks: reports, notices: site.notices, seeds }),
+        true => {
+            Ok(Lab { name, file, expect, world: site.world, stacks: reports, notices: site.notices, seeds, backends })
+        }
         false => Err(site.errors),
     }
 }

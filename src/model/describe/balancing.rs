@@ -91,6 +91,15 @@ pub fn buckets(world: &World) -> Vec<Value> {
             "Tags": tags(&bucket.meta),
         });
         add(&mut shape, "Versioning", bucket.versioning.map(|versioning| json!({ "Status": versioning.as_str() })));
+        let block = |block: PublicAccessBlock| {
+            json!({
+                "BlockPublicAcls": block.block_public_acls,
+                "IgnorePublicAcls": block.ignore_public_acls,
+                "BlockPublicPolicy": block.block_public_policy,
+                "RestrictPublicBuckets": block.restrict_public_buckets,
+            })
+        };
+        add(&mut shape, "PublicAccessBlockConfiguration", bucket.public_access_block.map(block));
         add(&mut shape, "CORSConfiguration", bucket.cors.clone());
         add(&mut shape, "Policy", bucket.policy.as_ref().map(|policy| json!(policy.value.to_string())));
         shape

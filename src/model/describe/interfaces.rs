@@ -144,6 +144,25 @@ fn instance(world: &World, instance: &Instance) -> Option<Value> {
         "NetworkInterfaces": interfaces.iter().map(|each| network_interface(world, each)).collect::<Value>(),
         "Tags": tags(&instance.meta),
     });
+    add(&mut shape, "IamInstanceProfile", instance_profile(world, instance));
+    add(&mut shape, "MetadataOptions", Some(metadata_options(instance.metadata_options)));
     add(&mut shape, "PublicIpAddress", world.public_ip_of(primary).map(|address| json!(address)));
     Some(shape)
+}
+
+fn instance_profile(world: &World, instance: &Instance) -> Option<Value> {
+    let profile = world.instance_profiles.get(instance.iam_instance_profile.as_ref()?)?;
+    Some(json!({ "Arn": profile.arn, "Id": profile.instance_profile_id }))
+}
+
+fn metadata_options(options: MetadataOptions) -> Value {
+    let switch = |on: bool| if on { "enabled" } else { "disabled" };
+    json!({
+        "State": "applied",
+        "HttpTokens": if options.tokens_required { "required" } else { "optional" },
+        "HttpPutResponseHopLimit": options.hop_limit,
+        "HttpEndpoint": switch(options.enabled),
+        "HttpProtocolIpv6": "disabled",
+        "InstanceMetadataTags": switch(options.tags),
+    })
 }

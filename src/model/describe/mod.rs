@@ -6,19 +6,23 @@
 //!
 //! Not done: creation times (the model has no clock), filters, pages.
 
+mod access;
 mod balancing;
 mod gateways;
 mod interfaces;
 mod network;
 mod privatelink;
+mod tables;
 
+pub use access::{groups, instance_profiles, policies, roles, users};
 pub use balancing::{buckets, listeners, load_balancers, target_groups};
 pub use gateways::{
     addresses, customer_gateways, flow_logs, nat_gateways, vpc_peering_connections, vpn_connections, vpn_gateways,
 };
 pub use interfaces::{instances, network_interfaces};
 pub use network::{internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs};
-pub use privatelink::{vpc_endpoint_services, vpc_endpoints};
+pub use privatelink::{resolver_endpoints, vpc_endpoint_services, vpc_endpoints};
+pub use tables::tables;
 
 use serde_json::{Map, Value, json};
 
@@ -49,6 +53,13 @@ pub fn describe(world: &World) -> Value {
         "TargetGroups": target_groups(world),
         "Listeners": listeners(world),
         "Buckets": buckets(world),
+        "Tables": tables(world),
+        "ResolverEndpoints": resolver_endpoints(world),
+        "Roles": roles(world),
+        "InstanceProfiles": instance_profiles(world),
+        "Users": users(world),
+        "Groups": groups(world),
+        "Policies": policies(world),
     })
 }
 

@@ -84,6 +84,35 @@ fn vpc_endpoint_service(world: &World, service: &VpcEndpointService) -> Value {
     shape
 }
 
+/// Route 53 Resolver ListResolverEndpoints, with ListResolverEndpointIpAddresses.
+pub fn resolver_endpoints(world: &World) -> Vec<Value> {
+    let shape = |endpoint: &ResolverEndpoint| {
+        let addresses = endpoint.ip_addresses.iter().map(|address| {
+            json!({
+                "IpId": address.ip_id,
+                "SubnetId": address.subnet_id,
+                "Ip": address.ip,
+                "Status": "ATTACHED",
+            })
+        });
+        json!({
+            "Id": endpoint.resolver_endpoint_id,
+            "Arn": endpoint.arn(),
+            "Name": endpoint.name,
+            "SecurityGroupIds": endpoint.security_group_ids,
+            "Direction": "INBOUND",
+            "IpAddressCount": endpoint.ip_addresses.len(),
+            "HostVPCId": endpoint.host_vpc_id,
+            "Status": "OPERATIONAL",
+            "ResolverEndpointType": "IPV4",
+            "Protocols": ["Do53"],
+            "IpAddresses": addresses.collect::<Value>(),
+            "Tags": tags(&endpoint.meta),
+        })
+    };
+    world.resolver_endpoints.values().map(shape).collect()
+}
+
 impl VpcEndpointServiceState {
     /// AWS's word.
     pub fn as_str(self) -> &'static str {

@@ -157,3 +157,53 @@ fn s3_keeps_private_names_for_inbound_resolvers_unless_told_otherwise() {
     assert_eq!(names[..2], ["s3.us-east-1.amazonaws.com", "*.s3.us-east-1.amazonaws.com"]);
     assert_ne!(open, id, "each request has its own id");
 }
+
+#[test]
+fn a_live_endpoint_takes_another_policy_and_other_route_tables() {
+    let mut asker = Asker::default();
+    let vpc_id = asker.vpc();
+    let [one, two, other] = [(); 3].map(|()| asker.make(Change::CreateRouteTable { vpc_id: vpc_id.clone() }));
+    let id = asker.make(Change::CreateVpcEndpoint(gateway_endpoint(&vpc_id, "s3", &[&one])));
+    asker.make(Change::CreateVpcEndpoint(gateway_endpoint(&vpc_id, "s3", &[&other])));
+    let subnet_id = asker.subnet(&vpc_id, "10.0.1.0/24", "us-east-1a");
+    let sqs = interface_endpoint(&vpc_id, "com.amazonaws.us-east-1.sqs", &[&subnet_id]);
+    let sqs = asker.make(Change::CreateVpcEndpoint(sqs));
+    let default = asker.world.vpc_endpoints[&id].policy_document.clone();
+    let policy = |action: &str| -> PolicyDocument {
+        let statement = serde_json::json!({ "Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*" });
+        serde_json::json!({ "Statement": [statement] }).into()
+    };
+    let modify = |id: &str, policy: Option<PolicyDocument>, reset_policy: bool, add: &[&str], remove: &[&str]| {
+        Change::ModifyVpcEndpoint(ModifyVpcEndpoint {
+            vpc_endpoint_id: id.to_owned(),
+            policy_document: policy,
+            reset_policy,
+            add_route_table_ids: add.iter().map(|id| (*id).to_owned()).collect(),
+            remove_route_table_ids: remove.iter().map(|id| (*id).to_owned()).collect(),
+        })
+    };
+    assert_eq!(asker.make(modify(&id, Some(policy("s3:*")), false, &[&two], &[&one])), id);
+    let endpoint = &asker.world.vpc_endpoints[&id];
+    assert_eq!((&endpoint.policy_document, &endpoint.route_table_ids), (&policy("s3:*"), &vec![two.clone()]));
+    let routes = |asker: &Asker, table: &str| asker.world.route_tables[table].routes.len();
+    assert_eq!((routes(&asker, &one), routes(&asker, &two)), (1, 2), "the local route, and the endpoint's");
+    asker.make(modify(&id, None, false, &[&one], &[]));
+    assert_eq!(asker.world.vpc_endpoints[&id].policy_document, policy("s3:*"), "what is not mentioned stays");
+    asker.make(modify(&id, None, true, &[], &[]));
+    assert_eq!(asker.world.vpc_endpoints[&id].policy_document, default);
+    asker.make(modify(&sqs, Some(policy("sqs:*")), false, &[], &[]));
+    let broken: PolicyDocument = serde_json::json!({ "Statement": [{ "Effect": "Allow" }] }).into();
+    asker.all_refused([
+        (modify(&id, Some(broken), false, &[], &[&one]), "InvalidPolicyDocument: ".to_owned()),
+        (modify(&id, Some(policy("*")), true, &[], &[]), "InvalidParameterCombination: ".to_owned()),
+        (modify(&id, None, false, &[&one], &[]), format!("RouteAlreadyExists: route table {one} already has")),
+        (modify(&id, None, false, &[&other], &[&one]), format!("RouteAlreadyExists: route table {other} already has")),
+        (
+            modify(&id, None, false, &[], &[&other]),
+            format!("InvalidParameter: Route table {other} is not associated with VPC endpoint {id}"),
+        ),
+        (modify(&sqs, None, false, &[&one], &[]), "InvalidParameter: Route table IDs are only supported".to_owned()),
+        (modify("vpce-1", None, true, &[], &[]), "InvalidVpcEndpointId.Malformed".to_owned()),
+        (modify("vpce-00000000000000000", None, true, &[], &[]), "InvalidVpcEndpointId.NotFound".to_owned()),
+    ]);
+}

@@ -6,18 +6,18 @@ use super::super::access::{Ask, Directory, Way, root_key};
 use super::*;
 use crate::policy::{Context, Principal};
 
-fn allow(actions: &str) -> PolicyDocument {
+pub(super) fn allow(actions: &str) -> PolicyDocument {
     json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": actions, "Resource": "*" }] }).into()
 }
 
-fn trust(service: &str) -> PolicyDocument {
+pub(super) fn trust(service: &str) -> PolicyDocument {
     json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" }
     ]})
     .into()
 }
 
-fn role(name: Option<&str>) -> CreateRole {
+pub(super) fn role(name: Option<&str>) -> CreateRole {
     CreateRole {
         path: None,
         role_name: name.map(str::to_owned),
@@ -28,27 +28,27 @@ fn role(name: Option<&str>) -> CreateRole {
     }
 }
 
-fn create_role(members: CreateRole) -> Change {
+pub(super) fn create_role(members: CreateRole) -> Change {
     Change::Iam(IamChange::CreateRole(members))
 }
 
-fn user(name: &str) -> Change {
+pub(super) fn user(name: &str) -> Change {
     Change::Iam(IamChange::CreateUser { path: None, user_name: Some(name.to_owned()), permissions_boundary: None })
 }
 
-fn group(name: &str) -> Change {
+pub(super) fn group(name: &str) -> Change {
     Change::Iam(IamChange::CreateGroup { path: None, group_name: Some(name.to_owned()) })
 }
 
-fn put(holder: Holder, name: &str, document: PolicyDocument) -> Change {
+pub(super) fn put(holder: Holder, name: &str, document: PolicyDocument) -> Change {
     Change::Iam(IamChange::PutPolicy { holder, policy_name: name.to_owned(), policy_document: document })
 }
 
-fn attach(holder: Holder, policy_arn: &str) -> Change {
+pub(super) fn attach_policy(holder: Holder, policy_arn: &str) -> Change {
     Change::Iam(IamChange::AttachPolicy { holder, policy_arn: policy_arn.to_owned() })
 }
 
-fn managed(name: &str, document: PolicyDocument) -> Change {
+pub(super) fn managed(name: &str, document: PolicyDocument) -> Change {
     Change::Iam(IamChange::CreatePolicy {
         path: None,
         policy_name: Some(name.to_owned()),
@@ -57,22 +57,22 @@ fn managed(name: &str, document: PolicyDocument) -> Change {
     })
 }
 
-fn access_key(user_name: &str, status: Option<&str>) -> Change {
+pub(super) fn access_key(user_name: &str, status: Option<&str>) -> Change {
     Change::Iam(IamChange::CreateAccessKey { user_name: user_name.to_owned(), status: status.map(str::to_owned) })
 }
 
-fn profile(name: &str) -> Change {
+pub(super) fn profile(name: &str) -> Change {
     Change::Iam(IamChange::CreateInstanceProfile { path: None, instance_profile_name: Some(name.to_owned()) })
 }
 
-fn add_role(profile: &str, role: &str) -> Change {
+pub(super) fn add_role(profile: &str, role: &str) -> Change {
     Change::Iam(IamChange::AddRoleToInstanceProfile {
         instance_profile_name: profile.to_owned(),
         role_name: role.to_owned(),
     })
 }
 
-fn add_user(group: &str, user: &str) -> Change {
+pub(super) fn add_user(group: &str, user: &str) -> Change {
     Change::Iam(IamChange::AddUserToGroup { group_name: group.to_owned(), user_name: user.to_owned() })
 }
 
@@ -132,8 +132,8 @@ fn policies_are_put_and_attached_within_quotas() {
     asker.make(put(alice(), "Read", long(1_800)));
     asker.make(put(alice(), "Read", long(1_900)));
     let arn = asker.make(managed("Shared", allow("dynamodb:*")));
-    asker.make(attach(alice(), &arn));
-    asker.make(attach(alice(), &arn));
+    asker.make(attach_policy(alice(), &arn));
+    asker.make(attach_policy(alice(), &arn));
     let policies = &asker.world.users[&format!("arn:aws:iam::{ACCOUNT}:user/alice")].policies;
     assert_eq!((policies.inline.len(), policies.attached.len()), (1, 1));
     asker.all_refused([
@@ -145,19 +145,19 @@ fn policies_are_put_and_attached_within_quotas() {
             "NoSuchEntity: The group with name bob cannot be found.",
         ),
         (
-            attach(alice(), &format!("arn:aws:iam::{ACCOUNT}:policy/Other")),
+            attach_policy(alice(), &format!("arn:aws:iam::{ACCOUNT}:policy/Other")),
             &format!("NoSuchEntity: Policy arn:aws:iam::{ACCOUNT}:policy/Other does not exist or is not attachable."),
         ),
-        (attach(alice(), "Shared"), "InvalidInput: ARN Shared is not valid."),
+        (attach_policy(alice(), "Shared"), "InvalidInput: ARN Shared is not valid."),
         (managed("Shared", allow("*")), "EntityAlreadyExists: Policy with name Shared already exists."),
         (managed("Long", long(6_100)), "LimitExceeded: Cannot exceed quota for PolicySize: 6144"),
     ]);
-    asker.refused_as(OTHER_ACCOUNT, attach(alice(), &arn), "NoSuchEntity: The user with name alice");
+    asker.refused_as(OTHER_ACCOUNT, attach_policy(alice(), &arn), "NoSuchEntity: The user with name alice");
     for number in 0..9 {
-        asker.make(attach(alice(), &format!("arn:aws:iam::aws:policy/Unknown{number}")));
+        asker.make(attach_policy(alice(), &format!("arn:aws:iam::aws:policy/Unknown{number}")));
     }
     asker.refused(
-        attach(alice(), "arn:aws:iam::aws:policy/AmazonS3FullAccess"),
+        attach_policy(alice(), "arn:aws:iam::aws:policy/AmazonS3FullAccess"),
         "LimitExceeded: Cannot exceed quota for PoliciesPerUser: 10",
     );
     asker.make(Change::Iam(IamChange::DetachPolicy { holder: alice(), policy_arn: arn.clone() }));
@@ -295,4 +295,56 @@ fn a_judgement_has_all_keys() {
     ];
     expected.sort_by_key(|key| key.to_ascii_lowercase());
     assert_eq!(keys, expected, "the resource's account owns nothing here, so it is in no organization");
+}
+
+/// What `status --json` shows of it all.
+#[test]
+fn identities_are_described_as_iam_prints_them() {
+    let mut asker = Asker::default();
+    let boundary = asker.make(managed("Bounds", allow("s3:*")));
+    asker.make(create_role(CreateRole { permissions_boundary: Some(boundary.clone()), ..role(Some("Worker")) }));
+    asker.make(put(Holder::Role("Worker".to_owned()), "Read", allow("s3:GetObject")));
+    asker.make(attach_policy(Holder::Role("Worker".to_owned()), "arn:aws:iam::aws:policy/AmazonS3FullAccess"));
+    asker.make(profile("web"));
+    asker.make(add_role("web", "Worker"));
+    asker.make(user("alice"));
+    asker.make(group("readers"));
+    asker.make(add_user("readers", "alice"));
+    let key = asker.make(access_key("alice", None));
+    let described = describe(&asker.world);
+    let role = &described["Roles"][0];
+    assert_eq!(role["RolePolicies"][0]["PolicyName"], "Read");
+    assert_eq!(role["RolePolicies"][0]["PolicyDocument"]["Statement"][0]["Action"], "s3:GetObject");
+    assert_eq!(role["AssumeRolePolicyDocument"]["Statement"][0]["Action"], "sts:AssumeRole");
+    assert_eq!(
+        role["AttachedPolicies"],
+        json!([{ "PolicyName": "AmazonS3FullAccess", "PolicyArn": "arn:aws:iam::aws:policy/AmazonS3FullAccess" }])
+    );
+    assert_eq!(role["PermissionsBoundary"]["PermissionsBoundaryArn"], boundary);
+    assert_eq!(described["InstanceProfiles"][0]["Roles"][0]["RoleName"], "Worker");
+    assert_eq!(described["Users"][0]["Groups"], json!(["readers"]));
+    assert_eq!(
+        described["Users"][0]["AccessKeys"],
+        json!([{ "UserName": "alice", "AccessKeyId": key, "Status": "Active" }])
+    );
+    let secret = asker.world.access_keys[&key].secret_access_key.clone();
+    assert!(!described.to_string().contains(&secret), "secrets are not shown");
+    assert_eq!(described["Policies"][0]["PolicyName"], "Bounds");
+}
+
+/// Each of AWS's documents that is carried here is one.
+#[test]
+fn the_managed_policies_of_aws_can_be_evaluated() {
+    let world = World::default();
+    let data: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(include_str!("../data/aws-managed-policies.json")).unwrap();
+    assert!(data.len() > 20);
+    for name in data.keys() {
+        let document = world.managed_policy_document(&format!("arn:aws:iam::aws:policy/{name}")).expect("known");
+        document.check(crate::policy::Kind::Identity).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+    }
+    let china = world.managed_policy_document("arn:aws-cn:iam::aws:policy/IAMFullAccess").expect("known in China, too");
+    assert!(!china.value.to_string().contains("arn:aws:"));
+    assert_eq!(world.managed_policy_document("arn:aws:iam::aws:policy/ReadOnlyAccess"), None);
+    assert_eq!(world.managed_policy_document("arn:aws:iam::111122223333:policy/AdministratorAccess"), None);
 }

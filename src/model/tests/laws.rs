@@ -25,7 +25,7 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
     let subnet_id = |n| pick(&world.subnets, "subnet", n);
     let table = || pick(&world.route_tables, "rtb", a);
     let flag = c % 2 == 0;
-    match kind % 30 {
+    match kind % 36 {
         0 => vpc(["10.0.0.0/16", "10.1.0.0/24", "192.168.0.0/28", "10.0.0.0/8"][usize::from(b % 4)]),
         1 | 2 => subnet(
             &vpc_id(),
@@ -91,7 +91,8 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
                 permission("tcp", i32::from(c % 3), PermissionPeer::Group(pick(&world.security_groups, "sg", c))),
             ],
         },
-        _ => edge_change(world, (kind % 30, a, b, c)),
+        kind @ 18..30 => edge_change(world, (kind, a, b, c)),
+        _ => access_change(world, (kind, a, b, c)),
     }
 }
 
@@ -179,6 +180,80 @@ fn connection_change(world: &World, (_, a, b, c): Step) -> Change {
     }
 }
 
+/// The same of who may do what, and of what it is done to.
+fn access_change(world: &World, (kind, a, b, c): Step) -> Change {
+    let name = |n: u8| format!("name{}", n % 2);
+    let policy = || {
+        let action = "x".repeat(usize::from(c) * 8);
+        serde_json::json!({ "Statement": { "Effect": "Allow", "Action": format!("s3:{action}"), "Resource": "*" } })
+            .into()
+    };
+    let holder = || match c % 3 {
+        0 => Holder::Role(name(a)),
+        1 => Holder::User(name(a)),
+        _ => Holder::Group(name(a)),
+    };
+    let policy_arn = || pick(&world.managed_policies, "arn:aws:iam::aws:policy/x", b);
+    let iam = |change| Change::Iam(change);
+    match (kind % 36, b % 4) {
+        (30, 0) => iam(IamChange::CreateRole(CreateRole {
+            path: None,
+            role_name: Some(name(a)),
+            assume_role_policy_document: serde_json::json!({ "Statement": {
+                "Effect": "Allow", "Principal": { "Service": "ec2.amazonaws.com" }, "Action": "sts:AssumeRole"
+            }})
+            .into(),
+            max_session_duration: Some(3_590 + u32::from(c)),
+            permissions_boundary: (c % 4 == 0).then(policy_arn),
+            description: None,
+        })),
+        (30, 1) => iam(IamChange::CreateUser { path: None, user_name: Some(name(a)), permissions_boundary: None }),
+        (30, 2) => iam(IamChange::CreateGroup { path: None, group_name: Some(name(a)) }),
+        (30, _) => iam(IamChange::CreateInstanceProfile { path: None, instance_profile_name: Some(name(a)) }),
+        (31, 0) => {
+            iam(IamChange::CreatePolicy { path: None, policy_name: None, description: None, policy_document: policy() })
+        }
+        (31, 1) => iam(IamChange::CreateAccessKey { user_name: name(a), status: None }),
+        (31, 2) => iam(IamChange::AddUserToGroup { group_name: name(a), user_name: name(c) }),
+        (31, _) => iam(IamChange::AddRoleToInstanceProfile { instance_profile_name: name(a), role_name: name(c) }),
+        (32, 0 | 1) => iam(IamChange::PutPolicy { holder: holder(), policy_name: name(b), policy_document: policy() }),
+        (32, 2) => iam(IamChange::DeletePolicy { holder: holder(), policy_name: name(b) }),
+        (32, _) => iam(IamChange::DetachPolicy { holder: holder(), policy_arn: policy_arn() }),
+        (33, _) => iam(IamChange::AttachPolicy { holder: holder(), policy_arn: policy_arn() }),
+        (34, 0) => Change::CreateResolverEndpoint(CreateResolverEndpoint {
+            direction: "INBOUND".to_owned(),
+            ip_addresses: vec![
+                (pick(&world.subnets, "subnet", a), None),
+                (pick(&world.subnets, "subnet", c), Some(Ipv4Addr::new(10, 0, a % 2, c % 32))),
+            ],
+            security_group_ids: vec![pick(&world.security_groups, "sg", a)],
+            name: None,
+        }),
+        (34, 1) => Change::CreateTable(CreateTable {
+            table_name: Some(name(a)),
+            definition: serde_json::json!({
+                "AttributeDefinitions": [{ "AttributeName": name(b), "AttributeType": "S" }],
+                "KeySchema": [{ "AttributeName": name(c), "KeyType": "HASH" }],
+                "BillingMode": "PAY_PER_REQUEST",
+            }),
+            ..CreateTable::default()
+        }),
+        (34, _) => Change::RunInstance(RunInstance {
+            subnet_id: Some(pick(&world.subnets, "subnet", a)),
+            iam_instance_profile: Some(name(c)),
+            metadata_options: MetadataOptions { hop_limit: c % 66, ..MetadataOptions::default() },
+            ..RunInstance::default()
+        }),
+        _ => Change::ModifyVpcEndpoint(ModifyVpcEndpoint {
+            vpc_endpoint_id: pick(&world.vpc_endpoints, "vpce", a),
+            policy_document: None,
+            reset_policy: c % 2 == 0,
+            add_route_table_ids: vec![pick(&world.route_tables, "rtb", b)],
+            remove_route_table_ids: (c % 3 == 0).then(|| pick(&world.route_tables, "rtb", c)).into_iter().collect(),
+        }),
+    }
+}
+
 /// Plays the steps, and looks at every step whether a refusal changed anything.
 fn play(steps: &[Step]) -> Result<World, TestCaseError> {
     let mut world = World::default();
@@ -196,8 +271,11 @@ fn play(steps: &[Step]) -> Result<World, TestCaseError> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // A VPC, two subnets and a gateway first: otherwise most steps find nothing to work on.
-    let start = [(0, 0, 0, 0), (1, 0, 0, 0), (1, 0, 1, 0), (6, 0, 0, 0), (7, 0, 0, 0)];
+    // A VPC, two subnets, a gateway, and one identity of each kind first: otherwise most steps find nothing to work on.
+    let start = [(0, 0, 0, 0), (1, 0, 0, 0), (1, 0, 1, 0), (6, 0, 0, 0), (7, 0, 0, 0)]
+        .into_iter()
+        .chain((0..4).map(|kind| (30, 0, kind, 10)))
+        .collect::<Vec<Step>>();
     prop::collection::vec(any::<Step>(), 0..90).prop_map(move |rest| start.iter().copied().chain(rest).collect())
 }
 
@@ -249,6 +327,7 @@ proptest! {
             prop_assert_eq!(guards.count(), 1, "a subnet has exactly one network ACL");
         }
         edges_are_sound(&world)?;
+        access_is_sound(&world)?;
         let described = describe(&world);
         for (member, count) in [
             ("Vpcs", world.vpcs.len()),
@@ -262,6 +341,13 @@ proptest! {
             ("VpcPeeringConnections", world.vpc_peering_connections.len()),
             ("VpnGateways", world.vpn_gateways.len()),
             ("VpnConnections", world.vpn_connections.len()),
+            ("Tables", world.tables.len()),
+            ("ResolverEndpoints", world.resolver_endpoints.len()),
+            ("Roles", world.roles.len()),
+            ("InstanceProfiles", world.instance_profiles.len()),
+            ("Users", world.users.len()),
+            ("Groups", world.groups.len()),
+            ("Policies", world.managed_policies.len()),
         ] {
             prop_assert_eq!(described[member].as_array().map(Vec::len), Some(count), "{} are complete", member);
         }
@@ -313,11 +399,55 @@ fn edges_are_sound(world: &World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn access_is_sound(world: &World) -> Result<(), TestCaseError> {
+    for endpoint in world.vpc_endpoints.values() {
+        let target = RouteTarget::VpcEndpoint(endpoint.vpc_endpoint_id.clone());
+        let carries = |table: &&RouteTable| table.routes.iter().any(|route| route.target == target);
+        let carrying: BTreeSet<&String> =
+            world.route_tables.values().filter(carries).map(|table| &table.route_table_id).collect();
+        prop_assert_eq!(carrying, endpoint.route_table_ids.iter().collect(), "its route is where it says");
+    }
+    for endpoint in world.resolver_endpoints.values() {
+        for each in &endpoint.ip_addresses {
+            let interface = &world.network_interfaces[&each.network_interface_id];
+            prop_assert_eq!((interface.private_ip_address(), &interface.vpc_id), (each.ip, &endpoint.host_vpc_id));
+        }
+    }
+    for (arn, role) in &world.roles {
+        prop_assert!(arn == &role.arn && (3_600..=43_200).contains(&role.max_session_duration));
+    }
+    for user in world.users.values() {
+        prop_assert!(user.groups.iter().all(|arn| world.groups.contains_key(arn)));
+        prop_assert!(user.policies.inline.values().map(PolicyDocument::size).sum::<usize>() <= 2_048);
+        prop_assert!(world.access_keys.values().filter(|key| key.user == user.arn).count() <= 2);
+    }
+    // Every policy that was let in can be evaluated, and every key opens for its owner.
+    let directory = access::Directory::of(world);
+    for (access_key_id, key) in &world.access_keys {
+        prop_assert_eq!(
+            directory.access_key(access_key_id).map(|found| found.principal.arn()),
+            Some(Some(key.user.clone()))
+        );
+    }
+    prop_assert!(world.roles.keys().all(|arn| directory.role(arn).is_some()));
+    for instance in world.instances.values() {
+        prop_assert_eq!(
+            directory.instance_role(&instance.instance_id).is_some(),
+            instance.iam_instance_profile.is_some()
+        );
+    }
+    for endpoint in world.vpc_endpoints.values() {
+        let policy = directory.endpoint_policy(&endpoint.vpc_endpoint_id);
+        prop_assert_eq!(policy.is_some(), endpoint.supports_policy());
+    }
+    Ok(())
+}
+
 #[test]
 fn random_histories_reach_every_kind_of_object() {
     // Guards the generator above: a law over histories that are always refused would hold for nothing.
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut seen = [0usize; 14];
+    let mut seen = [0usize; 23];
     for _ in 0..64 {
         let tree = steps().new_tree(&mut runner).expect("a history");
         let world = play(&proptest::strategy::ValueTree::current(&tree)).expect("no law is broken");
@@ -341,6 +471,15 @@ fn random_histories_reach_every_kind_of_object() {
             world.vpc_peering_connections.values().filter(|each| each.status == PeeringStatus::Active).count(),
             world.vpn_gateways.values().map(|gateway| gateway.propagating_route_tables.len()).sum(),
             world.vpn_connections.len(),
+            world.roles.values().map(|role| role.policies.inline.len()).sum(),
+            world.users.values().map(|user| user.groups.len()).sum(),
+            world.groups.values().map(|group| group.policies.attached.len()).sum(),
+            world.managed_policies.len(),
+            world.access_keys.len(),
+            world.instances.values().filter(|instance| instance.iam_instance_profile.is_some()).count(),
+            world.instance_profiles.values().filter(|profile| profile.role.is_some()).count(),
+            world.tables.len(),
+            world.resolver_endpoints.len(),
         ];
         for (total, size) in seen.iter_mut().zip(sizes) {
             *total += size;

@@ -1,5 +1,6 @@
 //! The laws of the model as stories (one per law, against AWS's codes and texts) and as properties.
 
+mod directory;
 mod endpoint;
 mod flow_log;
 mod iam;

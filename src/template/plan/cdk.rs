@@ -28,7 +28,7 @@ pub(super) fn read(
         let error = Diagnostic::at(&document.span, "the CDK manifest has no stack");
         return Err(vec![error.help("synthesise the application again with `cdk synth`")]);
     }
-    Ok(Plan { name: name_of(path), file: path.to_owned(), expect: None, stacks, seeds: Vec::new(), notices })
+    Ok(Plan { stacks, notices, ..Plan::new(name_of(path), path) })
 }
 
 struct Assembly<'a> {

@@ -1,4 +1,5 @@
-//! `lab.yaml`: several stacks with account, Region and parameters; buckets with what they hold at the start.
+//! `lab.yaml`: several stacks with account, Region and parameters; buckets with what they hold at the start; the organization
+//! of the accounts; servers that stand behind services.
 //!
 //! Read by the same document reader as templates, so that its errors have places too.
 
@@ -7,9 +8,9 @@ use std::path::Path;
 use super::super::document::{Map, Value};
 use super::super::error::{Diagnostic, did_you_mean};
 use super::super::{Files, LoadOptions, document};
-use super::{Plan, PlannedSeed, PlannedStack, beside, name_of, place, unreadable};
+use super::{Plan, PlannedSeed, PlannedStack, backends, beside, name_of, place, unreadable};
 
-const KEYS: [&str; 4] = ["name", "stacks", "seed", "expect"];
+const KEYS: [&str; 6] = ["name", "stacks", "seed", "organization", "backends", "expect"];
 const STACK_KEYS: [&str; 4] = ["template", "account", "region", "parameters"];
 
 /// Reads a `lab.yaml` and the templates that it names.
@@ -53,11 +54,36 @@ pub(super) fn read(
             }
         }
     }
+    let organization = document.get("organization").and_then(|value| organization(value, &mut errors));
+    let mut backends = Vec::new();
+    if document.get("backends").is_some() {
+        for (service, value) in section(document, "backends", &mut errors) {
+            match backends::read(path, service, value) {
+                Ok(backend) => backends.push(backend),
+                Err(new) => errors.extend(new),
+            }
+        }
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
     let expect = document.get("expect").cloned();
-    Ok(Plan { name, file: path.to_owned(), expect, stacks, seeds, notices: Vec::new() })
+    Ok(Plan { organization, backends, expect, stacks, seeds, ..Plan::new(name, path) })
+}
+
+/// The id of an organization: `o-` and 10 to 32 letters and digits
+/// (<https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html>).
+fn organization(value: &Value, errors: &mut Vec<Diagnostic>) -> Option<String> {
+    let is_id = |id: &str| {
+        let rest = id.strip_prefix("o-").unwrap_or_default();
+        (10..=32).contains(&rest.len()) && rest.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    let id = value.as_text().filter(|id| is_id(id));
+    if id.is_none() {
+        let message = "an organization's id is `o-` and 10 to 32 small letters and digits";
+        errors.push(Diagnostic::at(&value.span, message).help("write one such as o-exampleorgid"));
+    }
+    id.map(str::to_owned)
 }
 
 fn stack(
@@ -110,7 +136,7 @@ fn section<'a>(document: &'a Value, name: &str, errors: &mut Vec<Diagnostic>) ->
     })
 }
 
-fn unknown_keys(map: &[(document::Key, Value)], known: &[&str], what: &str, errors: &mut Vec<Diagnostic>) {
+pub(super) fn unknown_keys(map: &[(document::Key, Value)], known: &[&str], what: &str, errors: &mut Vec<Diagnostic>) {
     for (key, _) in map {
         if !known.contains(&key.text.as_str()) {
             let help = did_you_mean(&key.text, known.iter().copied())

@@ -25,10 +25,16 @@ pub(super) fn endpoint(maker: &mut Maker<'_>, mut properties: Properties) -> Res
         }
     }
     ip_address_type(&mut properties);
-    let private_dns_only =
-        properties.object("DnsOptions", |options| options.text("PrivateDnsOnlyForInboundResolverEndpoint")).flatten();
+    let private_dns_only = properties
+        .object("DnsOptions", |options| {
+            if options.text("DnsRecordIpType").is_some_and(|kind| matches!(kind.as_str(), "ipv6" | "dualstack")) {
+                options.ignored("DnsRecordIpType", "IPv6 records");
+            }
+            options.text("PrivateDnsOnlyForInboundResolverEndpoint")
+        })
+        .flatten();
     let private_dns_only = match private_dns_only.as_deref() {
-        None => None,
+        None | Some("NotSpecified") => None,
         // CloudFormation's words; the API has a boolean, which older templates carry.
         Some("OnlyInboundResolver" | "true") => Some(true),
         Some("AllResolvers" | "false") => Some(false),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
-use crate::model::Change;
+use crate::model::{Change, PublicAccessBlock};
 use crate::policy;
 
 pub(super) fn bucket(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
@@ -13,6 +13,15 @@ pub(super) fn bucket(maker: &mut Maker<'_>, mut properties: Properties) -> Resul
     let change = Change::CreateBucket { bucket: properties.text("BucketName") };
     let versioning = properties.object("VersioningConfiguration", |inner| inner.required_text("Status"));
     let cors = cors(&mut properties);
+    let block = properties.object("PublicAccessBlockConfiguration", |block| {
+        let mut is_on = |name: &str| block.boolean(name) == Some(true);
+        PublicAccessBlock {
+            block_public_acls: is_on("BlockPublicAcls"),
+            ignore_public_acls: is_on("IgnorePublicAcls"),
+            block_public_policy: is_on("BlockPublicPolicy"),
+            restrict_public_buckets: is_on("RestrictPublicBuckets"),
+        }
+    });
     without_effect(&mut properties);
     let made = maker.make(properties, tags, change)?;
     let bucket = || made.reference.clone();
@@ -21,6 +30,10 @@ pub(super) fn bucket(maker: &mut Maker<'_>, mut properties: Properties) -> Resul
     }
     if let Some(cors_configuration) = cors {
         maker.apply(Default::default(), Change::PutBucketCors { bucket: bucket(), cors_configuration })?;
+    }
+    if let Some(public_access_block) = block {
+        let change = Change::PutPublicAccessBlock { bucket: bucket(), public_access_block };
+        maker.apply(Default::default(), change)?;
     }
     Ok(made)
 }
@@ -50,17 +63,6 @@ fn cors(properties: &mut Properties) -> Option<Value> {
 
 /// What a lab's buckets are like anyway, and what they can't be.
 fn without_effect(properties: &mut Properties) {
-    let blocks = properties.object("PublicAccessBlockConfiguration", |block| {
-        // There are no ACLs to block.
-        block.boolean("BlockPublicAcls");
-        block.boolean("IgnorePublicAcls");
-        let [policies, buckets] =
-            ["BlockPublicPolicy", "RestrictPublicBuckets"].map(|name| block.boolean(name) == Some(true));
-        policies || buckets
-    });
-    if blocks == Some(true) {
-        properties.ignored("PublicAccessBlockConfiguration", "the block of public policies");
-    }
     let ownership = properties.object("OwnershipControls", |controls| {
         controls.objects("Rules", |rule| rule.text("ObjectOwnership").unwrap_or_default())
     });

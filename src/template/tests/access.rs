@@ -25,7 +25,6 @@ Stream = arn:aws:dynamodb:us-east-1:123456789012:table/orders/stream/2026-01-01T
 Table = orders
 TableArn = arn:aws:dynamodb:us-east-1:123456789012:table/orders
 User = arn:aws:iam::123456789012:user/alice
-ignored: the block of public policies of AWS::S3::Bucket `Data` (t.yaml:70)
 ignored: property LifecycleConfiguration of AWS::S3::Bucket `Data` (t.yaml:72)
 ignored: managed policy arn:aws:iam::aws:policy/ReadOnlyAccess (its document is not known here, it grants nothing) of AWS::IAM::Role `Worker` (t.yaml:101)
 ignored: a value in PolicyDocument of Policies of AWS::IAM::Role `Worker`: needs `Queue` (AWS::SQS::Queue, not emulated) (t.yaml:110)
@@ -59,6 +58,8 @@ fn a_template_fills_the_world_with_identities() {
     let bucket = &world.buckets["orders-data"];
     assert_eq!(places(bucket.policy.as_ref().expect("its policy")), "t.yaml:80");
     assert_eq!(bucket.versioning, Some(BucketVersioning::Enabled));
+    let block = bucket.public_access_block.expect("its block");
+    assert!(block.block_public_acls && block.block_public_policy && !block.restrict_public_buckets);
     assert_eq!(
         bucket.cors.as_ref().expect("its CORS rules").to_string(),
         r#"{"CORSRules":[{"AllowedHeaders":["*"],"AllowedMethods":["GET","PUT"],"AllowedOrigins":["https://*.example.com"],"ExposeHeaders":["ETag"],"MaxAgeSeconds":300}]}"#
@@ -250,4 +251,220 @@ fn each_api_has_its_own_code_for_a_broken_policy() {
         assert_eq!(head[0], format!("error: {message}"), "{type_name}\n{drawn}");
         assert_eq!(head[1].trim(), format!("--> t.yaml:{place}"), "{type_name}\n{drawn}");
     }
+}
+
+/// YAML takes an account for a number unless it begins with 0, and a policy wants text.
+#[test]
+fn an_account_in_a_policy_needs_no_quotes() {
+    let lab = lab("
+Resources:
+  Data: {Type: AWS::S3::Bucket}
+  Policy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Data
+      PolicyDocument:
+        Statement:
+          - Effect: Allow
+            Principal: {AWS: [111122223333, 012345678901, !GetAtt Function.Arn]}
+            Action: s3:GetObject
+            Resource: !Sub ${Data.Arn}/*
+            Condition: {Bool: {aws:SecureTransport: true}, NumericLessThan: {s3:max-keys: 10}}
+  Function: {Type: AWS::Lambda::Function}
+");
+    let policy = lab.world.buckets.values().next().and_then(|bucket| bucket.policy.as_ref()).expect("the policy");
+    assert_eq!(
+        policy.value.pointer("/Statement/0/Principal/AWS"),
+        Some(&serde_json::json!([
+            "111122223333",
+            "012345678901",
+            "arn:aws:iam::000000000000:role/not-emulated-Function"
+        ]))
+    );
+}
+
+/// What AWS refuses of identities, tables and resolver endpoints, with its place: `OBJECT` is the resource on line 14.
+#[test]
+fn refusals_stand_at_the_property_that_they_are_about() {
+    let before = "\
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: worker
+      AssumeRolePolicyDocument:
+        Version: '2012-10-17'
+        Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: 'sts:AssumeRole'}]
+  Group: {Type: AWS::IAM::Group}
+  User: {Type: AWS::IAM::User, Properties: {UserName: alice}}
+  Data: {Type: AWS::S3::Bucket}
+";
+    let table = "AttributeDefinitions: [{AttributeName: id, AttributeType: S}], KeySchema: [{AttributeName: id, KeyType: HASH}]";
+    for (type_name, properties, place, expected) in [
+        ("IAM::Role", "", "14:3", "AWS::IAM::Role `Object` needs the property `AssumeRolePolicyDocument`"),
+        ("IAM::User", "UserName: Alice", "14:57", "EntityAlreadyExists: User with name Alice already exists."),
+        (
+            "IAM::User",
+            "UserName: a b",
+            "14:57",
+            "ValidationError: 1 validation error detected: Value 'a b' at 'userName'",
+        ),
+        ("IAM::User", "Path: app", "14:53", "ValidationError: The specified value for path is invalid."),
+        ("IAM::User", "Groups: [nobody]", "14:56", "NoSuchEntity: The group with name nobody cannot be found."),
+        (
+            "IAM::User",
+            "ManagedPolicyArns: ['arn:aws:iam::123456789012:policy/no']",
+            "14:67",
+            "NoSuchEntity: Policy arn:aws:iam::123456789012:policy/no does not exist",
+        ),
+        (
+            "IAM::User",
+            "PermissionsBoundary: 'arn:aws:iam::aws:policy/ReadOnlyAccess'",
+            "14:68",
+            "NoSuchEntity: Scope ARN: arn:aws:iam::aws:policy/ReadOnlyAccess",
+        ),
+        (
+            "IAM::InstanceProfile",
+            "Roles: [worker, worker]",
+            "14:3",
+            "LimitExceeded: Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1",
+        ),
+        (
+            "IAM::InstanceProfile",
+            "Roles: [nobody]",
+            "14:66",
+            "NoSuchEntity: The role with name nobody cannot be found.",
+        ),
+        ("IAM::InstanceProfile", "", "14:3", "AWS::IAM::InstanceProfile `Object` needs the property `Roles`"),
+        ("IAM::AccessKey", "UserName: nobody", "14:62", "NoSuchEntity: The user with name nobody cannot be found."),
+        (
+            "IAM::AccessKey",
+            "UserName: !Ref User, Status: On",
+            "14:81",
+            "ValidationError: 1 validation error detected: Value 'On' at 'status'",
+        ),
+        (
+            "IAM::Policy",
+            "PolicyName: P, PolicyDocument: {Statement: {Effect: Allow, Action: '*', Resource: '*'}}",
+            "14:3",
+            "AWS::IAM::Policy `Object` needs at least one of `Roles`, `Users` and `Groups`",
+        ),
+        (
+            "IAM::RolePolicy",
+            "PolicyName: P, RoleName: nobody, PolicyDocument: {Statement: {Effect: Allow, Action: '*', Resource: '*'}}",
+            "14:78",
+            "NoSuchEntity: The role with name nobody cannot be found.",
+        ),
+        (
+            "IAM::RolePolicy",
+            "RoleName: worker, PolicyName: P",
+            "14:3",
+            "AWS::IAM::RolePolicy `Object` needs the property `PolicyDocument`",
+        ),
+        (
+            "EC2::Instance",
+            "SubnetId: !Ref Subnet, IamInstanceProfile: worker",
+            "14:94",
+            "InvalidParameterValue: Value (worker) for parameter iamInstanceProfile.name is invalid.",
+        ),
+        (
+            "EC2::Instance",
+            "SubnetId: !Ref Subnet, MetadataOptions: {HttpTokens: always}",
+            "14:104",
+            "`HttpTokens` can't be `always`",
+        ),
+        (
+            "EC2::Instance",
+            "SubnetId: !Ref Subnet, MetadataOptions: {HttpPutResponseHopLimit: 65}",
+            "14:117",
+            "InvalidParameterValue: Value (65) for parameter HttpPutResponseHopLimit is invalid.",
+        ),
+        (
+            "DynamoDB::Table",
+            table,
+            "14:3",
+            "ValidationException: One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits",
+        ),
+        (
+            "DynamoDB::Table",
+            "BillingMode: PAY_PER_REQUEST, KeySchema: []",
+            "14:3",
+            "ValidationException: One or more parameter values were invalid: Missing the key schema",
+        ),
+        (
+            "DynamoDB::Table",
+            "BillingMode: PAY_PER_REQUEST, AttributeDefinitions: []",
+            "14:3",
+            "AWS::DynamoDB::Table `Object` needs the property `KeySchema`",
+        ),
+        (
+            "DynamoDB::Table",
+            &format!("TableName: a b, BillingMode: PAY_PER_REQUEST, {table}"),
+            "14:64",
+            "ValidationException: 1 validation error detected: Value 'a b' at 'tableName'",
+        ),
+        (
+            "Route53Resolver::ResolverEndpoint",
+            "Direction: INBOUND, SecurityGroupIds: [!GetAtt Vpc.DefaultSecurityGroup], IpAddresses: [{SubnetId: !Ref Subnet}]",
+            "14:3",
+            "InvalidRequestException: [RSLVR-00400] Resolver endpoint need to have at least 2 IP addresses.",
+        ),
+        (
+            "Route53Resolver::ResolverEndpoint",
+            "Direction: SIDEWAYS, SecurityGroupIds: [!GetAtt Vpc.DefaultSecurityGroup], IpAddresses: [{SubnetId: !Ref Subnet}]",
+            "14:82",
+            "InvalidParameterException: Value (SIDEWAYS) for parameter Direction is invalid.",
+        ),
+        ("S3::Bucket", "VersioningConfiguration: {Status: Off}", "14:3", "MalformedXML"),
+        (
+            "S3::Bucket",
+            "CorsConfiguration: {CorsRules: [{AllowedOrigins: ['*'], AllowedMethods: [PATCH]}]}",
+            "14:121",
+            "InvalidRequest: Found unsupported HTTP method in CORS config. Unsupported method is PATCH",
+        ),
+    ] {
+        let drawn = drawn(&format!("{before}  Object: {{Type: AWS::{type_name}, Properties: {{{properties}}}}}\n"));
+        let head: Vec<&str> = drawn.lines().take(2).collect();
+        assert!(head[0].starts_with(&format!("error: {expected}")), "{type_name} {properties}\n{drawn}");
+        assert_eq!(head[1].trim(), format!("--> t.yaml:{place}"), "{drawn}");
+        assert!(!drawn.contains("\n\n"), "one error\n{drawn}");
+    }
+}
+
+/// What is left out of the new types is said.
+#[test]
+fn what_has_no_effect_is_said() {
+    check(
+        "
+Resources:
+  Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}
+  Subnet: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: 10.0.1.0/24}}
+  Out:
+    Type: AWS::Route53Resolver::ResolverEndpoint
+    Properties:
+      Direction: OUTBOUND
+      SecurityGroupIds: [!GetAtt Vpc.DefaultSecurityGroup]
+      IpAddresses: [{SubnetId: !Ref Subnet}, {SubnetId: !Ref Subnet}]
+  Rule: {Type: AWS::Route53Resolver::ResolverRule, Properties: {RuleType: FORWARD, ResolverEndpointId: !Ref Out}}
+  User: {Type: AWS::IAM::User, Properties: {LoginProfile: {Password: secret-secret}}}
+  Data:
+    Type: AWS::S3::Bucket
+    Properties:
+      AccessControl: PublicRead
+      OwnershipControls: {Rules: [{ObjectOwnership: ObjectWriter}]}
+      BucketEncryption: {ServerSideEncryptionConfiguration: [{ServerSideEncryptionByDefault: {SSEAlgorithm: 'aws:kms'}}]}
+      NotificationConfiguration: {}
+",
+        "
+ignored: AWS::Route53Resolver::ResolverEndpoint `Out`: resolver endpoints of direction OUTBOUND are not emulated (t.yaml:5)
+ignored: AWS::Route53Resolver::ResolverRule `Rule` (t.yaml:11)
+ignored: the password (there is no console) of AWS::IAM::User `User` (t.yaml:12)
+ignored: the ACL of AWS::S3::Bucket `Data` (t.yaml:16)
+ignored: ownership by ACLs (the bucket's owner owns every object) of AWS::S3::Bucket `Data` (t.yaml:17)
+ignored: encryption with KMS of AWS::S3::Bucket `Data` (t.yaml:18)
+ignored: property NotificationConfiguration of AWS::S3::Bucket `Data` (t.yaml:19)
+",
+    );
 }

@@ -127,7 +127,6 @@ fn cdk_isolated_subnets_with_a_gateway_endpoint() {
 Address = 10.0.0.4
 ignored: Custom::VpcRestrictDefaultSG `VpcRestrictDefaultSecurityGroupCustomResourceC73DA2BE` (isolated/Isolated.template.json:167)
 ignored: AWS::Lambda::Function `CustomVpcRestrictDefaultSGCustomResourceProviderHandlerDC833E5E` (isolated/Isolated.template.json:352)
-ignored: the block of public policies of AWS::S3::Bucket `Data666C94C7` (isolated/Isolated.template.json:380)
 ignored: property LaunchTemplate of AWS::EC2::Instance `AppF1B96344` (isolated/Isolated.template.json:556)
 ignored: AWS::EC2::LaunchTemplate `AppLaunchTemplateB5B40588` (isolated/Isolated.template.json:591)
 placeholder: parameter `SsmParameterValueawsserviceamiamazonlinuxlatestal2023amikernel61x8664C96584B6F00A464EAD1953AFF4B05118Parameter` of stack `Isolated` is `ami-00000000000000000` (isolated/Isolated.template.json:604)

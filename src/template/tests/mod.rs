@@ -1,6 +1,7 @@
 //! Templates in, a world or a drawn error out: each test is data through [`check`] or [`refused`].
 
 mod access;
+mod backends;
 mod errors;
 mod functions;
 mod labs;

@@ -23,6 +23,13 @@ fn word() -> impl Strategy<Value = String> {
         "AWS::EC2::Instance",
         "AWS::IAM::Role",
         "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "AWS::DynamoDB::Table",
+        "PolicyDocument",
+        "Statement",
+        "Effect",
+        "Principal",
+        "not-emulated-A",
         "CidrBlock",
         "VpcId",
         "10.0.0.0/16",
@@ -91,13 +98,37 @@ fn value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
         "Fn::If",
         "CidrBlock",
         "Key",
+        "Statement",
+        "Effect",
+        "Principal",
+        "AWS",
+        "Action",
+        "Resource",
+        "Condition",
+        "PolicyName",
+        "PolicyDocument",
     ];
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
         any::<bool>().prop_map(Into::into),
         any::<i64>().prop_map(Into::into),
-        proptest::sample::select(vec!["A", "B", "${A}", "A.CidrBlock", "10.0.0.0/16", "0", "AWS::NoValue", "", ","])
-            .prop_map(Into::into),
+        proptest::sample::select(vec![
+            "A",
+            "B",
+            "${A}",
+            "A.CidrBlock",
+            "10.0.0.0/16",
+            "0",
+            "AWS::NoValue",
+            "",
+            ",",
+            "*",
+            "Allow",
+            "s3:*",
+            "not-emulated-A",
+            "{\"Statement\":{}}"
+        ])
+        .prop_map(Into::into),
     ];
     leaf.prop_recursive(depth, 64, 5, move |inner| {
         let key = proptest::sample::select(keys.to_vec()).prop_map(str::to_owned);
@@ -109,7 +140,7 @@ fn value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-const TYPES: [&str; 40] = [
+const TYPES: [&str; 53] = [
     "AWS::EC2::VPC",
     "AWS::EC2::VPCCidrBlock",
     "AWS::EC2::Subnet",
@@ -150,10 +181,23 @@ const TYPES: [&str; 40] = [
     "AWS::EC2::FlowLog",
     "AWS::EC2::DHCPOptions",
     "AWS::IAM::Role",
+    "AWS::IAM::InstanceProfile",
+    "AWS::IAM::User",
+    "AWS::IAM::Group",
+    "AWS::IAM::UserToGroupAddition",
+    "AWS::IAM::AccessKey",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Policy",
+    "AWS::IAM::RolePolicy",
+    "AWS::IAM::UserPolicy",
+    "AWS::IAM::GroupPolicy",
+    "AWS::DynamoDB::Table",
+    "AWS::Route53Resolver::ResolverEndpoint",
+    "AWS::EC2::LaunchTemplate",
 ];
 
 /// Property names of all types.
-const NAMES: [&str; 38] = [
+const NAMES: [&str; 54] = [
     "CidrBlock",
     "VpcId",
     "SubnetId",
@@ -192,6 +236,22 @@ const NAMES: [&str; 38] = [
     "StaticRoutesOnly",
     "ResourceId",
     "LogFormat",
+    "AssumeRolePolicyDocument",
+    "Policies",
+    "ManagedPolicyArns",
+    "PermissionsBoundary",
+    "PolicyName",
+    "RoleName",
+    "UserName",
+    "Roles",
+    "Users",
+    "IamInstanceProfile",
+    "MetadataOptions",
+    "KeySchema",
+    "AttributeDefinitions",
+    "GlobalSecondaryIndexes",
+    "IpAddresses",
+    "CorsConfiguration",
 ];
 
 fn loads_or_errs(name: &str, text: &str) {
@@ -214,6 +274,7 @@ proptest! {
         let text = words.concat();
         loads_or_errs("t.yaml", &text);
         loads_or_errs("lab.yaml", &format!("stacks: {{a: {text}}}"));
+        loads_or_errs("lab.yaml", &format!("stacks: {{}}\norganization: {text}\nbackends: {{s3: {{url: '{text}'}}}}"));
         loads_or_errs("t.json", &text);
     }
 
