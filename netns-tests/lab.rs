@@ -3,8 +3,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "the bans are the pure rooms'")]
 
+#[path = "lab_backends.rs"]
+mod backends;
 #[path = "lab_cases.rs"]
 mod cases;
+#[path = "lab_clients.rs"]
+mod clients;
 #[path = "lab_expect.rs"]
 mod expect;
 #[path = "lab_flow_log.rs"]
@@ -17,6 +21,8 @@ mod life;
 mod offload;
 #[path = "lab_outside.rs"]
 mod outside;
+#[path = "lab_sdk.rs"]
+mod sdk;
 #[path = "lab_services.rs"]
 mod services;
 
@@ -54,7 +60,10 @@ fn main() -> ExitCode {
             .chain(cases::STORIES)
             .chain(outside::STORIES)
             .chain(services::STORIES);
-        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once.filter(|_| !setting.plain_links));
+        // Where they are installed, only their own user may be able to look.
+        let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).filter(|_| setting.who == Who::Me);
+        let once = once.chain(with_clients).filter(|_| !setting.plain_links);
+        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once);
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));
         }

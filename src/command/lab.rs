@@ -21,8 +21,8 @@ pub struct Arguments {
 
 /// Runs the verb.
 pub fn run(arguments: Arguments, _name: Option<&str>) -> Result<u8> {
-    let filter = EnvFilter::try_from_env("VPCLAB_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,s3s=off,s3s_fs=warn,hickory_server=warn"));
+    let filter =
+        EnvFilter::try_from_env("VPCLAB_LOG").unwrap_or_else(|_| EnvFilter::new("info,s3s=off,hickory_server=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let folder = Folder::at(&arguments.folder)?;
     lab::live(&folder, prepare)

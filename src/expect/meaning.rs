@@ -2,13 +2,16 @@
 
 use std::net::Ipv4Addr;
 
+use super::call::{CallClaim, Denier};
 use super::destination::Destination;
 use super::scene::Scene;
 use super::written::{Protocol, Word, Written, WrittenClaim, WrittenEnd};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropReason, LinkIndex};
 use crate::dns::{self, NoAddress};
+use crate::model::access::{Call, CallTarget};
 use crate::model::naming;
+use crate::policy::Principal;
 use crate::template::{Diagnostic, Span, did_you_mean};
 
 /// An expectation whose every name means something.
@@ -33,6 +36,8 @@ pub enum Claim {
     Only(Vec<Thing>),
     /// The command ends well, and uses nothing else where something is listed.
     Run(String, Option<Vec<Thing>>),
+    /// Policies allow or deny an API call.
+    Call(Box<CallClaim>),
 }
 
 /// What becomes of a packet.
@@ -158,8 +163,71 @@ impl Scene {
             WrittenClaim::Run { run, only } => {
                 Claim::Run(run.text.clone(), only.as_deref().map(|only| self.things(&from, only)).transpose()?)
             }
+            WrittenClaim::Call { .. } => Claim::Call(Box::new(self.call(&from, entry).map_err(|error| vec![error])?)),
         };
         Ok(Expectation { span: entry.span.clone(), title: title(&from, &entry.claim), from, claim })
+    }
+
+    fn call(&self, from: &Sender, entry: &Written) -> Result1<CallClaim> {
+        let WrittenClaim::Call { call, on, signer, deny } = &entry.claim else {
+            return Err(Diagnostic::at(&entry.span, "the entry is no call"));
+        };
+        let text = |word: &Option<Word>| word.as_ref().map(|word| self.with_outputs(word)).transpose();
+        let (target, signed) = (text(on)?, text(signer)?);
+        let parsed = Call::parse(&call.text, target.as_deref()).map_err(|message| {
+            let at = on.as_ref().filter(|_| Call::parse(&call.text, None).is_ok()).unwrap_or(call);
+            Diagnostic::at(&at.span, message)
+        })?;
+        if let Some(word) = on {
+            self.check_target(&parsed.target, word)?;
+        }
+        let named = naming::find(&self.guests, &entry.from.text).map_err(|it| Diagnostic::at(&entry.from.span, it))?;
+        let account = self.world.instances.get(&named.instance_id).map(|instance| instance.meta.account.as_str());
+        let principal = match (&signed, signer, account) {
+            (Some(text), Some(word), account) => self
+                .directory
+                .signer(text, account.unwrap_or_default())
+                .map_err(|message| Diagnostic::at(&word.span, message))?,
+            (_, _, Some(account)) => self.directory.signer_in_instance(&named.instance_id, account),
+            _ => Principal::Anonymous,
+        };
+        let host = parsed.host(&self.directory, &from.region);
+        let path = PathClaim {
+            addresses: dns::addresses(&self.zones, &from.vpc_id, &host),
+            host: Some(host),
+            protocol: Protocol::Tcp,
+            port: Some(443),
+            want: Want::Delivered,
+        };
+        let deny = deny.as_ref().map(|word| self.denier(word)).transpose()?;
+        Ok(CallClaim { call: parsed, written: (call.text.clone(), target, signed), signer: principal, path, deny })
+    }
+
+    /// What the lab has not is bad input, never a pass; an ARN may be of anything out there.
+    fn check_target(&self, target: &CallTarget, word: &Word) -> Result1<()> {
+        let (what, name, known): (&str, &str, Vec<&str>) = match target {
+            CallTarget::S3 { bucket, .. } => ("bucket", bucket, self.world.buckets.keys().map(String::as_str).collect()),
+            CallTarget::Any | CallTarget::Arn(_) | CallTarget::Table(_) => return Ok(()),
+        };
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let help = did_you_mean(name, known.iter().copied()).or_else(|| Some("of what is elsewhere, write the ARN".to_owned()));
+        Err(Diagnostic::at(&word.span, format!("there is no {what} `{name}` in the lab")).maybe_help(help))
+    }
+
+    /// `OBJECT` or `OBJECT/STATEMENT`; an object may itself be written as `STACK/LogicalId`.
+    fn denier(&self, word: &Word) -> Result1<Denier> {
+        if let Ok(thing) = self.object(word) {
+            return Ok(Denier { thing, statement: None });
+        }
+        match word.text.rsplit_once('/') {
+            Some((object, statement)) if !statement.is_empty() => {
+                let thing = self.object(&Word { text: object.to_owned(), span: word.span.clone() })?;
+                Ok(Denier { thing, statement: Some(statement.to_owned()) })
+            }
+            _ => self.object(word).map(|thing| Denier { thing, statement: None }),
+        }
     }
 
     fn guest(&self, word: &Word) -> Result1<Sender> {
@@ -324,6 +392,12 @@ fn title(from: &Sender, claim: &WrittenClaim) -> String {
             format!("{} > {}{protocol} {end}", from.name, to.text)
         }
         WrittenClaim::Only { only } => format!("{} reaches only {}", from.name, list(only)),
+        WrittenClaim::Call { call, on, signer, deny } => {
+            let on = on.as_ref().map(|on| format!(" on {}", on.text)).unwrap_or_default();
+            let signer = signer.as_ref().map(|signer| format!(" as {}", signer.text)).unwrap_or_default();
+            let end = deny.as_ref().map_or_else(|| "is allowed".to_owned(), |deny| format!("is denied by {}", deny.text));
+            format!("{} calls {}{on}{signer}: {end}", from.name, call.text)
+        }
         WrittenClaim::Run { run, only: None } => format!("{} runs {}", from.name, run.text),
         WrittenClaim::Run { run, only: Some(only) } => format!("{} runs {}: only {}", from.name, run.text, list(only)),
     }

@@ -16,15 +16,16 @@
 //! | `way.rs` | a path in people's names, from the walk here or from a lab that runs |
 //! | `judge.rs` | whether a path is as expected, and what decided |
 //! | `fate.rs` | what became of a packet that was really sent, held against its way |
+//! | `call.rs` | what policies say of an API call, by the way that its packets take |
 //! | `reach.rs` | what can be reached at all: one packet for each class of packets |
 //!
 //! *Static*: the walk on the compiled tables decides ([`Scene::ways`]); nothing is started. The dynamic half belongs to the
 //! shell: it starts a lab, sends packets, and brings what the lab's trace says ([`Way`]) and what became of them ([`Fate`]) here
 //! to be judged by the same rules.
 //!
-//! Pure: files are read by the [`Files`](crate::template::Files) that the shell passes in. Not here: policies (`call:` and
-//! `deny:` are refused until something enforces them), and how results are printed.
+//! Pure: files are read by the [`Files`](crate::template::Files) that the shell passes in. Not here: how results are printed.
 
+mod call;
 mod destination;
 mod fate;
 mod judge;
@@ -39,6 +40,7 @@ mod written;
 #[cfg(test)]
 mod tests;
 
+pub use call::{CallClaim, Denier, judge_call};
 pub use destination::Destination;
 pub use fate::{Carried, Dropped, Fate, agree, decider_of, ends_at};
 pub use judge::{Decider, Failure, judge};

@@ -1,5 +1,6 @@
 //! The lab that expectations are about: who and what a name means, and where a packet would go.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,8 +12,9 @@ use crate::compile::{Compiled, Guest, compile};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{Dataplane, Header, LinkIndex, Path, Tables, TraceQuery};
 use crate::dns::Zones;
-use crate::model::World;
+use crate::model::access::Directory;
 use crate::model::naming::{self, GuestName};
+use crate::model::{Origin, World};
 use crate::template::{Lab, StackReport};
 
 /// A lab's world, compiled, with the names that people use.
@@ -22,6 +24,8 @@ pub struct Scene {
     pub(super) guests: Vec<GuestName>,
     pub(super) names: Names,
     pub(super) zones: Zones,
+    pub(super) directory: Directory,
+    pub(super) origins: HashMap<Ipv4Addr, Origin>,
     compiled_guests: Vec<Guest>,
     pub(super) tables: Arc<Tables>,
     dataplane: Dataplane,
@@ -33,7 +37,7 @@ const SEED: [u64; 4] = [1, 2, 3, 4];
 impl Scene {
     /// Compiles a lab.
     pub fn new(lab: &Lab) -> Self {
-        let Compiled { tables, zones, guests: compiled_guests, .. } = compile(&lab.world);
+        let Compiled { tables, zones, origins, guests: compiled_guests, .. } = compile(&lab.world);
         let tables = Arc::new(tables);
         Self {
             guests: naming::guests(&lab.world),
@@ -41,6 +45,8 @@ impl Scene {
             stacks: lab.stacks.clone(),
             world: lab.world.clone(),
             zones,
+            directory: Directory::of(&lab.world),
+            origins,
             compiled_guests,
             dataplane: Dataplane::new(Arc::clone(&tables), SEED),
             tables,
@@ -101,6 +107,12 @@ impl Scene {
                 _ => failure,
             })
         })
+    }
+
+    /// The header of a guest's TCP packet as its receiver sees it; `None` where it does not arrive.
+    pub(super) fn arrived(&self, from: &Sender, address: Ipv4Addr, port: Option<u16>) -> Option<Header> {
+        let (interface, source) = from.sources.first().copied()?;
+        self.walk(interface, Header::first("tcp", source, address, port)?).arrived
     }
 
     /// Where a packet would go, in people's names.

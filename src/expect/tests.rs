@@ -48,6 +48,7 @@ fn failures(files: &Memory, path: &str) -> Vec<(String, Failure)> {
     let check = |expectation: &Expectation| match &expectation.claim {
         Claim::Path(claim) => scene.check(&expectation.from, claim).err(),
         Claim::Only(things) => scene.check_only(&expectation.from, things).err(),
+        Claim::Call(claim) => scene.check_call(&expectation.from, claim).err(),
         Claim::Run(..) => None,
     };
     expectations.iter().filter_map(|it| Some((it.title.clone(), check(it)?))).collect()

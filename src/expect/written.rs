@@ -1,7 +1,8 @@
 //! The language as written: entries of `expect:` and their keys, each with its place.
 //!
-//! An entry says who sends (`from`) and one of three things: what becomes of a packet (`to`, with `proto`, and `via` or
-//! `drop`), what may be reached at all (`only`), or that a command ends well (`run`) and what it may use (with `only`).
+//! An entry says who sends (`from`) and one of four things: what becomes of a packet (`to`, with `proto`, and `via` or
+//! `drop`), what may be reached at all (`only`), that a command ends well (`run`) and what it may use (with `only`), or what
+//! policies say of an API call (`call`, with `on`, `as` and `deny`).
 
 use crate::template::document::{Map, Value};
 use crate::template::{Diagnostic, Span, did_you_mean, nearest};
@@ -50,6 +51,17 @@ pub enum WrittenClaim {
         /// What it may use; anything where nothing is said.
         only: Option<Vec<Word>>,
     },
+    /// Policies allow an API call, or deny it.
+    Call {
+        /// The action.
+        call: Word,
+        /// What it is done to: an ARN, `s3://BUCKET[/KEY]`, `dynamodb://TABLE`; `*` where nothing is said.
+        on: Option<Word>,
+        /// Who signs; the guest's role, or its account's root user, where nothing is said.
+        signer: Option<Word>,
+        /// What denies it, as `OBJECT` or `OBJECT/STATEMENT`; nothing where it is to be allowed.
+        deny: Option<Word>,
+    },
 }
 
 /// How a packet is to end.
@@ -95,7 +107,7 @@ const PATH_KEYS: [&str; 5] = ["from", "to", "proto", "via", "drop"];
 /// Keys of entries about everything.
 const ONLY_KEYS: [&str; 3] = ["from", "run", "only"];
 /// Keys of entries about API calls.
-const CALL_KEYS: [&str; 3] = ["call", "on", "deny"];
+const CALL_KEYS: [&str; 5] = ["from", "call", "on", "as", "deny"];
 
 /// Reads the list.
 ///
@@ -130,20 +142,24 @@ fn entry(value: &Value) -> Result<Written, Vec<Diagnostic>> {
             Diagnostic::at(&value.span, message).help("write `{from: GUEST, to: HOST:PORT, via: OBJECT}`"),
         ]);
     };
-    if let Some((key, _)) = map.iter().find(|(key, _)| ["call", "deny"].contains(&key.text.as_str())) {
-        let message = format!("`{}` is not checked yet: no policy is enforced, so there is nothing to prove", key.text);
-        return Err(vec![Diagnostic::at(&key.span, message).help("take the entry out until vpclab enforces policies")]);
-    }
     // A misspelt `only` still says what the entry is about.
-    let about_all =
-        map.iter().any(|(key, _)| nearest(&key.text, all_keys()).is_some_and(|key| ["only", "run"].contains(&key)));
-    let mut errors = unknown_keys(map, if about_all { &ONLY_KEYS } else { &PATH_KEYS });
+    let about = |keys: &[&str]| {
+        map.iter().any(|(key, _)| nearest(&key.text, all_keys()).is_some_and(|key| keys.contains(&key)))
+    };
+    let (about_call, about_all) = (about(&["call"]), about(&["only", "run"]));
+    let known: &[&str] = match (about_call, about_all) {
+        (true, _) => &CALL_KEYS,
+        (_, true) => &ONLY_KEYS,
+        _ => &PATH_KEYS,
+    };
+    let mut errors = unknown_keys(map, known);
     let mut keep = |result: Result<Word, Diagnostic>| result.map_err(|error| errors.push(error)).ok();
     let span = map.first().map_or(&value.span, |(key, _)| &key.span);
     let from = keep(required(value, span, "from", "who sends, such as `from: app`"));
-    let claim = match about_all {
-        true => only_claim(value),
-        false => path_claim(value, span),
+    let claim = match (about_call, about_all) {
+        (true, _) => call_claim(value, span),
+        (_, true) => only_claim(value),
+        _ => path_claim(value, span),
     };
     match (from, claim) {
         (Some(from), Ok(claim)) if errors.is_empty() => Ok(Written { span: span.clone(), from, claim }),
@@ -185,6 +201,17 @@ fn only_claim(value: &Value) -> Result<WrittenClaim, Vec<Diagnostic>> {
     Ok(match run {
         Some(run) => WrittenClaim::Run { run, only },
         None => WrittenClaim::Only { only: only.unwrap_or_default() },
+    })
+}
+
+fn call_claim(value: &Value, span: &Span) -> Result<WrittenClaim, Vec<Diagnostic>> {
+    let one = |name: &str| optional(value, name).map_err(|error| vec![error]);
+    let help = "what is done, such as `call: s3:GetObject`";
+    Ok(WrittenClaim::Call {
+        call: required(value, span, "call", help).map_err(|error| vec![error])?,
+        on: one("on")?,
+        signer: one("as")?,
+        deny: one("deny")?,
     })
 }
 

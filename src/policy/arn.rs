@@ -45,6 +45,16 @@ impl ArnPattern {
         fits && asked.next().is_none()
     }
 
+    /// Whether it can mean a bucket or what is in it; a bucket's name with a variable may be any.
+    pub(super) fn may_be_of_bucket(&self, bucket: &str) -> bool {
+        let Some(rest) = self.written.strip_prefix("arn:").and_then(|it| it.split_once(":s3:::")).map(|(_, rest)| rest)
+        else {
+            return false;
+        };
+        let name = rest.split('/').next().unwrap_or(rest);
+        name.contains("${") || Pattern::new(name, Meaning { wildcards: true, variables: false }).matches_plainly(bucket)
+    }
+
     /// The first variable that has no value.
     pub(super) fn missing(&self, facts: &Facts<'_>) -> Option<String> {
         self.components.iter().find_map(|it| it.missing(facts))

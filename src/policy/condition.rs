@@ -27,7 +27,7 @@ impl Condition {
         let given = facts.values(&self.key);
         let Operator { comparison, negated, set, if_exists } = self.operator;
         if comparison == Comparison::Null {
-            let absent = given.is_none();
+            let absent = given.is_none_or(|values| values.iter().all(String::is_empty));
             return self.values.iter().any(|wanted| wanted.fits(&absent.to_string(), comparison, facts));
         }
         let Some(given) = given else {
@@ -40,6 +40,10 @@ impl Condition {
         // "A null data set, such as an empty string": with a set operator it is like no value at all.
         if set != Set::Plain && given.iter().all(String::is_empty) {
             return set == Set::All || if_exists;
+        }
+        // A key with several values wants a set operator: without one the condition can't hold.
+        if set == Set::Plain && given.len() > 1 {
+            return false;
         }
         let fits = |value: &String| self.values.iter().any(|wanted| wanted.fits(value, comparison, facts));
         match set {

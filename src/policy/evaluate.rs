@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::facts::Facts;
 use super::matching::Said;
 use super::nearest::nearest;
-use super::principals::Reach;
+use super::principals::{Reach, Reading};
 use super::request::{Principal, Request};
 use super::{Kind, Policy};
 
@@ -92,6 +92,8 @@ pub fn evaluate(policies: &Policies<'_>, request: &Request) -> Decision {
 pub(super) struct Evaluation<'a> {
     pub(super) policies: &'a Policies<'a>,
     pub(super) facts: Facts<'a>,
+    /// Of the endpoint's policy.
+    reading: Reading,
     identity: Vec<Said>,
     boundary: Option<Said>,
     session: Vec<Said>,
@@ -102,7 +104,7 @@ pub(super) struct Evaluation<'a> {
 impl<'a> Evaluation<'a> {
     fn new(policies: &'a Policies<'a>, request: &'a Request) -> Self {
         let facts = Facts::of(request);
-        let ask = |policy: &Policy| policy.document.says(&facts, false);
+        let ask = |policy: &Policy| policy.document.says(&facts, Reading::default());
         // Nobody and services have no identity whose policies could count.
         let has_identity = matches!(request.principal, Principal::User { .. } | Principal::Session { .. });
         let own = if has_identity {
@@ -110,12 +112,14 @@ impl<'a> Evaluation<'a> {
         } else {
             Policies { identity: &[], boundary: None, session: &[], ..*policies }
         };
+        let reading = Reading { gateway: policies.gateway_endpoint, bounded: own.boundary.is_some() };
         Self {
             identity: own.identity.iter().map(|it| ask(it)).collect(),
             boundary: own.boundary.map(ask),
             session: own.session.iter().map(|it| ask(it)).collect(),
-            resource: policies.resource.map(ask),
-            endpoint: policies.endpoint.map(|it| it.document.says(&facts, policies.gateway_endpoint)),
+            resource: policies.resource.map(|it| it.document.says(&facts, Reading { gateway: false, ..reading })),
+            endpoint: policies.endpoint.map(|it| it.document.says(&facts, reading)),
+            reading,
             policies,
             facts,
         }
@@ -217,6 +221,11 @@ impl<'a> Evaluation<'a> {
 
     fn resource_kind(&self) -> Kind {
         self.policies.resource.map_or(Kind::Resource, |policy| policy.kind)
+    }
+
+    /// How a policy of a kind reads names.
+    pub(super) fn reading(&self, kind: Kind) -> Reading {
+        Reading { gateway: self.reading.gateway && kind == Kind::Endpoint, ..self.reading }
     }
 
     /// A resource whose owner nobody knows belongs to the principal's account: so do actions without a resource.

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::facts::Facts;
-use super::principals::Reach;
+use super::principals::{Reach, Reading};
 use super::statement::Statement;
 
 /// What a document says to a request: numbers of statements.
@@ -16,7 +16,7 @@ pub(super) struct Said {
 
 impl Document {
     /// Asks each statement.
-    pub(super) fn says(&self, facts: &Facts<'_>, gateway: bool) -> Said {
+    pub(super) fn says(&self, facts: &Facts<'_>, reading: Reading) -> Said {
         let mut said = Said::default();
         for (index, statement) in self.statements().iter().enumerate() {
             let settled = match statement.allows {
@@ -26,7 +26,7 @@ impl Document {
             if settled {
                 continue;
             }
-            let Some(reach) = statement.applies(facts, gateway) else { continue };
+            let Some(reach) = statement.applies(facts, reading) else { continue };
             if !statement.allows {
                 said.deny = Some(index);
             } else if said.allow.is_none_or(|(_, before)| before < reach) {
@@ -39,11 +39,11 @@ impl Document {
 
 impl Statement {
     /// How it names the principal, when it is about the request. An identity policy means whom it hangs on.
-    fn applies(&self, facts: &Facts<'_>, gateway: bool) -> Option<Reach> {
+    fn applies(&self, facts: &Facts<'_>, reading: Reading) -> Option<Reach> {
         if !self.has_action(facts) || !self.has_resource(facts) {
             return None;
         }
-        let reach = self.reach(facts, gateway)?;
+        let reach = self.reach(facts, reading)?;
         self.conditions.iter().all(|it| it.holds(facts)).then_some(reach)
     }
 
@@ -57,10 +57,10 @@ impl Statement {
         resources.patterns.iter().any(|it| it.matches(&facts.request.resource, facts)) != resources.not
     }
 
-    pub(super) fn reach(&self, facts: &Facts<'_>, gateway: bool) -> Option<Reach> {
+    pub(super) fn reach(&self, facts: &Facts<'_>, reading: Reading) -> Option<Reach> {
         match &self.principals {
             None => Some(Reach::Itself),
-            Some(principals) => principals.reach(&facts.request.principal, facts.arn.as_deref(), gateway),
+            Some(principals) => principals.reach(&facts.request.principal, facts.arn.as_deref(), reading),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::condition::Condition;
 use super::evaluate::{Evaluation, Nearest};
 use super::facts::Facts;
 use super::operator::{Comparison, Set};
-use super::principals::Reach;
+use super::principals::{Reach, Reading};
 use super::request::Principal;
 use super::statement::Statement;
 use super::{Kind, Policy};
@@ -20,25 +20,25 @@ pub(super) fn nearest(evaluation: &Evaluation<'_>, kind: Kind) -> Option<Nearest
     }
     let mut best: Option<(usize, &Policy, usize)> = None;
     for policy in policies {
-        let gateway = policy.kind == Kind::Endpoint && evaluation.policies.gateway_endpoint;
+        let reading = evaluation.reading(policy.kind);
         for (index, statement) in policy.document.statements().iter().enumerate().filter(|(_, it)| it.allows) {
-            let closeness = closeness(statement, &evaluation.facts, gateway);
+            let closeness = closeness(statement, &evaluation.facts, reading);
             if best.is_none_or(|(before, ..)| before < closeness) {
                 best = Some((closeness, policy, index));
             }
         }
     }
     let (_, policy, index) = best?;
-    let gateway = policy.kind == Kind::Endpoint && evaluation.policies.gateway_endpoint;
+    let reading = evaluation.reading(policy.kind);
     let statement = &policy.document.statements()[index];
     Some(Nearest {
         statement: policy.statement_name(index),
-        differs: differences(statement, &evaluation.facts, gateway).join("; "),
+        differs: differences(statement, &evaluation.facts, reading).join("; "),
     })
 }
 
 /// Action weighs most: a statement about something else is of no help.
-fn closeness(statement: &Statement, facts: &Facts<'_>, gateway: bool) -> usize {
+fn closeness(statement: &Statement, facts: &Facts<'_>, reading: Reading) -> usize {
     let mut closeness = 0;
     if statement.has_action(facts) {
         closeness += 8;
@@ -46,7 +46,7 @@ fn closeness(statement: &Statement, facts: &Facts<'_>, gateway: bool) -> usize {
     if statement.has_resource(facts) {
         closeness += 4;
     }
-    if statement.reach(facts, gateway).is_some() {
+    if statement.reach(facts, reading).is_some() {
         closeness += 2;
     }
     if statement.conditions.iter().all(|it| it.holds(facts)) {
@@ -55,7 +55,7 @@ fn closeness(statement: &Statement, facts: &Facts<'_>, gateway: bool) -> usize {
     closeness
 }
 
-fn differences(statement: &Statement, facts: &Facts<'_>, gateway: bool) -> Vec<String> {
+fn differences(statement: &Statement, facts: &Facts<'_>, reading: Reading) -> Vec<String> {
     let mut differs = Vec::new();
     if !statement.has_action(facts) {
         let element = if statement.actions.not { "NotAction" } else { "Action" };
@@ -63,7 +63,7 @@ fn differences(statement: &Statement, facts: &Facts<'_>, gateway: bool) -> Vec<S
         differs.push(format!("its {element} is {}, asked was {}", listed(written), facts.request.action));
     }
     differs.extend(resource_difference(statement, facts));
-    differs.extend(principal_difference(statement, facts, gateway));
+    differs.extend(principal_difference(statement, facts, reading));
     let failing = statement.conditions.iter().filter(|it| !it.holds(facts));
     differs.extend(failing.map(|it| condition_difference(it, facts)));
     differs
@@ -79,20 +79,20 @@ fn resource_difference(statement: &Statement, facts: &Facts<'_>) -> Option<Strin
     Some(format!("its {element} is {}, asked was {}", listed(written), facts.request.resource))
 }
 
-fn principal_difference(statement: &Statement, facts: &Facts<'_>, gateway: bool) -> Option<String> {
+fn principal_difference(statement: &Statement, facts: &Facts<'_>, reading: Reading) -> Option<String> {
     let principals = statement.principals.as_ref()?;
     let asking = match &facts.request.principal {
         Principal::Service { name } => name.clone(),
         _ => facts.arn.clone().unwrap_or_else(|| "nobody: the request is not signed".to_owned()),
     };
     let written = listed(principals.named.iter().map(|it| it.written()));
-    match statement.reach(facts, gateway) {
-        None if gateway && statement.reach(facts, false).is_some() => Some(format!(
+    match statement.reach(facts, reading) {
+        None if reading.gateway && statement.reach(facts, Reading::default()).is_some() => Some(format!(
             "its Principal is {written}, which a gateway endpoint does not take for {asking}: only \"*\" names users and roles there (narrow it with aws:PrincipalArn)"
         )),
         None if principals.not => Some(format!("its NotPrincipal excepts {asking}")),
         None => Some(format!("its Principal is {written}, asking is {asking}")),
-        Some(Reach::Account) if !gateway => Some(format!(
+        Some(Reach::Account) if !reading.gateway => Some(format!(
             "its Principal is the account ({written}), which leaves it to identity policies, and none of {} allows it",
             facts.request.principal.name()
         )),
@@ -117,6 +117,9 @@ fn condition_difference(condition: &Condition, facts: &Facts<'_>) -> String {
             "true" => "wants it absent".to_owned(),
             _ => "wants it present".to_owned(),
         },
+        operator if operator.set == Set::Plain && given.as_ref().is_some_and(|it| it.len() > 1) => {
+            format!("wants {wanted} of one value (several want ForAnyValue or ForAllValues)")
+        }
         operator if operator.negated && operator.set == Set::Plain => format!("wants none of {wanted}"),
         operator if operator.negated => format!("wants others than {wanted}"),
         _ => format!("wants {wanted}"),

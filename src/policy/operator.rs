@@ -142,7 +142,8 @@ impl Wanted {
             Comparison::Text | Comparison::TextIgnoringCase => Ok(Self::Text(pattern(false))),
             Comparison::TextLike => Ok(Self::Text(pattern(true))),
             Comparison::Arn => Ok(Self::Arn(ArnPattern::new(written, variables))),
-            _ if pattern(false).has_variables() => Ok(Self::Later(pattern(false))),
+            // Bool alone of the others takes variables; that they mean nothing to the rest is seen when it is written.
+            Comparison::Bool if pattern(false).has_variables() => Ok(Self::Later(pattern(false))),
             typed => Self::typed(written, typed),
         }
     }

@@ -44,17 +44,26 @@ pub(super) enum Reach {
     Itself,
 }
 
+/// What changes how names are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reading {
+    /// The policy hangs on a gateway endpoint, where an account means its root user, and users and roles mean nobody.
+    /// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
+    pub(super) gateway: bool,
+    /// The principal has a permissions boundary: then `NotPrincipal` excepts it nowhere, whatever it lists.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>
+    pub(super) bounded: bool,
+}
+
 impl Principals {
     /// How the element names somebody; `None` when it does not.
-    ///
-    /// `gateway`: in a gateway endpoint's policy, an account means its root user, and users and roles mean nobody.
-    /// <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>
-    pub(super) fn reach(&self, principal: &Principal, arn: Option<&str>, gateway: bool) -> Option<Reach> {
+    pub(super) fn reach(&self, principal: &Principal, arn: Option<&str>, reading: Reading) -> Option<Reach> {
         if self.not {
-            return (!self.spares(principal, arn)).then_some(Reach::Itself);
+            return (reading.bounded || !self.spares(principal, arn)).then_some(Reach::Itself);
         }
-        let reach =
-            |named: &Named| named.reach(principal, arn).filter(|_| !gateway || named.counts_at_gateway(principal));
+        let reach = |named: &Named| {
+            named.reach(principal, arn).filter(|_| !reading.gateway || named.counts_at_gateway(principal))
+        };
         self.named.iter().filter_map(reach).max()
     }
 

@@ -146,6 +146,9 @@ fn principals(members: &Map<String, Value>, place: Place<'_>) -> Result<Option<P
         }
         Some(found) => found,
     };
+    if not && place.kind == Kind::Trust {
+        return Err(place.error(member, "A trust policy can't have a NotPrincipal"));
+    }
     if not && members.get("Effect").and_then(Value::as_str) == Some("Allow") {
         return Err(place.error(member, "NotPrincipal goes with Deny only"));
     }

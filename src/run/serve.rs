@@ -3,7 +3,6 @@
 //! A socket stays in the network namespace where it was made, so a plain thread binds it there and a server on the
 //! lab's own runtime uses it. What the servers do is the services' business.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use crate::compile::ServiceKind;
 use crate::dns::Zones;
 use crate::host::{self, Namespaces};
 use crate::model::World;
+use crate::model::access::Directory;
 use crate::services::authority::CertificateAuthority;
 use crate::services::front::{self, Limits, Listeners};
 use crate::services::origins::Origins;
@@ -41,23 +41,9 @@ pub struct Shared {
 
 /// Opens the store and fills its buckets.
 pub fn open_s3(runtime: &Handle, folder: PathBuf, world: &World, seeds: &[(String, PathBuf)]) -> Result<Arc<S3>> {
-    let buckets: Vec<s3::Bucket> = world
-        .buckets
-        .values()
-        .map(|bucket| s3::Bucket {
-            name: bucket.bucket.clone(),
-            region: bucket.meta.region.clone(),
-            account: bucket.meta.account.clone(),
-        })
-        .collect();
-    let accounts: BTreeSet<String> = world
-        .vpcs
-        .values()
-        .map(|vpc| vpc.meta.account.clone())
-        .chain(buckets.iter().map(|bucket| bucket.account.clone()))
-        .collect();
-    let accounts: Vec<String> = accounts.into_iter().collect();
-    let store = S3::open(&folder, &buckets, &accounts).context("opening the embedded S3")?;
+    let directory = Directory::of(world);
+    let buckets: Vec<s3::Bucket> = world.buckets.values().map(|bucket| s3::Bucket::of(bucket, &directory)).collect();
+    let store = S3::open(&folder, s3::Kept::GoesWithLab, &buckets).context("opening the embedded S3")?;
     for (bucket, from) in seeds {
         runtime
             .block_on(store.seed(bucket, from))

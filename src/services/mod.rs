@@ -12,6 +12,7 @@
 //! | [`authority`] | the lab's certificates |
 //! | [`s3`] | S3 on a folder |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
+//! | [`upstream`] | real servers behind the lab's names |
 //! | [`echo`] | who called whom: `vpclab echo` |
 //!
 //! Not here yet: policies (anonymous requests are allowed, whatever a bucket policy says), DynamoDB, STS, metadata.
@@ -25,6 +26,7 @@ pub mod resolver;
 pub mod s3;
 pub mod time;
 pub mod tokens;
+pub mod upstream;
 
 /// Turns true (or loses its sender) when servers shall end.
 pub type Shutdown = tokio::sync::watch::Receiver<bool>;

@@ -1,16 +1,19 @@
-//! S3 on a folder of the lab, for unmodified clients: path and virtual-host style under all of S3's names.
+//! S3, as a normal SDK application uses it: path and virtual-host style under all of S3's names.
 //!
-//! Purpose: the far end of a gateway or interface endpoint. s3s speaks the protocol and verifies signatures, s3s-fs keeps
-//! objects as files, [`store`] adds what a lab needs: buckets with owner and Region, AWS's errors where files differ.
-//! Identity: a bucket by its name, unique in the lab; an account by its one access key ([`credentials`]).
-//! Life: buckets are there from the start or made by clients; objects outlive the process in the state folder.
-//! Limits: objects are streamed. XML bodies (up to [`LONGEST_DOCUMENT`]) and browser form uploads (up to [`LARGEST_FORM`])
-//! are held in memory, all at once in [`MEMORY`] ([`held`]). A key is a path: see [`store::key_problem`] for what can't be
-//! one. Of an `aws-chunked` upload, s3s holds the chunk under way, whose length is the client's choice and outside
-//! [`MEMORY`]: SDKs send up to 1 MiB, some the whole object.
-//! Not done, and why: policies are another issue's, so **anonymous requests are allowed and every account may do
-//! everything**, whatever a bucket policy says; a wrong signature is refused all the same. No versions, tags, ACLs,
-//! lifecycle; no redirect to a bucket's Region; the `accesspoint.` and `control.` names of endpoints answer 501.
+//! Purpose: the far end of a gateway or interface endpoint. The door has verified the signature and says who asks; s3s reads
+//! and writes the protocol; [`operations`] are S3's, each behind the [`gate`] that asks the policies; [`store`] keeps buckets
+//! and objects in a folder.
+//! Identity: a bucket by its name, unique in the lab; an account by its number, from which its canonical id follows.
+//! Life: buckets are there from the start or made by clients; objects outlive the process, and the lab where the folder
+//! stays. Settings of a bucket live in the store; a template gives the first.
+//! Limits: objects are streamed, both ways. XML bodies (up to [`LONGEST_DOCUMENT`]) and browser form uploads (up to
+//! [`LARGEST_FORM`]) are held in memory, all at once in [`MEMORY`] ([`held`]).
+//! Not done (501 NotImplemented, or as it says): ACLs (every bucket is "bucket owner enforced", answers
+//! AccessControlListNotSupported), SSE-C and KMS, Object Lock with legal hold and retention, lifecycle, replication,
+//! notification, logging, website, inventory, analytics, metrics, intelligent tiering, acceleration, metadata tables,
+//! Select, torrent, restore, Object Lambda, directory buckets with CreateSession, appending writes, MFA delete, access
+//! points and the `accesspoint.` and `control.` names of endpoints, conditions of DeleteObject other than If-Match, and
+//! browser forms that are signed (unsigned ones are asked of the policies as anybody's).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +23,9 @@ use std::time::SystemTime;
 use anyhow::Context;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, SERVER, TRANSFER_ENCODING,
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -30,20 +35,33 @@ use tokio::sync::Semaphore;
 
 use self::error::ErrorDocument;
 use self::held::{Held, Share};
+use self::operations::Operations;
 use self::store::Store;
 use super::front::{self, Body, Service};
 
+mod checksum;
 mod condition;
+mod cors;
 mod credentials;
+mod declared;
 mod error;
+mod gate;
 mod held;
 mod host;
+mod incoming;
+mod keys;
+mod lenient;
+mod operations;
+mod public;
 mod seed;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use self::credentials::{Credentials, credentials};
+pub use self::declared::{Bucket, LiveBucket};
+pub use self::store::Kept;
+pub use self::store::buckets::PublicAccessBlock;
 
 /// Bytes of request bodies in memory, of all requests together.
 const MEMORY: usize = 128 << 20;
@@ -52,15 +70,9 @@ const LARGEST_FORM: u64 = 64 << 20;
 /// Bytes of an XML body: a thousand keys to delete, escaped, fit.
 const LONGEST_DOCUMENT: usize = 8 << 20;
 
-/// A bucket to serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bucket {
-    /// Name.
-    pub name: String,
-    /// Its Region.
-    pub region: String,
-    /// Its owner.
-    pub account: String,
+/// The bucket that a host name holds, in lower case; `None` in path style.
+pub(super) fn bucket_of_host(host: &str) -> Option<String> {
+    host::parse(host).bucket.map(str::to_owned)
 }
 
 /// The embedded S3.
@@ -75,20 +87,40 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Opens the store in `folder` (made when missing), makes the buckets in it, and knows the keys of `accounts`.
-    pub fn open(folder: &Path, buckets: &[Bucket], accounts: &[String]) -> anyhow::Result<Self> {
-        let store = Store::open(folder, buckets, accounts)?;
+    /// Opens the store in `folder` (made when missing, and left as it was when not) and declares buckets in it.
+    ///
+    /// # Errors
+    /// When the folder can't be used, or another process does.
+    pub fn open(folder: &Path, kept: Kept, buckets: &[Bucket]) -> anyhow::Result<Self> {
+        let store = Store::open(folder, kept)?;
+        for bucket in buckets {
+            store.declare(bucket).with_context(|| format!("declaring bucket {}", bucket.name))?;
+        }
         let mut config = S3Config::default();
         config.post_object_max_file_size = LARGEST_FORM;
         config.xml_max_body_size = LONGEST_DOCUMENT;
-        let mut builder = S3ServiceBuilder::new(store.clone());
+        // Without an `S3Auth`: whoever comes here was let in by the door, and s3s skips what it would ask.
+        let mut builder = S3ServiceBuilder::new(Operations { store: store.clone() });
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        builder.set_auth(store.clone());
-        builder.set_access(store.clone());
         builder.set_host(host::Names);
         let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is before 1970")?;
         let memory = Arc::new(Semaphore::new(MEMORY));
         Ok(Self { service: builder.build(), store, start: start.as_nanos(), requests: AtomicU64::new(0), memory })
+    }
+
+    /// A bucket as it is now, made by a template or by a client.
+    pub fn bucket(&self, name: &str) -> Option<LiveBucket> {
+        let facts = self.store.bucket(name)?;
+        let (account, region, policy) = (facts.account.clone(), facts.region.clone(), facts.policy.clone());
+        Some(LiveBucket { account, region, policy })
+    }
+
+    /// Makes or updates a bucket as a template declares it, also while clients use it.
+    ///
+    /// # Errors
+    /// When the store can't be written.
+    pub fn declare(&self, bucket: &Bucket) -> anyhow::Result<()> {
+        self.store.declare(bucket)
     }
 
     /// Puts the files under `folder` into a bucket, keys being their paths; returns how many.
@@ -96,16 +128,60 @@ impl S3 {
         seed::seed(&self.store, bucket, folder).await
     }
 
-    async fn respond(&self, request: Request<Body>) -> Response<Body> {
+    async fn respond(&self, mut request: Request<Body>) -> Response<Body> {
         let (request_id, host_id) = self.ids();
+        gate::name_host(&mut request);
         let head = request.method() == Method::HEAD;
         let resource = host::resource(front::host(&request).unwrap_or_default(), request.uri().path());
-        let held = held::is_held(&request, &resource).then(|| Share::new(&self.memory));
+        let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned);
+        let method = request.method().clone();
+        let target = request.uri().clone();
+        let mut answer = self.act(request, &resource).await;
+        // s3s has no such answer to a HEAD.
+        if head && answer.status() == StatusCode::OK && answer.headers().contains_key(CONTENT_RANGE) {
+            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        let status = answer.status();
+        if status == StatusCode::NOT_MODIFIED {
+            *answer.body_mut() = front::full("");
+            answer.headers_mut().remove(CONTENT_TYPE);
+        } else if status.is_client_error() || status.is_server_error() || status.is_redirection() {
+            answer = error::complete(answer, &resource, &request_id, &host_id, head).await;
+        }
+        if status == StatusCode::TEMPORARY_REDIRECT {
+            error::lead_on(&mut answer, &resource, &target);
+        }
+        let rules = resource.bucket.as_deref().and_then(|bucket| self.store.bucket(bucket));
+        let headers = answer.headers_mut();
+        if let (Some(origin), Some(bucket)) = (origin, rules) {
+            cors::show(headers, &bucket.settings.cors, &origin, &method);
+        }
+        headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
+        for (name, value) in [("x-amz-request-id", &request_id), ("x-amz-id-2", &host_id)] {
+            let value = HeaderValue::from_str(value).expect("hexadecimal");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        answer
+    }
+
+    async fn act(&self, mut request: Request<Body>, resource: &host::Resource) -> Response<Body> {
+        if resource.key.as_deref().is_some_and(|key| key.contains('\0') || keys::leads_out(key)) {
+            return ErrorDocument::new("InvalidURI").answer(StatusCode::BAD_REQUEST);
+        }
+        if request.method() == Method::OPTIONS {
+            let bucket = resource.bucket.as_deref().and_then(|bucket| self.store.bucket(bucket));
+            return match bucket {
+                Some(bucket) => cors::preflight(request.headers(), &bucket.settings.cors),
+                None => ErrorDocument::new("NoSuchBucket").answer(StatusCode::NOT_FOUND),
+            };
+        }
+        lenient::prepare(&mut request);
+        let held = held::is_held(&request, resource).then(|| Share::new(&self.memory));
         let request = request.map(|body| match &held {
             Some(share) => s3s::Body::http_body_unsync(Held { body, share: share.clone() }),
             None => s3s::Body::http_body_unsync(body),
         });
-        let mut answer = match self.service.call(request).await {
+        match self.service.call(request).await {
             _ if held.is_some_and(|share| share.refused()) => {
                 ErrorDocument::new("SlowDown").answer(StatusCode::SERVICE_UNAVAILABLE)
             }
@@ -114,20 +190,7 @@ impl S3 {
                 tracing::error!(?error, "s3: no answer");
                 ErrorDocument::new("InternalError").answer(StatusCode::INTERNAL_SERVER_ERROR)
             }
-        };
-        if answer.status() == StatusCode::NOT_MODIFIED {
-            *answer.body_mut() = front::full("");
-            answer.headers_mut().remove(CONTENT_TYPE);
-        } else if answer.status().is_client_error() || answer.status().is_server_error() {
-            answer = error::complete(answer, &resource, &request_id, &host_id, head).await;
         }
-        let headers = answer.headers_mut();
-        headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
-        for (name, value) in [("x-amz-request-id", &request_id), ("x-amz-id-2", &host_id)] {
-            let value = HeaderValue::from_str(value).expect("hexadecimal");
-            headers.insert(HeaderName::from_static(name), value);
-        }
-        answer
     }
 
     /// Values that look like S3's `x-amz-request-id` and `x-amz-id-2`, new for each request.

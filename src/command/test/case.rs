@@ -84,8 +84,14 @@ pub fn verdict(
     way: &Way,
     fate: &Fate,
 ) -> Result<(), Failure> {
+    let path = match &expectation.claim {
+        Claim::Path(claim) => Some(claim),
+        Claim::Call(claim) => Some(&claim.path),
+        Claim::Only(_) | Claim::Run(..) => None,
+    };
     match (&expectation.claim, fate) {
-        (Claim::Path(claim), _) => {
+        (Claim::Path(_) | Claim::Call(_), _) => {
+            let Some(claim) = path else { return Ok(()) };
             let judged = expect::judge(&claim.want, way).map_err(|mut failure| {
                 failure.details.push(format!("the packet that was sent {fate}"));
                 failure

@@ -120,6 +120,13 @@ impl<'e> Trial<'e, '_> {
                 self.probe(case, from, Purpose::Name, Task::Resolve(host.clone()));
             }
             Claim::Path(claim) => self.send_to_all(case, claim, claim.addresses.as_deref().unwrap_or_default()),
+            // A packet on the way that the request would take; what policies say of it, the lab is asked.
+            Claim::Call(claim) => {
+                if let Err(failure) = scene.check_call(from, claim) {
+                    self.cases[case].failures.push(failure);
+                }
+                self.probe(case, from, Purpose::Name, Task::Resolve(claim.path.host.clone().unwrap_or_default()));
+            }
             Claim::Only(things) => match scene.check_only(from, things) {
                 Ok(classes) => self.send_classes(case, from, &classes),
                 Err(failure) => self.cases[case].failures.push(failure),
@@ -292,7 +299,11 @@ impl<'e> Trial<'e, '_> {
             (None, _) => return Ok(()),
         };
         let case = probe.case;
-        let Claim::Path(claim) = &self.cases[case].expectation.claim else { return Ok(()) };
+        let claim = match &self.cases[case].expectation.claim {
+            Claim::Path(claim) => claim,
+            Claim::Call(claim) => &claim.path,
+            Claim::Only(_) | Claim::Run(..) => return Ok(()),
+        };
         match (said, &claim.addresses) {
             (Ok(addresses), Ok(_)) => self.send_to_all(case, claim, &addresses),
             (Err(code), Err(no_address)) if code == no_address.code => {

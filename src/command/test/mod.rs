@@ -52,6 +52,7 @@ template NAME.yaml:
     - {from: app, to: internet, drop: NO_ROUTE_TO_DESTINATION}
     - {from: app, only: [S3, resolver]}
     - {from: app, run: ./smoke.sh, only: [S3, resolver]}
+    - {from: app, call: s3:DeleteObject, on: s3://bucket/key, deny: S3/NoDeletes}
 
 A lab is started, the guests really send, and what became of their packets must be
 what `trace` says. `run` starts in the file's folder. In GitHub Actions failures mark
@@ -124,6 +125,9 @@ fn check_statically<'e>(scene: &Scene, expectations: &'e [Expectation]) -> Vec<O
         Claim::Path(claim) => scene.check(&expectation.from, claim).map_or_else(Verdict::Fails, |()| Verdict::Holds),
         Claim::Only(things) => {
             scene.check_only(&expectation.from, things).map_or_else(Verdict::Fails, |_| Verdict::Holds)
+        }
+        Claim::Call(claim) => {
+            scene.check_call(&expectation.from, claim).map_or_else(Verdict::Fails, |()| Verdict::Holds)
         }
         Claim::Run(..) => Verdict::Skipped("a command needs a lab that runs".to_owned()),
     };

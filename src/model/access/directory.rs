@@ -103,6 +103,8 @@ pub(super) struct Identity {
     pub tags: BTreeMap<String, String>,
     /// `aws:username`, of a user.
     pub user_name: Option<String>,
+    /// `AIDA…`, of a user.
+    pub user_id: Option<String>,
 }
 
 impl Directory {

@@ -60,6 +60,7 @@ fn role(world: &World, role: &Role) -> Option<(RoleFacts, Identity)> {
         boundary: boundary(world, (&who, &role.arn), role.permissions_boundary.as_deref()),
         tags: role.meta.tags.clone(),
         user_name: None,
+        user_id: None,
     };
     Some((facts, identity))
 }
@@ -76,6 +77,7 @@ fn user(world: &World, user: &User) -> Identity {
         boundary: boundary(world, (&who, &user.arn), user.permissions_boundary.as_deref()),
         tags: user.meta.tags.clone(),
         user_name: Some(user.user_name.clone()),
+        user_id: Some(user.user_id.clone()),
     }
 }
 

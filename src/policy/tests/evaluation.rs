@@ -9,6 +9,9 @@ use super::*;
 /// Who, account of the bucket, then identity, boundary, session, resource, endpoint.
 type Row = (&'static str, &'static str, [&'static str; 5], Effect, Option<Kind>);
 
+/// Who, the role's account, whether an identity policy allows, whom the trust policy allows (`-`: denies), effect, kind.
+type Trusted = (&'static str, &'static str, bool, &'static str, Effect, Option<Kind>);
+
 const ALLOW: Effect = Effect::Allowed;
 const DENY: Effect = Effect::ExplicitDeny;
 const NO: Effect = Effect::ImplicitDeny;
@@ -94,4 +97,200 @@ fn within_an_account_identity_or_resource() {
         ],
         false,
     );
+}
+
+#[test]
+fn across_accounts_identity_and_resource() {
+    check(
+        &[
+            ("user", OTHER, ["+", "", "", "", ""], NO, Some(Kind::Resource)),
+            ("user", OTHER, ["+", "", "", "0", ""], NO, Some(Kind::Resource)),
+            ("user", OTHER, ["", "", "", "+user", ""], NO, Some(Kind::Identity)),
+            ("user", OTHER, ["", "", "", "+*", ""], NO, Some(Kind::Identity)),
+            ("user", OTHER, ["+", "", "", "+user", ""], ALLOW, Some(Kind::Identity)),
+            ("user", OTHER, ["+", "", "", "+account", ""], ALLOW, Some(Kind::Identity)),
+            ("user", OTHER, ["+", "", "", "+root", ""], ALLOW, Some(Kind::Identity)),
+            ("user", OTHER, ["+", "", "", "+*", ""], ALLOW, Some(Kind::Identity)),
+            ("user", OTHER, ["+", "", "", "+other", ""], NO, Some(Kind::Resource)),
+            ("user", OTHER, ["+", "0", "", "+user", ""], NO, Some(Kind::Boundary)),
+            ("user", OTHER, ["+", "+", "", "+user", ""], ALLOW, Some(Kind::Identity)),
+            ("user", OTHER, ["+", "", "", "-account", ""], DENY, Some(Kind::Resource)),
+            ("session", OTHER, ["", "", "", "+session", ""], NO, Some(Kind::Identity)),
+            ("session", OTHER, ["+", "", "0", "+session", ""], NO, Some(Kind::Session)),
+            ("session", OTHER, ["+", "", "+", "+role", ""], ALLOW, Some(Kind::Identity)),
+            ("session", OTHER, ["+", "", "+", "+user", ""], NO, Some(Kind::Resource)),
+        ],
+        false,
+    );
+}
+
+#[test]
+fn root_nobody_and_services() {
+    check(
+        &[
+            ("root", OWN, ["", "", "", "", ""], ALLOW, None),
+            ("root", OWN, ["", "", "", "0", ""], ALLOW, None),
+            ("root", OWN, ["", "", "", "+root", ""], ALLOW, Some(Kind::Resource)),
+            ("root", OWN, ["", "", "", "-root", ""], DENY, Some(Kind::Resource)),
+            ("root", OWN, ["", "", "", "-*", ""], DENY, Some(Kind::Resource)),
+            ("root", OWN, ["", "", "", "", "0"], NO, Some(Kind::Endpoint)),
+            ("root", OTHER, ["", "", "", "", ""], NO, Some(Kind::Resource)),
+            ("root", OTHER, ["", "", "", "+root", ""], ALLOW, Some(Kind::Resource)),
+            ("root", OTHER, ["", "", "", "+other", ""], NO, Some(Kind::Resource)),
+            ("anonymous", OWN, ["", "", "", "", ""], NO, Some(Kind::Resource)),
+            ("anonymous", OWN, ["+", "", "", "", ""], NO, Some(Kind::Resource)),
+            ("anonymous", OWN, ["", "", "", "0", ""], NO, Some(Kind::Resource)),
+            ("anonymous", OWN, ["", "", "", "+*", ""], ALLOW, Some(Kind::Resource)),
+            ("anonymous", OWN, ["", "", "", "+account", ""], NO, Some(Kind::Resource)),
+            ("anonymous", OWN, ["", "", "", "+*", "+*"], ALLOW, Some(Kind::Resource)),
+            ("anonymous", OWN, ["", "", "", "+*", "+account"], NO, Some(Kind::Endpoint)),
+            ("anonymous", OWN, ["", "", "", "-*", ""], DENY, Some(Kind::Resource)),
+            ("service", OWN, ["", "", "", "+service", ""], ALLOW, Some(Kind::Resource)),
+            ("service", OWN, ["", "", "", "+account", ""], NO, Some(Kind::Resource)),
+            ("service", OWN, ["+", "", "", "", ""], NO, Some(Kind::Resource)),
+        ],
+        false,
+    );
+}
+
+#[test]
+fn an_endpoint_filters() {
+    check(
+        &[
+            ("user", OWN, ["+", "", "", "", "+*"], ALLOW, Some(Kind::Identity)),
+            ("user", OWN, ["+", "", "", "", "0"], NO, Some(Kind::Endpoint)),
+            ("user", OWN, ["+", "", "", "", "-*"], DENY, Some(Kind::Endpoint)),
+            ("user", OWN, ["", "", "", "", "+*"], NO, Some(Kind::Identity)),
+            ("user", OWN, ["", "", "", "+user", "0"], NO, Some(Kind::Endpoint)),
+            ("user", OWN, ["", "", "", "+user", "+*"], ALLOW, Some(Kind::Resource)),
+            ("user", OWN, ["+", "", "", "", "+user"], ALLOW, Some(Kind::Identity)),
+            ("user", OWN, ["+", "", "", "", "+account"], ALLOW, Some(Kind::Identity)),
+            ("user", OWN, ["+", "", "", "", "+other"], NO, Some(Kind::Endpoint)),
+            ("session", OWN, ["+", "", "", "", "+role"], ALLOW, Some(Kind::Identity)),
+            ("user", OTHER, ["+", "", "", "+user", "0"], NO, Some(Kind::Endpoint)),
+            // One is named of several that deny: the endpoint's, the resource's, then the principal's own.
+            ("user", OWN, ["-", "-", "", "-*", "-*"], DENY, Some(Kind::Endpoint)),
+            ("user", OWN, ["-", "-", "", "-*", "+*"], DENY, Some(Kind::Resource)),
+            ("user", OWN, ["-", "-", "", "", "0"], DENY, Some(Kind::Identity)),
+        ],
+        false,
+    );
+}
+
+#[test]
+fn a_gateway_endpoint_knows_everyone_and_root() {
+    check(
+        &[
+            ("user", OWN, ["+", "", "", "", "+*"], ALLOW, Some(Kind::Identity)),
+            ("user", OWN, ["+", "", "", "", "+account"], NO, Some(Kind::Endpoint)),
+            ("user", OWN, ["+", "", "", "", "+root"], NO, Some(Kind::Endpoint)),
+            ("root", OWN, ["", "", "", "", "+root"], ALLOW, None),
+            ("root", OWN, ["", "", "", "", "+account"], ALLOW, None),
+            ("user", OWN, ["+", "", "", "", "+user"], NO, Some(Kind::Endpoint)),
+            ("session", OWN, ["+", "", "", "", "+role"], NO, Some(Kind::Endpoint)),
+            ("session", OWN, ["+", "", "", "", "+session"], NO, Some(Kind::Endpoint)),
+            // The bucket's policy is read as ever.
+            ("user", OWN, ["", "", "", "+user", "+*"], ALLOW, Some(Kind::Resource)),
+        ],
+        true,
+    );
+}
+
+#[test]
+fn a_role_is_assumed_when_its_trust_policy_says_so() {
+    const ROLE: &str = "arn:aws:iam::111122223333:role/app/Worker";
+    let rows: &[Trusted] = &[
+        ("service", OWN, false, "+service", ALLOW, Some(Kind::Trust)),
+        ("service", OWN, false, "+account", NO, Some(Kind::Trust)),
+        ("user", OWN, false, "+user", ALLOW, Some(Kind::Trust)),
+        ("user", OWN, true, "+service", NO, Some(Kind::Trust)),
+        ("user", OWN, false, "+account", NO, Some(Kind::Identity)),
+        ("user", OWN, true, "+account", ALLOW, Some(Kind::Identity)),
+        ("user", OWN, true, "-account", DENY, Some(Kind::Trust)),
+        ("session", OWN, false, "+role", ALLOW, Some(Kind::Trust)),
+        ("user", OTHER, false, "+user", NO, Some(Kind::Identity)),
+        ("user", OTHER, true, "+user", ALLOW, Some(Kind::Identity)),
+        ("user", OTHER, true, "+account", ALLOW, Some(Kind::Identity)),
+        ("user", OTHER, true, "+other", NO, Some(Kind::Trust)),
+        ("root", OWN, false, "+service", NO, Some(Kind::Trust)),
+        ("anonymous", OWN, false, "+account", NO, Some(Kind::Trust)),
+    ];
+    for (who, owner, identity, trust, effect, kind) in rows {
+        let (sign, whom) = trust.split_at(1);
+        let says = if sign == "+" { "Allow" } else { "Deny" };
+        let trust = json!({"Effect": says, "Principal": named(whom), "Action": "sts:AssumeRole"});
+        let mut set = Set::default().with(policy(Kind::Trust, &trust));
+        if *identity {
+            set = set.with(policy(
+                Kind::Identity,
+                &json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE}),
+            ));
+        }
+        let asked = Request {
+            principal: principal(who),
+            action: "sts:AssumeRole".to_owned(),
+            resource: ROLE.to_owned(),
+            resource_account: Some((*owner).to_owned()),
+            context: Context::default(),
+        };
+        let decision = set.decide(&asked);
+        assert_eq!((decision.effect, decision.kind), (*effect, *kind), "{who} of {owner}, {sign}{whom}");
+    }
+}
+
+/// terraform-aws-vpc's complete example hangs such a policy on its DynamoDB endpoint: it blocks everything.
+#[test]
+fn a_policy_of_nothing_but_deny_allows_nothing() {
+    let statement = json!({"Effect": "Deny", "Principal": "*", "Action": "dynamodb:*", "Resource": "*",
+        "Condition": {"StringNotEquals": {"aws:sourceVpc": "vpc-1"}}});
+    let set = Set::default().with(policy(Kind::Endpoint, &statement)).with(policy(Kind::Identity, &allow()));
+    for (vpc, effect) in [("vpc-1", NO), ("vpc-2", DENY)] {
+        let mut asked = Request { action: "dynamodb:GetItem".to_owned(), ..request(user()) };
+        asked.context.set("aws:SourceVpc", vpc);
+        let decision = set.decide(&asked);
+        assert_eq!((decision.effect, decision.kind), (effect, Some(Kind::Endpoint)));
+        assert!(decision.nearest.is_none());
+    }
+}
+
+/// Without a version a document is of 2008-10-17, where `${…}` is text.
+#[test]
+fn variables_want_version_2012_10_17() {
+    for (version, expected) in [(None, NO), (Some("2008-10-17"), NO), (Some("2012-10-17"), ALLOW)] {
+        let mut document = json!({"Statement":
+            {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::b/${aws:username}"}});
+        if let Some(version) = version {
+            document["Version"] = json!(version);
+        }
+        let document = Document::from_json(&document, Kind::Identity).expect("a policy");
+        let set = Set::default().with(Policy { document, ..policy(Kind::Identity, &allow()) });
+        let asked = Request { resource: "arn:aws:s3:::b/ann".to_owned(), ..request(user()) };
+        assert_eq!(set.decide(&asked).effect, expected, "{version:?}");
+    }
+}
+
+/// A `NotResource` whose variable has no value excepts nothing: a Deny with it denies.
+#[test]
+fn a_variable_without_a_value_matches_nothing() {
+    let statements = |effect: &str| {
+        json!([{"Effect": effect, "Action": "*", "NotResource": "arn:aws:s3:::b/${aws:PrincipalTag/t}"},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::c/*"}])
+    };
+    for (effect, expected) in [("Allow", ALLOW), ("Deny", DENY)] {
+        let decision = Set::default().with(policy(Kind::Identity, &statements(effect))).decide(&request(user()));
+        assert_eq!(decision.effect, expected);
+    }
+}
+
+/// Several policies of one kind: one that allows suffices, one that denies decides.
+#[test]
+fn several_policies_of_a_kind() {
+    let other = json!({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"});
+    let set = Set::default().with(policy(Kind::Identity, &other)).with(policy(Kind::Identity, &allow()));
+    assert_eq!(set.decide(&request(session())).effect, ALLOW);
+    let bounded = set.clone().with(policy(Kind::Session, &other)).with(policy(Kind::Session, &allow()));
+    assert_eq!(bounded.decide(&request(session())).effect, ALLOW);
+    let denies = json!({"Effect": "Deny", "Action": "s3:Get*", "Resource": "*"});
+    let decision = set.with(policy(Kind::Identity, &denies)).decide(&request(session()));
+    assert_eq!((decision.effect, decision.kind), (DENY, Some(Kind::Identity)));
 }

@@ -1,6 +1,12 @@
 //! The room's own tests: tables, one file per step, through the few functions below.
 
+mod conditions;
 mod evaluation;
+mod laws;
+mod messages;
+mod patterns;
+mod principals;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -59,6 +65,11 @@ fn request(principal: Principal) -> Request {
         resource_account: Some(OWN.to_owned()),
         context: Context::default(),
     }
+}
+
+/// Everything, for identity policies.
+fn allow() -> Value {
+    json!({"Effect": "Allow", "Action": "*", "Resource": "*"})
 }
 
 /// A policy of version 2012-10-17.

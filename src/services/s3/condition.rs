@@ -1,10 +1,14 @@
-//! Conditional reads (RFC 9110 13.2.2), which s3s-fs doesn't know.
+//! Conditional requests (RFC 9110 13.2.2): reads, sources of copies, and writes.
 
-use s3s::dto::{ETag, ETagCondition, Timestamp, TimestampFormat};
+use http::{HeaderMap, HeaderValue, header};
+use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Result, s3_error};
+use time::OffsetDateTime;
 
-/// What a GET or HEAD asks of the object.
-#[derive(Debug)]
+use super::store::rows::Version;
+
+/// What a GET, a HEAD or a copy asks of the object that it reads.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     pub if_match: Option<ETagCondition>,
     pub if_none_match: Option<ETagCondition>,
@@ -25,37 +29,119 @@ macro_rules! conditions {
 }
 pub(super) use conditions;
 
+/// The same of the source of a copy.
+macro_rules! source_conditions {
+    ($input:expr) => {
+        $crate::services::s3::condition::Conditions {
+            if_match: $input.copy_source_if_match.clone(),
+            if_none_match: $input.copy_source_if_none_match.clone(),
+            if_modified_since: $input.copy_source_if_modified_since.clone(),
+            if_unmodified_since: $input.copy_source_if_unmodified_since.clone(),
+        }
+    };
+}
+pub(super) use source_conditions;
+
 impl Conditions {
     /// Goes on, or says 304 or 412. An ETag condition makes the date beside it count for nothing.
-    pub fn check(&self, etag: Option<&ETag>, last_modified: Option<&Timestamp>) -> S3Result<()> {
-        let changed_after = |since: &Timestamp| last_modified.is_some_and(|last| seconds(last).as_ref() > Some(since));
-        let fails = match (&self.if_match, &self.if_unmodified_since) {
-            (Some(condition), _) => !matches(condition, etag, ETag::strong_cmp),
-            (None, Some(since)) => changed_after(since),
-            (None, None) => false,
-        };
-        if fails {
+    pub fn check(&self, version: &Version) -> S3Result<()> {
+        if self.fails(version) {
             return Err(s3_error!(PreconditionFailed));
         }
-        let unchanged = match (&self.if_none_match, &self.if_modified_since) {
-            (Some(condition), _) => matches(condition, etag, ETag::weak_cmp),
-            (None, Some(since)) => !changed_after(since),
+        if !self.is_unchanged(version) {
+            return Ok(());
+        }
+        let mut error = s3_error!(NotModified);
+        let mut headers = HeaderMap::new();
+        if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", version.etag)) {
+            headers.insert(header::ETAG, etag);
+        }
+        headers.insert(header::LAST_MODIFIED, http_date(version.modified));
+        error.set_headers(headers);
+        Err(error)
+    }
+
+    /// The same for a copy, which has no 304.
+    pub fn check_source(&self, version: &Version) -> S3Result<()> {
+        let fails = self.fails(version) || self.is_unchanged(version);
+        if fails { Err(s3_error!(PreconditionFailed)) } else { Ok(()) }
+    }
+
+    fn fails(&self, version: &Version) -> bool {
+        match (&self.if_match, &self.if_unmodified_since) {
+            (Some(condition), _) => !matches(condition, version, true),
+            (None, Some(since)) => changed_after(version, since),
             (None, None) => false,
-        };
-        if unchanged { Err(s3_error!(NotModified)) } else { Ok(()) }
+        }
+    }
+
+    fn is_unchanged(&self, version: &Version) -> bool {
+        match (&self.if_none_match, &self.if_modified_since) {
+            (Some(condition), _) => matches(condition, version, false),
+            (None, Some(since)) => !changed_after(version, since),
+            (None, None) => false,
+        }
     }
 }
 
-fn matches(condition: &ETagCondition, etag: Option<&ETag>, same: fn(&ETag, &ETag) -> bool) -> bool {
+/// What a write asks of the object that it takes the place of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WriteConditions {
+    pub if_match: Option<ETagCondition>,
+    pub if_none_match: Option<ETagCondition>,
+}
+
+impl WriteConditions {
+    /// S3 knows `If-None-Match: *` for writes, and no other.
+    pub fn new(if_match: Option<ETagCondition>, if_none_match: Option<ETagCondition>) -> S3Result<Self> {
+        if matches!(if_none_match, Some(ETagCondition::ETag(_))) {
+            return Err(s3_error!(
+                NotImplemented,
+                "A header you provided implies functionality that is not implemented"
+            ));
+        }
+        Ok(Self { if_match, if_none_match })
+    }
+
+    /// `current` is the current version, marker or not.
+    pub fn check(&self, current: Option<&Version>) -> S3Result<()> {
+        let current = current.filter(|version| !version.marker);
+        if self.if_none_match.is_some() && current.is_some() {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        match (&self.if_match, current) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(s3_error!(NoSuchKey)),
+            (Some(condition), Some(version)) if matches(condition, version, true) => Ok(()),
+            (Some(_), Some(_)) => Err(s3_error!(PreconditionFailed)),
+        }
+    }
+
+    pub fn are_none(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none()
+    }
+}
+
+fn matches(condition: &ETagCondition, version: &Version, strong: bool) -> bool {
     match condition {
         ETagCondition::Any => true,
-        ETagCondition::ETag(asked) => etag.is_some_and(|etag| same(etag, asked)),
+        ETagCondition::ETag(etag) => etag.value() == version.etag && (!strong || etag.as_strong().is_some()),
     }
 }
 
-/// Files have parts of a second, dates in headers have not.
-fn seconds(timestamp: &Timestamp) -> Option<Timestamp> {
+fn changed_after(version: &Version, since: &Timestamp) -> bool {
+    version.modified > OffsetDateTime::from(since.clone()).unix_timestamp()
+}
+
+/// A time as HTTP writes it.
+pub(super) fn http_date(seconds: i64) -> HeaderValue {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
     let mut text = Vec::new();
-    timestamp.format(TimestampFormat::HttpDate, &mut text).ok()?;
-    Timestamp::parse(TimestampFormat::HttpDate, std::str::from_utf8(&text).ok()?).ok()
+    let written = Timestamp::from(at).format(s3s::dto::TimestampFormat::HttpDate, &mut text);
+    written.ok().and_then(|()| HeaderValue::from_bytes(&text).ok()).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A time as s3s writes it.
+pub(super) fn timestamp(seconds: i64) -> Timestamp {
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH).into()
 }

@@ -1,4 +1,5 @@
-//! S3's error documents: s3s gives code and status, AWS's message, resource and ids are added here.
+//! S3's error documents: operations give code, status and mostly the message; AWS's own message where they do not, resource
+//! and ids are added here.
 
 use http_body_util::BodyExt;
 
@@ -12,12 +13,14 @@ pub(super) struct ErrorDocument {
     /// XML text, escaped.
     message: String,
     resource: Resource,
+    /// Of the bucket, where a redirect says it.
+    region: Option<String>,
     request_id: String,
     host_id: String,
 }
 
-/// AWS's messages of the errors that s3s and s3s-fs give without one.
-const MESSAGES: [(&str, &str); 16] = [
+/// AWS's messages of the errors that come without one.
+const MESSAGES: [(&str, &str); 27] = [
     ("AccessDenied", "Access Denied"),
     ("BadDigest", "The Content-MD5 or checksum value that you specified did not match what the server received."),
     (
@@ -25,17 +28,27 @@ const MESSAGES: [(&str, &str); 16] = [
         "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
     ),
     ("BucketNotEmpty", "The bucket you tried to delete is not empty"),
+    ("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"),
+    ("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"),
+    ("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header"),
     ("InternalError", "We encountered an internal error. Please try again."),
     ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
     ("InvalidBucketName", "The specified bucket is not valid."),
+    ("InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."),
     ("InvalidRange", "The requested range is not satisfiable"),
+    ("InvalidURI", "Couldn't parse the specified URI."),
+    ("KeyTooLongError", "Your key is too long"),
+    ("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),
+    ("MaxMessageLengthExceeded", "Your request was too big."),
     ("MethodNotAllowed", "The specified method is not allowed against this resource."),
+    ("MissingContentLength", "You must provide the Content-Length HTTP header."),
     ("NoSuchBucket", "The specified bucket does not exist"),
     ("NoSuchKey", "The specified key does not exist."),
     (
         "NoSuchUpload",
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
     ),
+    ("NoSuchVersion", "The specified version does not exist."),
     ("NotImplemented", "vpclab's S3 does not do this operation yet."),
     ("PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
     (
@@ -43,11 +56,22 @@ const MESSAGES: [(&str, &str); 16] = [
         "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     ),
     ("SlowDown", "Please reduce your request rate."),
+    ("XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."),
 ];
+
+/// AWS's message of a code; empty where it is not known.
+pub(super) fn message(code: &str) -> &'static str {
+    MESSAGES.iter().find(|(known, _)| *known == code).map_or("", |(_, message)| message)
+}
 
 impl ErrorDocument {
     pub fn new(code: &str) -> Self {
         Self { code: code.to_owned(), ..Self::default() }
+    }
+
+    /// With a message of its own.
+    pub fn saying(code: &str, message: &str) -> Self {
+        Self { code: code.to_owned(), message: escaped(message), ..Self::default() }
     }
 
     pub fn answer(&self, status: StatusCode) -> Response<Body> {
@@ -58,18 +82,23 @@ impl ErrorDocument {
     }
 
     fn xml(&self) -> String {
-        let known = MESSAGES.iter().find(|(code, _)| *code == self.code).map_or("", |(_, message)| message);
-        let message = if self.message.is_empty() { known } else { &self.message };
+        let message = if self.message.is_empty() { message(&self.code) } else { &self.message };
         let element = |name: &str, text: Option<&str>| {
             text.map_or(String::new(), |text| format!("<{name}>{}</{name}>", escaped(text)))
         };
         let about = match self.code.as_str() {
-            "NoSuchKey" => element("Key", self.resource.key.as_deref()),
+            "NoSuchKey" | "NoSuchVersion" => element("Key", self.resource.key.as_deref()),
+            "PermanentRedirect" | "TemporaryRedirect" => {
+                element("Endpoint", self.endpoint().as_deref()) + &element("Bucket", self.resource.bucket.as_deref())
+            }
             "NoSuchBucket"
             | "BucketAlreadyExists"
             | "BucketAlreadyOwnedByYou"
             | "BucketNotEmpty"
-            | "InvalidBucketName" => element("BucketName", self.resource.bucket.as_deref()),
+            | "InvalidBucketName"
+            | "NoSuchBucketPolicy"
+            | "NoSuchCORSConfiguration"
+            | "NoSuchTagSet" => element("BucketName", self.resource.bucket.as_deref()),
             _ => String::new(),
         };
         format!(
@@ -77,6 +106,13 @@ impl ErrorDocument {
              <RequestId>{}</RequestId><HostId>{}</HostId></Error>",
             self.code, self.request_id, self.host_id
         )
+    }
+}
+
+impl ErrorDocument {
+    /// Where a redirect leads to.
+    fn endpoint(&self) -> Option<String> {
+        Some(format!("{}.s3.{}.amazonaws.com", self.resource.bucket.as_deref()?, self.region.as_deref()?))
     }
 }
 
@@ -98,6 +134,7 @@ pub(super) async fn complete(
         // Quotes need no escape in text, and people read this one.
         message: inner(&text, "Message").unwrap_or_default().replace("&apos;", "'").replace("&quot;", "\""),
         resource: resource.clone(),
+        region: parts.headers.get("x-amz-bucket-region").and_then(|region| region.to_str().ok()).map(str::to_owned),
         request_id: request_id.to_owned(),
         host_id: host_id.to_owned(),
     };
@@ -108,6 +145,17 @@ pub(super) async fn complete(
     // A HEAD's answer has no body, and S3 says no length with it.
     let body = if head { front::full("") } else { complete.into_body() };
     Response::from_parts(parts, body)
+}
+
+/// Says in a `Location` where a temporary redirect leads to: the same target under the bucket's own Region.
+pub(super) fn lead_on(answer: &mut Response<Body>, resource: &Resource, target: &http::Uri) {
+    let region = answer.headers().get("x-amz-bucket-region").and_then(|region| region.to_str().ok());
+    let (Some(region), Some(bucket)) = (region, resource.bucket.as_deref()) else { return };
+    let target = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let location = format!("https://{bucket}.s3.{region}.amazonaws.com{target}");
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        answer.headers_mut().insert(http::header::LOCATION, location);
+    }
 }
 
 /// Text of the first element of that name; s3s writes them without attributes.

@@ -81,6 +81,13 @@ fn service_name(name: &str) -> Option<Name<'_>> {
     Some(Name { bucket, region: Some(last), other_api: None })
 }
 
+/// Whether it is one of S3's names without a Region, in lower case: `s3.amazonaws.com`, `BUCKET.s3.amazonaws.com`.
+pub(super) fn is_of_s3(host: &str) -> bool {
+    let host = host.split(':').next().unwrap_or_default();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "s3.amazonaws.com" || host.ends_with(".s3.amazonaws.com")
+}
+
 /// Bucket and key of a request, for error documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Resource {

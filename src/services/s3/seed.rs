@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use futures::TryStreamExt;
-use s3s::dto::{PutObjectInput, StreamingBlob};
-use s3s::{S3, S3Request};
+use s3s::dto::StreamingBlob;
 use tokio_util::io::ReaderStream;
 
-use super::store::{Store, key_problem};
+use super::checksum::Algorithm;
+use super::incoming::{self, Expected};
+use super::keys::check_key;
+use super::store::Store;
+use super::store::rows::Facts;
+use super::store::versions::NewVersion;
 
 /// Content types by extension, as Python's `mimetypes` (and so the AWS CLI) has them.
 const CONTENT_TYPES: [(&str, &str); 27] = [
@@ -54,7 +57,8 @@ pub(super) async fn seed(store: &Store, bucket: &str, folder: &Path) -> anyhow::
     let files = files(folder)?;
     for file in &files {
         let key = key(folder, file)?;
-        if let Some(problem) = key_problem(bucket, &key) {
+        if let Err(problem) = check_key(&key) {
+            let problem = problem.message().unwrap_or(problem.code().as_str()).to_owned();
             bail!("{} can't be an object of {bucket}: {problem}", file.display());
         }
         put(store, bucket, &key, file).await.with_context(|| format!("putting {} into {bucket}", file.display()))?;
@@ -91,27 +95,30 @@ fn key(folder: &Path, file: &Path) -> anyhow::Result<String> {
 
 async fn put(store: &Store, bucket: &str, key: &str, file: &Path) -> anyhow::Result<()> {
     let content = tokio::fs::File::open(file).await?;
-    let length = content.metadata().await?.len();
-    let input = PutObjectInput {
-        bucket: bucket.to_owned(),
-        key: key.to_owned(),
-        body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(content, 256 << 10).map_ok(Into::into))),
-        content_length: Some(length.cast_signed()),
+    let expected = Expected::of_length(content.metadata().await?.len());
+    let body = StreamingBlob::wrap(ReaderStream::with_capacity(content, 256 << 10));
+    let received = incoming::receive(store, Some(body), expected, Algorithm::Crc64Nvme).await?;
+    let facts = Facts {
         content_type: Some(content_type(file).to_owned()),
-        ..Default::default()
+        sum: Some(received.sum.clone()),
+        ..Facts::default()
     };
-    let request = S3Request {
-        input,
-        method: http::Method::PUT,
-        uri: http::Uri::default(),
-        headers: http::HeaderMap::new(),
-        extensions: http::Extensions::new(),
-        credentials: None,
-        region: None,
-        service: None,
-        trailing_headers: None,
+    let new = NewVersion {
+        key: key.to_owned(),
+        size: received.size,
+        etag: received.etag(),
+        facts,
+        pieces: received.pieces(),
+        ..NewVersion::default()
     };
-    store.put_object(request).await?;
+    let bucket = bucket.to_owned();
+    store
+        .write(move |change| {
+            let bucket = change.bucket(&bucket)?;
+            change.put(&bucket, new)
+        })
+        .await?;
+    received.keep();
     Ok(())
 }
 

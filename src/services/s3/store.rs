@@ -1,370 +1,348 @@
-//! s3s-fs with a lab's facts: who owns a bucket and where, which keys a folder can't hold, and AWS's answers where
-//! files behave unlike objects.
+//! Objects on disk: an index in SQLite, the bytes in files beside it.
+//!
+//! Purpose: keeps buckets, versions of objects and uploads under way in one folder, through the death of the process.
+//! Identity: a bucket by its name, an object by bucket and key, a version by its id; a file by a random name that no bucket
+//! and no key has a part in, so nothing that a client writes is ever a path.
+//! Life: bytes come into a file that nobody knows ([`bodies`]), are checked there, and become an object in one transaction
+//! of the index. A process that dies before leaves the old object as it was and a file that the next [`Store::open`]
+//! removes. Bytes never change: whoever reads has a lease on them, and a file goes when neither the index nor a lease needs
+//! it. Copies and completed uploads point to the same files.
+//! Threads: one writer, as many readers as there are requests, all on threads that may block; readers see the last commit.
+//! Limits: the index holds a row per version, part and piece; nothing is held in memory but the buckets' facts.
+//! Not done, and why: in a folder that goes with its lab, nothing is forced to the disk: the process may die at any time, a
+//! power cut may take the last seconds. In a folder that stays ([`Kept::Stays`]) each body and each commit is.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Context;
-use parking_lot::RwLock;
-use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey};
-use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
-use s3s_fs::FileSystem;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
+use parking_lot::{Mutex, RwLock};
+use rusqlite::{Connection, OpenFlags, Transaction};
+use s3s::{S3Error, S3Result, s3_error};
 
-use super::condition::conditions;
-use super::credentials::credentials;
-use super::seed::DEFAULT_CONTENT_TYPE;
+pub(super) mod bodies;
+pub(super) mod buckets;
+mod ids;
+pub(super) mod listing;
+pub(super) mod read;
+pub(super) mod rows;
+#[cfg(test)]
+mod tests;
+pub(super) mod uploads;
+pub(super) mod versions;
 
-/// Bytes of an object read at once.
-const PIECE: usize = 256 << 10;
+use self::bodies::Bodies;
+use self::buckets::BucketFacts;
+use self::ids::Ids;
+
+/// The index's tables. Keys are blobs: S3 orders them by their bytes, and so does SQLite then.
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS bucket (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, account TEXT NOT NULL, region TEXT NOT NULL,
+    created INTEGER NOT NULL, settings TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS content (id INTEGER PRIMARY KEY AUTOINCREMENT);
+CREATE TABLE IF NOT EXISTS piece (
+    content INTEGER NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL, start INTEGER NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (content, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS piece_body ON piece (body);
+CREATE TABLE IF NOT EXISTS version (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, bucket INTEGER NOT NULL, key BLOB NOT NULL, version_id TEXT NOT NULL,
+    latest INTEGER NOT NULL, marker INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, modified INTEGER NOT NULL,
+    content INTEGER, facts TEXT NOT NULL, tags TEXT NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS version_by_id ON version (bucket, key, version_id);
+CREATE INDEX IF NOT EXISTS version_by_age ON version (bucket, key, id DESC);
+CREATE INDEX IF NOT EXISTS version_current ON version (bucket, key) WHERE latest = 1 AND marker = 0;
+CREATE TABLE IF NOT EXISTS segment (
+    version INTEGER NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, sum TEXT,
+    PRIMARY KEY (version, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS upload (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, bucket INTEGER NOT NULL, key BLOB NOT NULL, upload_id TEXT NOT NULL UNIQUE,
+    initiated INTEGER NOT NULL, facts TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS upload_by_key ON upload (bucket, key, id);
+CREATE TABLE IF NOT EXISTS part (
+    upload INTEGER NOT NULL, number INTEGER NOT NULL, content INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
+    modified INTEGER NOT NULL, sum TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS completed (
+    upload_id TEXT PRIMARY KEY, bucket INTEGER NOT NULL, key BLOB NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL)
+    WITHOUT ROWID;
+";
+/// What this program's index says of itself, to refuse a later one's.
+const FORMAT: i64 = 1;
+/// Idle readers kept for the next request.
+const IDLE_READERS: usize = 16;
+
+/// Whether the folder outlives the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is removed with the lab.
+    GoesWithLab,
+    /// Somebody wants it later.
+    Stays,
+}
 
 /// The store; clones are the same store.
 #[derive(Clone)]
 pub(super) struct Store(Arc<Inner>);
 
 struct Inner {
-    files: FileSystem,
-    folder: PathBuf,
-    buckets: RwLock<BTreeMap<String, super::Bucket>>,
-    /// Access key id to account and secret.
-    keys: HashMap<String, (String, SecretKey)>,
+    index: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    buckets: RwLock<BTreeMap<String, Arc<BucketFacts>>>,
+    bodies: Bodies,
+    ids: Ids,
+    /// Held as long as the store is open: two processes on one folder would remove each other's files.
+    _lock: File,
+}
+
+/// Why something in the index did not work out.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The client's request can't be done; AWS's error.
+    Refused(S3Error),
+    /// The index is broken or out of room.
+    Index(rusqlite::Error),
+    /// A file is.
+    File(std::io::Error),
+    /// What the index says is no JSON of ours.
+    Json(serde_json::Error),
+}
+
+/// The result of a step inside the store.
+pub(super) type Done<T> = Result<T, Failed>;
+
+impl From<S3Error> for Failed {
+    fn from(error: S3Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<serde_json::Error> for Failed {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<Failed> for S3Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Refused(error) => error,
+            Failed::Index(error) => s3_error!(error, InternalError),
+            Failed::File(error) => s3_error!(error, InternalError),
+            Failed::Json(error) => s3_error!(error, InternalError),
+        }
+    }
+}
+
+/// A change of the index under way.
+pub(super) struct Change<'a> {
+    pub tx: Transaction<'a>,
+    pub ids: &'a Ids,
+    /// Unix seconds.
+    pub now: i64,
+    /// Files that nothing in the index needs once this is committed.
+    pub unneeded: Vec<String>,
+    /// Facts of buckets that change with it; `None` is gone.
+    pub buckets: Vec<(String, Option<BucketFacts>)>,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("folder", &self.0.folder).finish_non_exhaustive()
+        f.debug_struct("Store").field("index", &self.0.index).finish_non_exhaustive()
     }
 }
 
 impl Store {
-    pub fn open(folder: &Path, buckets: &[super::Bucket], accounts: &[String]) -> anyhow::Result<Self> {
-        for bucket in buckets {
-            let path = folder.join(&bucket.name);
-            fs::create_dir_all(&path)
-                .with_context(|| format!("making the folder of bucket {}: {}", bucket.name, path.display()))?;
-        }
+    /// Opens the folder, made when missing, and removes what a process that died left behind.
+    pub fn open(folder: &Path, kept: Kept) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("making the folder of S3, {}", folder.display()))?;
-        let files = FileSystem::new(folder)
-            .map_err(|error| anyhow::anyhow!("opening the folder of S3, {}: {error:?}", folder.display()))?;
-        let buckets = buckets.iter().map(|bucket| (bucket.name.clone(), bucket.clone())).collect();
-        let keys = accounts.iter().map(|account| {
-            let key = credentials(account);
-            (key.access_key_id, (account.clone(), SecretKey::from(key.secret_access_key)))
-        });
-        let keys = keys.collect();
-        Ok(Self(Arc::new(Inner { files, folder: folder.to_owned(), buckets: RwLock::new(buckets), keys })))
+        let lock = lock(folder)?;
+        let index = folder.join("index.sqlite");
+        let mut writer = connect(&index, kept).with_context(|| format!("opening S3's index, {}", index.display()))?;
+        prepare(&mut writer).with_context(|| format!("preparing S3's index, {}", index.display()))?;
+        let ids = Ids::new().context("reading /dev/urandom")?;
+        let bodies = Bodies::open(folder.join("bodies"), kept == Kept::Stays)?;
+        sweep(&mut writer, &bodies).context("removing what an earlier process left in S3's folder")?;
+        let buckets = buckets::load(&writer).context("reading the buckets from S3's index")?;
+        let readers = Mutex::default();
+        let (writer, buckets) = (Mutex::new(writer), RwLock::new(buckets));
+        Ok(Self(Arc::new(Inner { index, writer, readers, buckets, bodies, ids, _lock: lock })))
     }
 
-    /// A bucket of the lab.
-    pub fn bucket(&self, name: &str) -> Option<super::Bucket> {
+    /// The files.
+    pub fn bodies(&self) -> &Bodies {
+        &self.0.bodies
+    }
+
+    /// A name for a new file.
+    pub fn body_name(&self) -> String {
+        self.0.ids.body()
+    }
+
+    /// A bucket's facts as of the last commit.
+    pub fn bucket(&self, name: &str) -> Option<Arc<BucketFacts>> {
         self.0.buckets.read().get(name).cloned()
     }
 
-    /// Account of a request's signature; `None` is anonymous.
-    fn account<T>(&self, request: &S3Request<T>) -> Option<String> {
-        let key = request.credentials.as_ref()?;
-        self.0.keys.get(&key.access_key).map(|(account, _)| account.clone())
+    /// All buckets in the order of their names.
+    pub fn buckets(&self) -> Vec<Arc<BucketFacts>> {
+        self.0.buckets.read().values().cloned().collect()
     }
 
-    /// The path is a folder that other keys made: S3 has no object of that name.
-    async fn is_folder(&self, bucket: &str, key: &str) -> bool {
-        let path = self.0.folder.join(bucket).join(key);
-        tokio::fs::metadata(path).await.is_ok_and(|metadata| metadata.is_dir())
+    /// Reads the index on a thread that may block.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Store, &Connection) -> Done<T> + Send + 'static,
+    ) -> S3Result<T> {
+        let store = self.clone();
+        on_thread(move || {
+            let reader = store.reader()?;
+            let answer = ask(&store, &reader);
+            store.0.give_back(reader);
+            answer
+        })
+        .await
     }
 
-    fn region_header<T>(&self, bucket: &str, mut response: S3Response<T>) -> S3Response<T> {
-        let region = self.bucket(bucket).and_then(|bucket| http::HeaderValue::from_str(&bucket.region).ok());
-        if let Some(region) = region {
-            response.headers.insert("x-amz-bucket-region", region);
-        }
-        response
+    /// Changes the index on a thread that may block: all of it or nothing.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut Change<'_>) -> Done<T> + Send + 'static,
+    ) -> S3Result<T> {
+        let store = self.clone();
+        on_thread(move || store.write_now(step)).await
     }
-}
 
-/// Why a key can't be kept as a file, if so.
-///
-/// The key is the file's path under its bucket, and the object's metadata is a file named after bucket and key, so keys
-/// are shorter than S3's 1,024 bytes, and path steps that mean something to a file system are none.
-pub(super) fn key_problem(bucket: &str, key: &str) -> Option<String> {
-    let segments = key.strip_suffix('/').unwrap_or(key).split('/');
-    for segment in segments {
-        if matches!(segment, "" | "." | "..") || segment.contains('\0') {
-            return Some(format!(
-                "vpclab's S3 keeps objects as files, so a key has no step `{}`",
-                segment.escape_default()
-            ));
-        }
-        if segment.len() > 255 {
-            return Some("vpclab's S3 keeps objects as files, so a step of a key has at most 255 bytes".to_owned());
-        }
+    /// The same on this thread.
+    pub fn write_now<T>(&self, step: impl FnOnce(&mut Change<'_>) -> Done<T>) -> Done<T> {
+        let (done, unneeded) = self.commit(step)?;
+        self.0.bodies.remove(&unneeded);
+        Ok(done)
     }
-    // The longest sidecar: `.bucket-B.object-K.upload-UUID.metadata.json`, B and K in base 64 without padding.
-    let base64 = |length: usize| (length * 4).div_ceil(3);
-    let sidecar = 8 + base64(bucket.len()) + 8 + base64(key.len()) + 8 + 36 + 14;
-    (sidecar > 255).then(|| {
-        let most = (255 - (sidecar - base64(key.len()))) * 3 / 4;
-        format!("vpclab's S3 keeps objects as files, so a key in {bucket} has at most {most} bytes")
-    })
-}
 
-#[async_trait::async_trait]
-impl S3Auth for Store {
-    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        self.0.keys.get(access_key).map(|(_, secret)| secret.clone()).ok_or_else(|| s3_error!(InvalidAccessKeyId))
+    /// One transaction; also returns the files that went with it.
+    fn commit<T>(&self, step: impl FnOnce(&mut Change<'_>) -> Done<T>) -> Done<(T, Vec<String>)> {
+        let mut writer = self.0.writer.lock();
+        let tx = writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut change = Change { tx, ids: &self.0.ids, now: now(), unneeded: Vec::new(), buckets: Vec::new() };
+        let done = step(&mut change)?;
+        let Change { tx, unneeded, buckets, .. } = change;
+        let unneeded = still_unneeded(&tx, unneeded)?;
+        tx.commit()?;
+        // Under the writer's lock, so that facts change in the order of commits.
+        let mut known = self.0.buckets.write();
+        for (name, facts) in buckets {
+            let Some(mut facts) = facts else {
+                known.remove(&name);
+                continue;
+            };
+            // A policy that has not changed keeps what is known of its lines.
+            let before = known.get(&name).filter(|before| before.settings.policy == facts.settings.policy);
+            facts.policy = before.and_then(|before| before.policy.clone()).or(facts.policy);
+            known.insert(name, Arc::new(facts));
+        }
+        Ok((done, unneeded))
     }
-}
 
-#[async_trait::async_trait]
-impl S3Access for Store {
-    /// What holds for every operation: its bucket exists and its key can be kept. Who may do what is not asked yet.
-    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let operation = cx.s3_op().name();
-        if operation == "ListBuckets" && cx.credentials().is_none() {
-            return Err(s3_error!(AccessDenied));
+    fn reader(&self) -> Done<Connection> {
+        if let Some(reader) = self.0.readers.lock().pop() {
+            return Ok(reader);
         }
-        let path = cx.s3_path();
-        let Some(bucket) = path.get_bucket_name() else { return Ok(()) };
-        if operation != "CreateBucket" && self.bucket(bucket).is_none() {
-            return Err(s3_error!(NoSuchBucket));
-        }
-        match path.get_object_key().and_then(|key| key_problem(bucket, key)) {
-            Some(problem) => Err(s3_error!(InvalidArgument, "{problem}")),
-            None => Ok(()),
-        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(&self.0.index, flags)?;
+        reader.busy_timeout(std::time::Duration::from_secs(10))?;
+        reader.set_prepared_statement_cache_capacity(64);
+        Ok(reader)
     }
 }
 
-/// `impl S3`: the operations that s3s-fs does whole, then our own.
-macro_rules! store {
-    (as_is { $($operation:ident: $input:ty => $output:ty,)* } ours { $($ours:tt)* }) => {
-        #[async_trait::async_trait]
-        impl S3 for Store {
-            $(async fn $operation(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.0.files.$operation(request).await
-            })*
-            $($ours)*
-        }
-    };
-}
-
-store! {
-    as_is {
-        abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput,
-        complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput,
-        create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
-        list_parts: ListPartsInput => ListPartsOutput,
-        put_object: PutObjectInput => PutObjectOutput,
-        upload_part: UploadPartInput => UploadPartOutput,
-    }
-    ours {
-        async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
-            self.check_source(&request.input.copy_source)?;
-            self.0.files.copy_object(request).await
-        }
-
-        async fn upload_part_copy(
-            &self,
-            request: S3Request<UploadPartCopyInput>,
-        ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-            self.check_source(&request.input.copy_source)?;
-            self.0.files.upload_part_copy(request).await
-        }
-
-        async fn create_bucket(
-            &self,
-            request: S3Request<CreateBucketInput>,
-        ) -> S3Result<S3Response<CreateBucketOutput>> {
-            let name = request.input.bucket.clone();
-            let account = self.account(&request).ok_or_else(|| s3_error!(AccessDenied))?;
-            let known = self.bucket(&name);
-            if known.as_ref().is_some_and(|bucket| bucket.account == account) {
-                let message = "Your previous request to create the named bucket succeeded and you already own it.";
-                return Err(s3_error!(BucketAlreadyOwnedByYou, "{message}"));
-            }
-            if known.is_some() {
-                return Err(s3_error!(BucketAlreadyExists));
-            }
-            let asked = request.input.create_bucket_configuration.as_ref();
-            let asked = asked.and_then(|asked| asked.location_constraint.as_ref()).map(|region| region.as_str().to_owned());
-            let region = asked.unwrap_or_else(|| "us-east-1".to_owned());
-            let mut response = self.0.files.create_bucket(request).await?;
-            response.output.location = Some(format!("/{name}"));
-            self.0.buckets.write().insert(name.clone(), super::Bucket { name, region, account });
-            Ok(response)
-        }
-
-        async fn delete_bucket(
-            &self,
-            request: S3Request<DeleteBucketInput>,
-        ) -> S3Result<S3Response<DeleteBucketOutput>> {
-            let name = request.input.bucket.clone();
-            let list = ListObjectsV2Input { bucket: name.clone(), max_keys: Some(1), ..Default::default() };
-            let listed = self.0.files.list_objects_v2(beside(&request, list)).await?;
-            if listed.output.contents.is_some_and(|contents| !contents.is_empty()) {
-                return Err(s3_error!(BucketNotEmpty));
-            }
-            let response = self.0.files.delete_bucket(request).await?;
-            self.0.buckets.write().remove(&name);
-            Ok(response)
-        }
-
-        async fn delete_object(
-            &self,
-            request: S3Request<DeleteObjectInput>,
-        ) -> S3Result<S3Response<DeleteObjectOutput>> {
-            // A folder under other keys is no object, and deleting what is not there succeeds.
-            if !request.input.key.ends_with('/') && self.is_folder(&request.input.bucket, &request.input.key).await {
-                return Ok(S3Response::new(DeleteObjectOutput::default()));
-            }
-            self.0.files.delete_object(request).await
-        }
-
-        async fn delete_objects(
-            &self,
-            mut request: S3Request<DeleteObjectsInput>,
-        ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-            let bucket = request.input.bucket.clone();
-            let mut errors = Vec::new();
-            let mut kept = Vec::new();
-            for object in std::mem::take(&mut request.input.delete.objects) {
-                match key_problem(&bucket, &object.key) {
-                    Some(problem) => errors.push(Error {
-                        code: Some("InvalidArgument".to_owned()),
-                        key: Some(object.key),
-                        message: Some(problem),
-                        version_id: None,
-                    }),
-                    None if self.is_folder(&bucket, &object.key).await && !object.key.ends_with('/') => {}
-                    None => kept.push(object),
-                }
-            }
-            request.input.delete.objects = kept;
-            let mut response = self.0.files.delete_objects(request).await?;
-            response.output.errors = Some(errors).filter(|errors| !errors.is_empty());
-            Ok(response)
-        }
-
-        async fn get_bucket_location(
-            &self,
-            request: S3Request<GetBucketLocationInput>,
-        ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-            let bucket = self.bucket(&request.input.bucket).ok_or_else(|| s3_error!(NoSuchBucket))?;
-            // us-east-1 is null, for ever.
-            let location_constraint =
-                (bucket.region != "us-east-1").then(|| BucketLocationConstraint::from(bucket.region));
-            Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))
-        }
-
-        async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-            if self.is_folder(&request.input.bucket, &request.input.key).await {
-                return Err(s3_error!(NoSuchKey));
-            }
-            let path = self.0.folder.join(&request.input.bucket).join(&request.input.key);
-            let range = request.input.range;
-            let conditions = conditions!(request.input);
-            let mut response = self.0.files.get_object(request).await?;
-            let output = &mut response.output;
-            conditions.check(output.e_tag.as_ref(), output.last_modified.as_ref())?;
-            if let Some(body) = large_reads(&path, range, output).await {
-                output.body = Some(body);
-            }
-            output.accept_ranges = Some("bytes".to_owned());
-            output.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
-            output.server_side_encryption = Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256));
-            Ok(response)
-        }
-
-        async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-            if self.is_folder(&request.input.bucket, &request.input.key).await {
-                return Err(s3_error!(NoSuchKey));
-            }
-            let conditions = conditions!(request.input);
-            let mut response = self.0.files.head_object(request).await?;
-            let output = &mut response.output;
-            conditions.check(output.e_tag.as_ref(), output.last_modified.as_ref())?;
-            output.accept_ranges = Some("bytes".to_owned());
-            output.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
-            output.server_side_encryption = Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256));
-            Ok(response)
-        }
-
-        async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-            let bucket = request.input.bucket.clone();
-            Ok(self.region_header(&bucket, self.0.files.head_bucket(request).await?))
-        }
-
-        async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
-            let bucket = request.input.bucket.clone();
-            Ok(self.region_header(&bucket, self.0.files.list_objects(request).await?))
-        }
-
-        async fn list_objects_v2(
-            &self,
-            request: S3Request<ListObjectsV2Input>,
-        ) -> S3Result<S3Response<ListObjectsV2Output>> {
-            let bucket = request.input.bucket.clone();
-            Ok(self.region_header(&bucket, self.0.files.list_objects_v2(request).await?))
-        }
-
-        async fn list_buckets(&self, request: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
-            let account = self.account(&request).ok_or_else(|| s3_error!(AccessDenied))?;
-            let mut response = self.0.files.list_buckets(request).await?;
-            let known = self.0.buckets.read();
-            let listed = response.output.buckets.take().unwrap_or_default().into_iter().filter_map(|mut listed| {
-                let bucket = known.get(listed.name.as_deref()?).filter(|bucket| bucket.account == account)?;
-                listed.bucket_region = Some(bucket.region.clone());
-                Some(listed)
-            });
-            response.output.buckets = Some(listed.collect());
-            response.output.owner = Some(Owner { display_name: None, id: Some(account) });
-            Ok(response)
+impl Inner {
+    fn give_back(&self, reader: Connection) {
+        let mut readers = self.readers.lock();
+        if readers.len() < IDLE_READERS {
+            readers.push(reader);
         }
     }
 }
 
-impl Store {
-    /// The source of a copy stands in a header, which [`S3Access::check`] doesn't see.
-    fn check_source(&self, source: &CopySource) -> S3Result<()> {
-        let CopySource::Bucket { bucket, key, .. } = source else { return Err(s3_error!(NotImplemented)) };
-        if self.bucket(bucket).is_none() {
-            return Err(s3_error!(NoSuchBucket));
+/// What one step forgot, a later one may have taken up again: an object that is copied onto itself.
+fn still_unneeded(tx: &Transaction<'_>, unneeded: Vec<String>) -> Done<Vec<String>> {
+    let mut used = tx.prepare_cached("SELECT 1 FROM piece WHERE body = ?")?;
+    let mut still = Vec::new();
+    for body in unneeded {
+        if !used.exists([&body])? {
+            still.push(body);
         }
-        key_problem(bucket, key).map_or(Ok(()), |problem| Err(s3_error!(InvalidArgument, "{problem}")))
+    }
+    Ok(still)
+}
+
+/// Unix seconds; S3's times have no parts of a second.
+pub(super) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i64::try_from(since).unwrap_or(i64::MAX)
+}
+
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> Done<T> + Send + 'static) -> S3Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(S3Error::from),
+        Err(error) => Err(s3_error!(error, InternalError)),
     }
 }
 
-/// The same bytes of the same file as `output`'s body, read in large pieces; s3s-fs reads 4 KiB at a time, each of them on
-/// another thread. `None` when the body is small, or the file has changed since it was opened.
-async fn large_reads(path: &Path, range: Option<Range>, output: &GetObjectOutput) -> Option<StreamingBlob> {
-    let length = u64::try_from(output.content_length?).ok().filter(|length| *length > PIECE as u64 / 4)?;
-    let mut file = tokio::fs::File::open(path).await.ok()?;
-    let metadata = file.metadata().await.ok()?;
-    let whole = 0..metadata.len();
-    let bytes = range.map_or(Ok(whole), |range| range.check(metadata.len())).ok()?;
-    let modified = Timestamp::from(metadata.modified().ok()?);
-    if bytes.end - bytes.start != length || output.last_modified.as_ref() != Some(&modified) {
-        return None;
+/// Takes the folder for this process.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            anyhow::bail!("another lab uses the folder {} already", folder.display())
+        }
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("locking the folder {}", folder.display()))
+        }
     }
-    file.seek(std::io::SeekFrom::Start(bytes.start)).await.ok()?;
-    Some(StreamingBlob::wrap(ReaderStream::with_capacity(file.take(length), PIECE)))
 }
 
-/// A second request in the name of the first.
-fn beside<T, U>(request: &S3Request<T>, input: U) -> S3Request<U> {
-    S3Request {
-        input,
-        method: request.method.clone(),
-        uri: request.uri.clone(),
-        headers: request.headers.clone(),
-        extensions: request.extensions.clone(),
-        credentials: request.credentials.clone(),
-        region: request.region.clone(),
-        service: request.service.clone(),
-        trailing_headers: None,
-    }
+fn connect(index: &Path, kept: Kept) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(index)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let synchronous = if kept == Kept::Stays { "FULL" } else { "OFF" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn prepare(writer: &mut Connection) -> anyhow::Result<()> {
+    let format: i64 = writer.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    anyhow::ensure!(format <= FORMAT, "a later vpclab wrote it (format {format}, this one knows {FORMAT})");
+    let tx = writer.transaction()?;
+    tx.execute_batch(SCHEMA)?;
+    tx.pragma_update(None, "user_version", FORMAT)?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// Removes files that no object needs, and memories of uploads that ended more than a day ago.
+fn sweep(writer: &mut Connection, bodies: &Bodies) -> anyhow::Result<()> {
+    writer.execute("DELETE FROM completed WHERE at < ?", [now() - 86_400])?;
+    let mut needed = writer.prepare("SELECT 1 FROM piece WHERE body = ?")?;
+    bodies.sweep(|name| needed.exists([name]).map_err(anyhow::Error::from))
 }

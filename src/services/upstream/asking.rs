@@ -1,0 +1,226 @@
+//! What a request asks of the policies: actions, resources, their owners, and the keys that its head tells.
+
+use http::Request;
+use http::header::{HeaderMap, REFERER, USER_AGENT};
+
+use super::failure::{Failure, Form};
+use super::parameters::{self, Parameters, Place};
+use super::target::Called;
+use super::{invalid, naming, s3_action};
+use crate::model::access::{Ask, Judged};
+use crate::policy::{Context, Document, Kind, Policy, Principal};
+use crate::services::front;
+use crate::services::front::session::Session;
+
+/// One thing to be allowed.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub action: String,
+    pub resource: String,
+    /// Bucket, of S3.
+    bucket: Option<String>,
+    keys: Context,
+}
+
+/// A request's sender and circumstances.
+pub(super) struct Asking<'a> {
+    service: &'static str,
+    session: &'a Session,
+    called: Called,
+    region: String,
+    account: String,
+    keys: Context,
+}
+
+impl<'a> Asking<'a> {
+    /// Reads a request's head.
+    pub fn new<B>(service: &'static str, session: &'a Session, request: &Request<B>) -> Self {
+        let host = front::host(request).unwrap_or_default().to_ascii_lowercase();
+        let bucket = match service {
+            "s3" => crate::services::s3::bucket_of_host(&host),
+            _ => None,
+        };
+        let origin = session.caller.origin.as_deref();
+        let region = region_of(&host).or_else(|| origin.map(|origin| origin.region.clone()));
+        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+        let account = account_of(&session.principal).or_else(|| origin.map(|origin| origin.account.clone()));
+        let mut keys = Context::default();
+        keys.set("aws:RequestedRegion", region.clone());
+        for (key, header) in [("aws:UserAgent", USER_AGENT), ("aws:Referer", REFERER)] {
+            if let Some(value) = text(request.headers(), header.as_str()) {
+                keys.set(key, value);
+            }
+        }
+        if service == "s3" {
+            keys.extend(s3_keys(request));
+        }
+        let called = Called { tls: session.caller.tls, host, bucket };
+        Self { service, session, called, region, account: account.unwrap_or_default(), keys }
+    }
+
+    /// How the client called us.
+    pub fn called(&self) -> &Called {
+        &self.called
+    }
+
+    /// The Region that was called.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// An access of S3.
+    pub fn of_s3(&self, access: s3_action::Access) -> Access {
+        let resource = access.resource();
+        Access { action: access.action.to_owned(), resource, bucket: access.bucket, keys: Context::default() }
+    }
+
+    /// The accesses of a request to any other service.
+    pub fn of_service<B>(
+        &self,
+        form: Form,
+        request: &Request<B>,
+        parameters: &Parameters,
+    ) -> Result<Vec<Access>, Failure> {
+        let place = Place { region: &self.region, account: &self.account, path: request.uri().path() };
+        let mut accesses = Vec::new();
+        for action in naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))? {
+            for resource in parameters::resources(&action, parameters, &place).map_err(|why| invalid(form, why))? {
+                let (action, keys) = (action.clone(), parameters::keys_of(&action, parameters));
+                accesses.push(Access { action, resource, bucket: None, keys });
+            }
+        }
+        Ok(accesses)
+    }
+
+    /// Asks the policies.
+    ///
+    /// # Errors
+    /// AWS's text of the denial.
+    pub fn ask(&self, access: &Access) -> Result<(), String> {
+        let bucket = access.bucket.as_deref().and_then(|bucket| self.session.directory.bucket(bucket));
+        let named = access.resource.split(':').nth(4).filter(|account| !account.is_empty());
+        let owner = match bucket {
+            Some(facts) => facts.account.clone(),
+            None => named.unwrap_or(&self.account).to_owned(),
+        };
+        // Whether another account's queue or key lets this one in, its own policy says; that lives in the backend.
+        let signed = self.session.principal != Principal::Anonymous;
+        let foreign = signed && bucket.is_none() && owner != self.account && self.service != "s3";
+        let resource_policy = match bucket {
+            Some(facts) => facts.policy.clone(),
+            None => foreign.then(|| std::sync::Arc::new(backend_decides())),
+        };
+        let mut context = self.keys.clone();
+        context.extend(access.keys.clone());
+        let ask = Ask {
+            action: access.action.clone(),
+            resource: access.resource.clone(),
+            resource_account: Some(owner).filter(|owner| !owner.is_empty()),
+            resource_policy,
+            context,
+        };
+        self.session.authorize(&ask).map(drop).map_err(|judged| text_of(&judged))
+    }
+}
+
+fn text_of(judged: &Judged) -> String {
+    crate::policy::message(&judged.decision, &judged.request)
+}
+
+/// Allows everything on the resource's side.
+fn backend_decides() -> Policy {
+    let everything = serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "TheBackendDecides", "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    });
+    Policy {
+        kind: Kind::Resource,
+        name: "resource policies of the backend".to_owned(),
+        owner: String::new(),
+        document: Document::from_json(&everything, Kind::Resource).expect("a policy"),
+        places: Vec::new(),
+    }
+}
+
+/// Condition keys that S3 takes of a request's head.
+fn s3_keys<B>(request: &Request<B>) -> Context {
+    let mut keys = Context::default();
+    for pair in request.uri().query().unwrap_or_default().split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = match name {
+            "prefix" => "s3:prefix",
+            "delimiter" => "s3:delimiter",
+            "max-keys" => "s3:max-keys",
+            "versionId" => "s3:VersionId",
+            _ => continue,
+        };
+        keys.set(key, percent_encoding::percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy());
+    }
+    let headers = [
+        "x-amz-acl",
+        "x-amz-copy-source",
+        "x-amz-grant-full-control",
+        "x-amz-grant-read",
+        "x-amz-grant-read-acp",
+        "x-amz-grant-write",
+        "x-amz-grant-write-acp",
+        "x-amz-metadata-directive",
+        "x-amz-server-side-encryption",
+        "x-amz-server-side-encryption-aws-kms-key-id",
+        "x-amz-storage-class",
+        "x-amz-website-redirect-location",
+    ];
+    for header in headers {
+        if let Some(value) = text(request.headers(), header) {
+            keys.set(&format!("s3:{header}"), value);
+        }
+    }
+    keys
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// `us-east-1` of `sqs.us-east-1.amazonaws.com` and of `vpce-….sqs.us-east-1.vpce.amazonaws.com`.
+fn region_of(host: &str) -> Option<String> {
+    let host = host.split(':').next().unwrap_or_default();
+    let name = host.strip_suffix(".amazonaws.com")?;
+    let name = name.strip_suffix(".vpce").unwrap_or(name);
+    let last = name.rsplit('.').next()?;
+    let is_region = last.split('-').count() >= 3 && last.ends_with(|last: char| last.is_ascii_digit());
+    is_region.then(|| last.to_owned())
+}
+
+fn account_of(principal: &Principal) -> Option<String> {
+    principal.account().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_of_names() {
+        let cases = [
+            ("sqs.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("sqs.eu-west-1.amazonaws.com:443", Some("eu-west-1")),
+            ("b.s3.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
+            ("vpce-0a-1b.kms.us-east-1.vpce.amazonaws.com", Some("us-east-1")),
+            ("s3.amazonaws.com", None),
+            ("10.0.0.1", None),
+        ];
+        for (host, region) in cases {
+            assert_eq!(region_of(host).as_deref(), region, "{host}");
+        }
+    }
+
+    #[test]
+    fn keys_of_s3() {
+        let request = Request::get("/b?list-type=2&prefix=a%2Fb+c&delimiter=%2F").header("x-amz-acl", "private");
+        let keys = s3_keys(&request.body(()).unwrap());
+        for (key, value) in [("s3:prefix", "a/b c"), ("s3:delimiter", "/"), ("s3:x-amz-acl", "private")] {
+            assert_eq!(keys.get(key), Some([value.to_owned()].as_slice()), "{key}");
+        }
+    }
+}
