@@ -1,3 +1,4 @@
+use crate::services::front::session::Ticket;
 //! A backend that misbehaves as told, and a door in front of an [`Upstream`]: both on loopback.
 
 use std::net::SocketAddr;
