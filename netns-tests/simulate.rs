@@ -8,6 +8,8 @@
 
 #[path = "simulate/case.rs"]
 mod case;
+#[path = "simulate/documents.rs"]
+mod documents;
 #[path = "simulate/explained.rs"]
 mod explained;
 #[path = "simulate/generate.rs"]
@@ -17,8 +19,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use case::Case;
+use documents::Try;
 use explained::{EXPLANATIONS, Explanation};
 use serde::Deserialize;
 use vpclab::policy::Effect;
@@ -47,15 +51,10 @@ struct Opinion {
 
 #[test]
 fn random_requests_are_decided_alike() {
-    if !["node", "npm"].iter().all(|program| Command::new(program).arg("--version").output().is_ok()) {
-        eprintln!("skipped: node and npm are not there (Debian: nodejs, npm)");
-        return;
-    }
-    let number = |name: &str, default| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(default);
+    let Some(folder) = install() else { return };
     let seed = number("VPCLAB_SIMULATE_SEED", 1);
     let mut random = generate::Random::new(seed);
     let cases: Vec<Case> = (0..number("VPCLAB_SIMULATE_CASES", 2_000)).map(|_| generate::case(&mut random)).collect();
-    let folder = install();
     let differing = differences(&folder, &cases);
     let mut explained = BTreeMap::<String, usize>::new();
     let mut unexplained = Vec::new();
@@ -82,6 +81,39 @@ fn random_requests_are_decided_alike() {
         eprintln!("case {index}: vpclab {ours} ({sentence:?}), iam-simulate {theirs}\n{case}");
     }
     assert!(unexplained.is_empty(), "{} differences without an explanation (seed {seed})", unexplained.len());
+}
+
+/// Whatever is no policy to the other reader is none to vpclab, which says where it is wrong. (The other way round tells
+/// little: the other takes any operator, any condition key and any name of a principal.)
+#[test]
+fn what_the_other_refuses_is_refused() {
+    #[derive(Deserialize)]
+    struct Findings {
+        errors: Vec<String>,
+    }
+    let Some(folder) = install() else { return };
+    let seed = number("VPCLAB_SIMULATE_SEED", 1);
+    let mut random = generate::Random::new(seed);
+    let tries: Vec<Try> = (0..number("VPCLAB_SIMULATE_CASES", 2_000)).map(|_| Try::random(&mut random)).collect();
+    let lines = tries.iter().map(Try::line).collect();
+    let findings: Vec<Findings> = node(&folder, "validate.mjs", include_str!("simulate/validate.mjs"), lines);
+    let mut ends = BTreeMap::<&str, usize>::new();
+    let mut unexplained = Vec::new();
+    for (attempt, Findings { errors }) in tries.iter().zip(&findings) {
+        let end = match (attempt.refusal(), errors.as_slice()) {
+            (None, []) => "taken by both",
+            (Some(_), []) => "refused by vpclab alone",
+            (Some(_), _) => "refused by both",
+            (None, errors) => explained::taken(errors).unwrap_or_else(|| {
+                unexplained.push(format!("{errors:?}: {}", attempt.line()));
+                "not explained"
+            }),
+        };
+        *ends.entry(end).or_default() += 1;
+    }
+    eprintln!("seed {seed}: {ends:#?}");
+    assert!(["taken by both", "refused by both"].iter().all(|end| ends[end] * 10 > tries.len()), "that proves little");
+    assert!(unexplained.is_empty(), "taken by vpclab alone (seed {seed}):\n{}", unexplained.join(""));
 }
 
 /// How the cases end: a generator of nothing but denials would prove little.
@@ -153,13 +185,18 @@ fn explain(folder: &Path, cases: &[Case], differing: &[Difference]) -> Vec<(usiz
     differing.iter().map(|(index, ..)| (*index, names.get(index).cloned())).collect()
 }
 
-/// One process for all cases.
 fn ask(folder: &Path, cases: &[Case]) -> Vec<Opinion> {
-    let script = folder.join("decide.mjs");
-    std::fs::write(&script, include_str!("simulate/decide.mjs")).expect("writing decide.mjs");
-    let lines: String = cases.iter().map(|it| serde_json::to_string(it).expect("JSON") + "\n").collect();
+    let lines = cases.iter().map(|it| serde_json::to_string(it).expect("JSON") + "\n").collect();
+    node(folder, "decide.mjs", include_str!("simulate/decide.mjs"), lines)
+}
+
+/// Runs a script that answers each line with one.
+fn node<T: serde::de::DeserializeOwned>(folder: &Path, name: &str, script: &str, lines: String) -> Vec<T> {
+    let path = folder.join(name);
+    std::fs::write(&path, script).expect("writing the script");
+    let asked = lines.lines().count();
     let mut node = Command::new("node")
-        .arg(&script)
+        .arg(&path)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -171,13 +208,25 @@ fn ask(folder: &Path, cases: &[Case]) -> Vec<Opinion> {
     writer.join().expect("no panic").expect("node reads all");
     assert!(output.status.success(), "node failed: {}", output.status);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let opinions: Vec<Opinion> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    assert_eq!(opinions.len(), cases.len());
-    opinions
+    let answers: Vec<T> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(answers.len(), asked, "an answer for each line");
+    answers
 }
 
-/// The folder with the package, installed once.
-fn install() -> PathBuf {
+/// A setting.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(default)
+}
+
+/// The folder with the package, installed once; `None` without node and npm.
+fn install() -> Option<PathBuf> {
+    // Both tests want it.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if !["node", "npm"].iter().all(|program| Command::new(program).arg("--version").output().is_ok()) {
+        eprintln!("skipped: node and npm are not there (Debian: nodejs, npm)");
+        return None;
+    }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulate");
     std::fs::create_dir_all(&folder).expect("making the folder");
     let package = folder.join("package.json");
@@ -192,5 +241,5 @@ fn install() -> PathBuf {
         assert!(status.success(), "npm could not install @cloud-copilot/iam-simulate: {status}");
         std::fs::write(folder.join("installed"), "").expect("noting it");
     }
-    folder
+    Some(folder)
 }

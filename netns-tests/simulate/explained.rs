@@ -254,3 +254,15 @@ fn texts(value: &mut Value, each: &mut impl FnMut(&mut String)) {
         _ => {}
     }
 }
+
+/// Why vpclab takes a document about which the other finds only this; `None`: there is no reason.
+pub fn taken(findings: &[String]) -> Option<&'static str> {
+    let known = [
+        (
+            "in an endpoint policy",
+            "names in an endpoint's policy are taken, as AWS was seen to take them, and mean nothing on a gateway endpoint (B5)",
+        ),
+        ("Service can only contain letters", "*:* is every action, as AWS reads it"),
+    ];
+    known.iter().find(|(part, _)| findings.iter().all(|it| it.contains(part))).map(|(_, why)| *why)
+}

@@ -20,16 +20,16 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
     /// So many times of a hundred.
-    fn chance(&mut self, percent: u64) -> bool {
+    pub fn chance(&mut self, percent: u64) -> bool {
         self.next() % 100 < percent
     }
 
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 
@@ -250,7 +250,8 @@ fn context(random: &mut Random, who: Who, resource_account: &str) -> Map<String,
     keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
-fn document(random: &mut Random, named: bool, trust: bool) -> Value {
+/// A document, of statements that name principals or don't.
+pub fn document(random: &mut Random, named: bool, trust: bool) -> Value {
     let count = 1 + random.below(3);
     let mut document = Map::new();
     match random.below(12) {

@@ -66,13 +66,21 @@ impl World {
                 _ => None,
             };
         }
+        if let Some(policy) = self.managed_policies.get(object_id) {
+            return match name {
+                "PolicyArn" => Some(json!(policy.arn)),
+                "PolicyId" => Some(json!(policy.policy_id)),
+                "AttachmentCount" => Some(json!(self.attachments_of(&policy.arn))),
+                "DefaultVersionId" => Some(json!("v1")),
+                "IsAttachable" => Some(json!(true)),
+                _ => None,
+            };
+        }
         let has_arn = self.instance_profiles.contains_key(object_id)
             || self.users.contains_key(object_id)
             || self.groups.contains_key(object_id);
         match name {
             "Arn" if has_arn => Some(json!(object_id)),
-            "PolicyArn" => self.managed_policies.get(object_id).map(|policy| json!(policy.arn)),
-            "PolicyId" => self.managed_policies.get(object_id).map(|policy| json!(policy.policy_id)),
             "SecretAccessKey" => self.access_keys.get(object_id).map(|key| json!(key.secret_access_key)),
             _ => None,
         }

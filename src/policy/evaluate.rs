@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::facts::Facts;
 use super::matching::Said;
-use super::nearest::nearest;
+use super::nearest::{nearest, plain};
 use super::principals::{Reach, Reading};
 use super::request::{Principal, Request};
 use super::{Kind, Policy};
@@ -269,7 +269,7 @@ impl<'a> Evaluation<'a> {
             (Kind::Identity, []) => format!("{} has no identity policy: nothing", principal.name()),
             (Kind::Identity, _) => format!("no identity policy of {}", principal.name()),
             (Kind::Session, _) => format!("no session policy of {}", principal.name()),
-            (_, []) => format!("{} has no policy: nothing", self.facts.request.resource),
+            (_, []) => format!("{} has no policy: nothing", plain(&self.facts.request.resource)),
             (_, [policy, ..]) => format!("no statement of {}", policy.name),
         };
         Decision {

@@ -35,7 +35,8 @@ pub fn message(decision: &Decision, request: &Request) -> String {
 fn denial(who: &str, request: &Request, reason: Option<&str>) -> String {
     let is_s3 = request.action.get(..3).is_some_and(|it| it.eq_ignore_ascii_case("s3:"));
     let resource = match request.resource.as_str() {
-        "*" if is_s3 => String::new(),
+        // ListAllMyBuckets is asked of all buckets, and S3 does not say so.
+        "*" | "arn:aws:s3:::*" if is_s3 => String::new(),
         resource if is_s3 => format!(" on resource: \"{resource}\""),
         resource => format!(" on resource: {resource}"),
     };

@@ -1,5 +1,7 @@
 //! For an implicit denial: the statement that came nearest to allowing, and in what it differs.
 
+use std::borrow::Cow;
+
 use super::condition::Condition;
 use super::evaluate::{Evaluation, Nearest};
 use super::facts::Facts;
@@ -31,10 +33,11 @@ pub(super) fn nearest(evaluation: &Evaluation<'_>, kind: Kind) -> Option<Nearest
     let (_, policy, index) = best?;
     let reading = evaluation.reading(policy.kind);
     let statement = &policy.document.statements()[index];
-    Some(Nearest {
-        statement: policy.statement_name(index),
-        differs: differences(statement, &evaluation.facts, reading).join("; "),
-    })
+    let mut differs = differences(statement, &evaluation.facts, reading);
+    if kind == Kind::Identity && policy.kind != Kind::Identity {
+        differs.extend(delegation(statement, &evaluation.facts, reading));
+    }
+    Some(Nearest { statement: policy.statement_name(index), differs: differs.join("; ") })
 }
 
 /// Action weighs most: a statement about something else is of no help.
@@ -60,7 +63,7 @@ fn differences(statement: &Statement, facts: &Facts<'_>, reading: Reading) -> Ve
     if !statement.has_action(facts) {
         let element = if statement.actions.not { "NotAction" } else { "Action" };
         let written = statement.actions.patterns.iter().map(|it| it.written.as_str());
-        differs.push(format!("its {element} is {}, asked was {}", listed(written), facts.request.action));
+        differs.push(format!("its {element} is {}, asked was {}", listed(written), plain(&facts.request.action)));
     }
     differs.extend(resource_difference(statement, facts));
     differs.extend(principal_difference(statement, facts, reading));
@@ -76,7 +79,7 @@ fn resource_difference(statement: &Statement, facts: &Facts<'_>) -> Option<Strin
         return Some(format!("its {element} needs ${{{key}}}, which the request does not have"));
     }
     let written = resources.patterns.iter().map(|it| it.written.as_str());
-    Some(format!("its {element} is {}, asked was {}", listed(written), facts.request.resource))
+    Some(format!("its {element} is {}, asked was {}", listed(written), plain(&facts.request.resource)))
 }
 
 fn principal_difference(statement: &Statement, facts: &Facts<'_>, reading: Reading) -> Option<String> {
@@ -92,12 +95,15 @@ fn principal_difference(statement: &Statement, facts: &Facts<'_>, reading: Readi
         )),
         None if principals.not => Some(format!("its NotPrincipal excepts {asking}")),
         None => Some(format!("its Principal is {written}, asking is {asking}")),
-        Some(Reach::Account) if !reading.gateway => Some(format!(
-            "its Principal is the account ({written}), which leaves it to identity policies, and none of {} allows it",
-            facts.request.principal.name()
-        )),
         Some(_) => None,
     }
+}
+
+/// Within its own account a principal is not granted anything by a policy that names the account.
+fn delegation(statement: &Statement, facts: &Facts<'_>, reading: Reading) -> Option<String> {
+    statement.reach(facts, reading).filter(|reach| *reach == Reach::Account)?;
+    let who = facts.request.principal.name();
+    Some(format!("its Principal is the account, which leaves it to identity policies, and none of {who} allows it"))
 }
 
 fn condition_difference(condition: &Condition, facts: &Facts<'_>) -> String {
@@ -127,9 +133,14 @@ fn condition_difference(condition: &Condition, facts: &Facts<'_>) -> String {
     format!("{start} {wants}, {has}")
 }
 
+/// A guest chooses the names of its objects: none of them shall drive the reader's terminal.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    if text.contains(char::is_control) { text.escape_debug().to_string().into() } else { text.into() }
+}
+
 /// `a, b, c and 5 more`.
 fn listed<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let texts: Vec<&str> = texts.map(|text| if text.is_empty() { "\"\"" } else { text }).collect();
+    let texts: Vec<_> = texts.map(|text| if text.is_empty() { "\"\"".into() } else { plain(text) }).collect();
     match texts.len() {
         0..=SHOWN => texts.join(", "),
         count => format!("{} and {} more", texts[..SHOWN].join(", "), count - SHOWN),

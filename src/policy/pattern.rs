@@ -33,6 +33,9 @@ enum Part {
     /// `*`.
     Any,
     Variable {
+        /// As written.
+        name: String,
+        /// In lower case.
         key: String,
         default: Option<String>,
     },
@@ -141,15 +144,16 @@ fn variable(text: &str) -> Option<(Part, usize)> {
         }
         None => (inside, None),
     };
-    let key = key.trim().to_ascii_lowercase();
-    (!key.is_empty()).then_some((Part::Variable { key, default }, length))
+    let name = key.trim().to_owned();
+    let key = name.to_ascii_lowercase();
+    (!key.is_empty()).then_some((Part::Variable { name, key, default }, length))
 }
 
 /// Puts values in place of variables.
 fn resolve(parts: &[Part], facts: &Facts<'_>) -> Result<Vec<Part>, String> {
     let value = |part: &Part| match part {
-        Part::Variable { key, default } => {
-            facts.single(key).or_else(|| default.clone()).map(Part::Text).ok_or_else(|| key.clone())
+        Part::Variable { name, key, default } => {
+            facts.single(key).or_else(|| default.clone()).map(Part::Text).ok_or_else(|| name.clone())
         }
         other => Ok(other.clone()),
     };

@@ -63,6 +63,8 @@ pub use self::declared::{Bucket, LiveBucket};
 pub use self::store::Kept;
 pub use self::store::buckets::PublicAccessBlock;
 
+/// Where a bucket is.
+const REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 /// Bytes of request bodies in memory, of all requests together.
 const MEMORY: usize = 128 << 20;
 /// Bytes of a browser form's file.
@@ -151,10 +153,16 @@ impl S3 {
         if status == StatusCode::TEMPORARY_REDIRECT {
             error::lead_on(&mut answer, &resource, &target);
         }
-        let rules = resource.bucket.as_deref().and_then(|bucket| self.store.bucket(bucket));
+        let bucket = resource.bucket.as_deref().and_then(|bucket| self.store.bucket(bucket));
         let headers = answer.headers_mut();
-        if let (Some(origin), Some(bucket)) = (origin, rules) {
-            cors::show(headers, &bucket.settings.cors, &origin, &method);
+        if let Some(bucket) = bucket {
+            if let Some(origin) = origin {
+                cors::show(headers, &bucket.settings.cors, &origin, &method);
+            }
+            // HeadBucket tells the Region to whomever, so that clients find their way.
+            if head && resource.key.is_none() {
+                headers.extend(HeaderValue::from_str(&bucket.region).ok().map(|region| (REGION, region)));
+            }
         }
         headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));
         for (name, value) in [("x-amz-request-id", &request_id), ("x-amz-id-2", &host_id)] {
@@ -177,13 +185,24 @@ impl S3 {
         }
         lenient::prepare(&mut request);
         let held = held::is_held(&request, resource).then(|| Share::new(&self.memory));
-        let request = request.map(|body| match &held {
-            Some(share) => s3s::Body::http_body_unsync(Held { body, share: share.clone() }),
-            None => s3s::Body::http_body_unsync(body),
-        });
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let request = match &held {
+            Some(share) => {
+                let (parts, body) = request.into_parts();
+                let held = Held::new(body, share.clone(), &parts.headers, !query.contains("uploadId="));
+                Request::from_parts(parts, s3s::Body::http_body_unsync(held))
+            }
+            None => request.map(s3s::Body::http_body_unsync),
+        };
         match self.service.call(request).await {
-            _ if held.is_some_and(|share| share.refused()) => {
+            _ if held.as_ref().is_some_and(|share| share.refused()) => {
                 ErrorDocument::new("SlowDown").answer(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            _ if held.is_some_and(|share| share.is_wrong()) => {
+                ErrorDocument::new("BadDigest").answer(StatusCode::BAD_REQUEST)
+            }
+            Ok(answer) if query.split('&').any(|pair| pair == "attributes" || pair.starts_with("attributes=")) => {
+                without_quotes(answer.map(BodyExt::boxed_unsync)).await
             }
             Ok(answer) => answer.map(BodyExt::boxed_unsync),
             Err(error) => {
@@ -201,6 +220,17 @@ impl S3 {
         let (request_id, host_id) = text.split_at(16);
         (request_id.to_owned(), host_id.to_owned())
     }
+}
+
+/// GetObjectAttributes alone says an ETag without quotes, which s3s can't.
+async fn without_quotes(answer: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    // s3s makes the document in memory: a thousand parts at most.
+    let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).replace("<ETag>&quot;", "<ETag>").replace("&quot;</ETag>", "</ETag>");
+    let text = text.replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>");
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, front::full(text))
 }
 
 impl std::fmt::Debug for S3 {

@@ -101,8 +101,8 @@ pub(super) const PSEUDO_PARAMETERS: [&str; 8] = [
 ];
 
 /// Attributes that exist on AWS and say what vpclab does not emulate, or what an object need not have.
-const UNEMULATED_ATTRIBUTES: [&str; 5] =
-    ["CreationTimestamp", "Ipv6Addresses", "OutpostArn", "PrimaryIpv6Address", "PublicIp"];
+const UNEMULATED_ATTRIBUTES: [&str; 7] =
+    ["CreateDate", "CreationTimestamp", "Ipv6Addresses", "OutpostArn", "PrimaryIpv6Address", "PublicIp", "UpdateDate"];
 
 impl Evaluator<'_> {
     /// Evaluates a value; lists and maps lose what is `AWS::NoValue`.

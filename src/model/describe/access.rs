@@ -91,6 +91,7 @@ pub fn policies(world: &World) -> Vec<Value> {
             "Arn": policy.arn,
             "Path": policy.path,
             "DefaultVersionId": "v1",
+            "AttachmentCount": world.attachments_of(&policy.arn),
             "IsAttachable": true,
             "Description": policy.description,
             "Document": policy.policy_document.value,

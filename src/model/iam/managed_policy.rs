@@ -58,6 +58,15 @@ impl World {
         Ok(arn)
     }
 
+    /// How many identities have a managed policy.
+    pub(in super::super) fn attachments_of(&self, policy_arn: &str) -> usize {
+        let roles = self.roles.values().map(|role| &role.policies);
+        let users = self.users.values().map(|user| &user.policies);
+        let groups = self.groups.values().map(|group| &group.policies);
+        let all = roles.chain(users).chain(groups);
+        all.filter(|policies| policies.attached.iter().any(|arn| arn == policy_arn)).count()
+    }
+
     /// The document of a managed policy: a customer's, or one of AWS's that is known here.
     pub fn managed_policy_document(&self, policy_arn: &str) -> Option<PolicyDocument> {
         let own = self.managed_policies.get(policy_arn).map(|policy| policy.policy_document.clone());

@@ -153,6 +153,10 @@ fn policies_are_put_and_attached_within_quotas() {
         (managed("Long", long(6_100)), "LimitExceeded: Cannot exceed quota for PolicySize: 6144"),
     ]);
     asker.refused_as(OTHER_ACCOUNT, attach_policy(alice(), &arn), "NoSuchEntity: The user with name alice");
+    let attribute = |name: &str| asker.world.attribute(&arn, name);
+    assert_eq!(attribute("AttachmentCount"), Some(json!(1)));
+    assert_eq!(attribute("DefaultVersionId"), Some(json!("v1")));
+    assert_eq!(attribute("CreateDate"), None, "a world has no clock");
     for number in 0..9 {
         asker.make(attach_policy(alice(), &format!("arn:aws:iam::aws:policy/Unknown{number}")));
     }

@@ -83,7 +83,7 @@ fn aws_texts_elsewhere() {
         ),
         (
             denial(Effect::ImplicitDeny, Kind::Identity),
-            ask(user(), "s3:ListAllMyBuckets", "*", OWN),
+            ask(user(), "s3:ListAllMyBuckets", "arn:aws:s3:::*", OWN),
             format!(
                 "User: {ANN} is not authorized to perform: s3:ListAllMyBuckets because no identity-based policy allows the s3:ListAllMyBuckets action"
             ),
@@ -171,7 +171,7 @@ fn sentences() {
         ),
         (
             reads(json!({"Resource": "arn:aws:s3:::b/${aws:PrincipalTag/team}/*"})),
-            "denied: no statement of endpoint S3 allows s3:GetObject; nearest is endpoint S3: statement Reads [lab.yaml:31], but its Resource needs ${aws:principaltag/team}, which the request does not have",
+            "denied: no statement of endpoint S3 allows s3:GetObject; nearest is endpoint S3: statement Reads [lab.yaml:31], but its Resource needs ${aws:PrincipalTag/team}, which the request does not have",
         ),
         (
             reads(json!({"Principal": {"AWS": OTHER}})),
@@ -199,7 +199,7 @@ fn sentences_of_other_policies() {
     let delegated = Set::default().with(policy(Kind::Resource, &account)).decide(&request(user()));
     assert_eq!(
         delegated.sentence(),
-        "denied: ann has no identity policy: nothing allows s3:GetObject; nearest is bucket b: statement 1 [lab.yaml:31], but its Principal is the account (111122223333), which leaves it to identity policies, and none of ann allows it"
+        "denied: ann has no identity policy: nothing allows s3:GetObject; nearest is bucket b: statement 1 [lab.yaml:31], but its Principal is the account, which leaves it to identity policies, and none of ann allows it"
     );
     // The nearest of several, and whose policy did not allow.
     let statements = json!([
@@ -211,6 +211,29 @@ fn sentences_of_other_policies() {
     assert_eq!((nearest.statement.statement.as_str(), nearest.statement.place), ("Reads", None));
     assert_eq!(nearest.statement.owner, "owner of role Worker: Read");
     assert_eq!(decision.owner.as_deref(), Some("arn:aws:iam::111122223333:role/app/Worker"));
+}
+
+/// An account is no difference where it is enough: on an endpoint, and for another account's resource.
+#[test]
+fn an_account_that_suffices_is_no_difference() {
+    let account = json!({"Effect": "Allow", "Principal": {"AWS": OWN}, "Action": "s3:PutObject", "Resource": "*"});
+    let differs = |decision: Decision| decision.nearest.expect("one").differs;
+    let expected = "its Action is s3:PutObject, asked was s3:GetObject";
+    assert_eq!(differs(endpoint(&account).decide(&request(user()))), expected);
+    let elsewhere = Request { resource_account: Some(OTHER.to_owned()), ..request(user()) };
+    let set = Set::default().with(policy(Kind::Identity, &allow())).with(policy(Kind::Resource, &account));
+    assert_eq!(differs(set.decide(&elsewhere)), expected);
+}
+
+/// A guest chooses the names of its objects.
+#[test]
+fn names_dont_drive_terminals() {
+    let asked = Request { resource: "arn:aws:s3:::b/\u{1b}[2J\n".to_owned(), ..request(user()) };
+    let other = json!({"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::c/*"});
+    let sentence = Set::default().with(policy(Kind::Identity, &other)).decide(&asked).sentence();
+    assert!(sentence.ends_with(r"asked was arn:aws:s3:::b/\u{1b}[2J\n"), "{sentence}");
+    let nobody = Request { principal: Principal::Anonymous, ..asked };
+    assert!(!Set::default().decide(&nobody).sentence().contains(char::is_control));
 }
 
 #[test]

@@ -4,17 +4,23 @@
 //! Bytes count as they come, not as they are announced: who announces much and sends little keeps nobody out. Whoever
 //! finds no room is told to come again (503 `SlowDown`), which SDKs do by themselves; waiting for room could wait for ever,
 //! as several half-sent bodies may have it all.
+//!
+//! A document that comes with a digest is compared with it here, too, as s3s does not do that.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use hyper::body::{Frame, SizeHint};
+use md5::{Digest as _, Md5};
 use tokio::sync::Semaphore;
 
+use super::checksum::{ALGORITHMS, Hasher};
 use super::host::{self, Resource};
 use crate::services::front::{Body, BodyError};
 
@@ -35,16 +41,27 @@ pub(super) struct Share {
     memory: Arc<Semaphore>,
     taken: AtomicUsize,
     refused: AtomicBool,
+    wrong: AtomicBool,
 }
 
 impl Share {
     pub fn new(memory: &Arc<Semaphore>) -> Arc<Self> {
-        Arc::new(Self { memory: memory.clone(), taken: AtomicUsize::new(0), refused: AtomicBool::new(false) })
+        Arc::new(Self {
+            memory: memory.clone(),
+            taken: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
+            wrong: AtomicBool::new(false),
+        })
     }
 
     /// There was no room for all of the body.
     pub fn refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The body was not what its digest says.
+    pub fn is_wrong(&self) -> bool {
+        self.wrong.load(Ordering::Relaxed)
     }
 
     fn take(&self, bytes: usize) -> Result<(), BodyError> {
@@ -66,8 +83,52 @@ impl Drop for Share {
 
 /// A body whose bytes count.
 pub(super) struct Held {
-    pub body: Body,
-    pub share: Arc<Share>,
+    body: Body,
+    share: Arc<Share>,
+    digests: Vec<Digest>,
+}
+
+/// A digest under way, and what it has to be, in base 64.
+enum Digest {
+    Md5(Md5, String),
+    Sum(Box<Hasher>, String),
+}
+
+impl Held {
+    /// `of_document`: checksums in the head are the body's; CompleteMultipartUpload's are the object's.
+    pub fn new(body: Body, share: Arc<Share>, headers: &HeaderMap, of_document: bool) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut digests: Vec<Digest> =
+            text("content-md5").map(|expected| Digest::Md5(Md5::new(), expected)).into_iter().collect();
+        let sums = ALGORITHMS
+            .into_iter()
+            .filter_map(|kind| Some(Digest::Sum(Box::new(Hasher::new(kind)), text(kind.header())?)));
+        if of_document {
+            digests.extend(sums);
+        }
+        Self { body, share, digests }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        for digest in &mut self.digests {
+            match digest {
+                Digest::Md5(md5, _) => md5.update(bytes),
+                Digest::Sum(hasher, _) => hasher.update(bytes),
+            }
+        }
+    }
+
+    fn check(&mut self) -> Result<(), BodyError> {
+        let right = std::mem::take(&mut self.digests).into_iter().all(|digest| match digest {
+            Digest::Md5(md5, expected) => STANDARD.encode(md5.finalize()) == expected,
+            Digest::Sum(hasher, expected) => hasher.finish() == expected,
+        });
+        if right {
+            return Ok(());
+        }
+        self.share.wrong.store(true, Ordering::Relaxed);
+        Err("the request's body is not what its digest says".into())
+    }
 }
 
 impl hyper::body::Body for Held {
@@ -76,13 +137,17 @@ impl hyper::body::Body for Held {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        Pin::new(&mut this.body).poll_frame(cx).map(|frame| {
-            frame.map(|frame| {
-                let frame = frame?;
-                this.share.take(frame.data_ref().map_or(0, Bytes::len))?;
-                Ok(frame)
-            })
-        })
+        let Some(frame) = std::task::ready!(Pin::new(&mut this.body).poll_frame(cx)?) else {
+            return Poll::Ready(this.check().err().map(Err));
+        };
+        if let Some(bytes) = frame.data_ref() {
+            this.share.take(bytes.len())?;
+            this.update(bytes);
+        }
+        if this.body.is_end_stream() {
+            this.check()?;
+        }
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {

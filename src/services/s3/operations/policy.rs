@@ -78,27 +78,64 @@ fn ask(visit: &Visit, action: &str) -> S3Result<()> {
     if own { Ok(()) } else { Err(s3_error!(MethodNotAllowed)) }
 }
 
-/// Reads a policy as S3 does before it takes it: a policy at all, short enough, and about this bucket.
+/// Reads a policy as S3 does before it takes it: a policy at all, short enough, of S3's actions, and about this bucket.
 fn read(text: &str, bucket: &str) -> S3Result<Document> {
     if text.len() > LONGEST {
         return Err(malformed("Policy exceeds the maximum allowed document size.".to_owned()));
     }
     let document = Document::parse(text, Kind::Resource).map_err(|error| malformed(said(&error)))?;
-    let inside = |resource: &Value| {
-        let resource = resource.as_str().unwrap_or_default();
-        resource == bucket || resource.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('/'))
-    };
-    let statements = each(&document.json()["Statement"]);
-    for (number, statement) in (1..).zip(statements) {
-        let named = [&statement["Resource"], &statement["NotResource"]];
-        let outside = named.into_iter().flat_map(each).find(|resource| !inside(resource));
-        if let Some(outside) = outside {
-            return Err(malformed(format!(
-                "Policy has invalid resource: {outside} in statement {number} is not of this bucket"
-            )));
-        }
+    for (number, statement) in (1..).zip(each(&document.json()["Statement"])) {
+        check(statement, bucket)
+            .map_err(|(what, value)| malformed(format!("{what} ({value} in statement {number})")))?;
     }
     Ok(document)
+}
+
+/// What is wrong with a statement, in AWS's words, and which value it is.
+fn check<'a>(statement: &'a Value, bucket: &str) -> Result<(), (&'static str, &'a Value)> {
+    let both = |one: &'a Value, other: &'a Value| each(one).iter().chain(each(other));
+    let levels = |resource: &Value| {
+        let rest = resource.as_str().unwrap_or_default().strip_prefix(bucket)?;
+        match rest.chars().next() {
+            None => Some((true, false)),
+            Some('/') => Some((false, true)),
+            Some('*') => Some((true, true)),
+            Some(_) => None,
+        }
+    };
+    let mut reaches = (false, false);
+    for resource in both(&statement["Resource"], &statement["NotResource"]) {
+        let (bucket, objects) = levels(resource).ok_or(("Policy has invalid resource", resource))?;
+        reaches = (reaches.0 || bucket, reaches.1 || objects);
+    }
+    for action in both(&statement["Action"], &statement["NotAction"]) {
+        let name = action.as_str().unwrap_or_default();
+        let own = name.get(..3).is_some_and(|service| service.eq_ignore_ascii_case("s3:"));
+        if !own && name != "*" {
+            return Err(("Policy has invalid action", action));
+        }
+        let excluded = !statement["NotResource"].is_null() || !statement["NotAction"].is_null();
+        let applies = match is_of_objects(&name.to_ascii_lowercase()) {
+            _ if excluded || name.contains(['*', '?']) => true,
+            true => reaches.1,
+            false => reaches.0,
+        };
+        if !applies {
+            return Err(("Action does not apply to any resource(s) in statement", action));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an action, in lower case, is done to objects and not to their bucket
+/// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>).
+fn is_of_objects(action: &str) -> bool {
+    let name = action.strip_prefix("s3:").unwrap_or(action);
+    let starts =
+        ["getobject", "putobject", "deleteobject", "restoreobject", "replicate", "objectowner", "updateobject"];
+    let whole =
+        ["abortmultipartupload", "bypassgovernanceretention", "initiatereplication", "listmultipartuploadparts"];
+    starts.iter().any(|start| name.starts_with(start)) || whole.contains(&name)
 }
 
 /// One value or a list of them.

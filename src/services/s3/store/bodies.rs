@@ -48,8 +48,8 @@ pub(in super::super) struct NewBody {
 
 impl Bodies {
     pub fn open(folder: PathBuf, sync: bool) -> anyhow::Result<Self> {
-        for first in 0..=255u8 {
-            let part = folder.join(format!("{first:02x}"));
+        for first in 0..16 {
+            let part = folder.join(format!("{first:x}"));
             fs::create_dir_all(&part).with_context(|| format!("making the folder {}", part.display()))?;
         }
         Ok(Self(Arc::new(Inner { folder, sync, leases: Mutex::default() })))
@@ -57,7 +57,7 @@ impl Bodies {
 
     /// Names are [`Ids::body`](super::ids::Ids::body)'s or the index's, never a client's.
     fn path(&self, name: &str) -> PathBuf {
-        self.0.folder.join(&name[..2]).join(name)
+        self.0.folder.join(&name[..1]).join(name)
     }
 
     /// Starts a file.
@@ -74,7 +74,7 @@ impl Bodies {
             return Ok(());
         }
         writer.get_ref().sync_data()?;
-        File::open(self.0.folder.join(&body.name[..2]))?.sync_all()
+        File::open(self.0.folder.join(&body.name[..1]))?.sync_all()
     }
 
     /// Keeps files from going. Whoever asks looks into the index afterwards: what is still there then stays.
@@ -106,13 +106,14 @@ impl Bodies {
         }
     }
 
-    /// Removes every file that is not needed.
+    /// Removes every file of ours that is not needed; what has another kind of name is somebody else's.
     pub fn sweep(&self, mut needed: impl FnMut(&str) -> anyhow::Result<bool>) -> anyhow::Result<()> {
-        for first in 0..=255u8 {
-            for entry in fs::read_dir(self.0.folder.join(format!("{first:02x}")))? {
+        for first in 0..16 {
+            for entry in fs::read_dir(self.0.folder.join(format!("{first:x}")))? {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if !needed(&name)? {
+                let own = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if own && !needed(&name)? {
                     fs::remove_file(entry.path())?;
                     tracing::info!(name, "s3: removed a file that an earlier process left");
                 }

@@ -256,6 +256,8 @@ fn strangers_need_a_policy() {
             }
         }
         assert_eq!(lab.send_as(who, "HEAD /data", "", "").0, 403);
+        let answer = lab.send_as(who, "HEAD /", "", "");
+        assert_eq!((answer.0, header(&answer, "x-amz-bucket-region")), (403, Some("us-east-1")));
     }
     for request in ["GET", "PUT"] {
         let path = if request == "GET" { "/" } else { "/made" };

@@ -186,11 +186,13 @@ fn a_folder_that_stays_is_found_again() {
     drop(s3);
 
     // What a process that died left: a body without an object.
-    let left = path.join("bodies/ab/ab00000000000000000000000000000");
+    let left = path.join(format!("bodies/a/{}", "a0".repeat(16)));
+    let foreign = path.join("bodies/a/notes.txt");
     std::fs::write(&left, "half").unwrap();
+    std::fs::write(&foreign, "mine").unwrap();
     let moved = Bucket { account: OTHER.into(), ..bucket("two", "eu-west-1") };
     let s3 = S3::open(&path, Kept::Stays, &[moved, bucket("three", "us-east-1")]).unwrap();
-    assert!(!left.exists());
+    assert!(!left.exists() && foreign.exists());
     assert_eq!(s3.bucket("one").unwrap().account, OWNER);
     let two = s3.bucket("two").unwrap();
     assert_eq!((two.account.as_str(), two.region.as_str()), (OTHER, "eu-west-1"));

@@ -90,11 +90,24 @@ fn a_policy_is_kept_as_it_was_written() {
     };
     let own = policy("arn:aws:s3:::site/*");
     lab.refused("GET /?policy", "", "", 404, "NoSuchBucketPolicy");
+    for text in [own.replace("site/*", "site*"), own.replace("s3:GetObject", "s3:*"), own.replace("s3:GetObject", "*")]
+    {
+        lab.good("PUT /?policy", "", &text);
+    }
     assert_eq!(lab.good("PUT /?policy", "", &own).0, 204);
     assert_eq!(lab.good("GET /?policy", "", "").2, own);
     assert_eq!(element(&lab.good("GET /?policyStatus", "", ""), "IsPublic"), "false");
     for resource in ["arn:aws:s3:::other/*", "arn:aws:s3:::sites", "*", "arn:aws:s3:::*"] {
         lab.refused("PUT /?policy", "", &policy(resource), 400, "MalformedPolicy");
+    }
+    let mistaken = [
+        (own.replace("s3:GetObject", "ec2:RunInstances"), "Policy has invalid action"),
+        (own.replace("s3:GetObject", "s3:ListBucket"), "Action does not apply to any resource(s) in statement"),
+        (own.replace("site/*", "site"), "Action does not apply to any resource(s) in statement"),
+    ];
+    for (text, message) in mistaken {
+        let answer = lab.refused("PUT /?policy", "", &text, 400, "MalformedPolicy");
+        assert!(element(&answer, "Message").starts_with(message), "{answer:?}");
     }
     let answer = lab.refused("PUT /?policy", "", "{\n  \"Version\": ,", 400, "MalformedPolicy");
     assert!(element(&answer, "Message").contains("line 2, column 14"), "{answer:?}");
