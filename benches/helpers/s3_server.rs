@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use vpclab::model::access::Directory;
 use vpclab::policy::{Document, Kind, Policy, Principal};
 use vpclab::services::authority::{CertificateAuthority, is_aws_name};
-use vpclab::services::front::session::Session;
+use vpclab::services::front::session::{Session, Ticket};
 use vpclab::services::front::{self, Body, Caller, Limits, Listeners, Service};
 use vpclab::services::origins::Origins;
 use vpclab::services::s3::{Bucket, Kept, S3};

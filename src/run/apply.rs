@@ -12,7 +12,7 @@
 //!
 //! **Not done.** Changed `UserData` is not run again; seeds are not filled in again.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -21,7 +21,9 @@ use super::lab::{Lab, Prepared};
 use super::launch::Definition;
 use super::protocol::Applied;
 use crate::compile::{self, Compiled, Shape};
-use crate::model::describe;
+use crate::model::access::Directory;
+use crate::model::{World, describe};
+use crate::services::s3;
 
 /// Makes the lab what the definition says, or says what it can't do and leaves it as it is.
 pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
@@ -45,12 +47,24 @@ pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     }
     lab.origins.swap(origins);
     lab.zones.store(Arc::new(zones));
+    lab.access.directory.store(Arc::new(Directory::of(&world)));
+    declare_buckets(lab, &world)?;
     lab.world.store(Arc::new(world));
     lab.dataplane.swap(Arc::new(tables));
     for change in &changes {
         tracing::info!("apply: {change}");
     }
     Ok(Applied { changes, notices })
+}
+
+/// What templates say of a bucket changes it when they say something new; what clients changed since stays otherwise.
+fn declare_buckets(lab: &Lab, world: &World) -> Result<()> {
+    let before = lab.world.load();
+    let directory = lab.access.directory.load();
+    for bucket in world.buckets.values().filter(|bucket| before.buckets.get(&bucket.bucket) != Some(*bucket)) {
+        lab.store.declare(&s3::Bucket::of(bucket, &directory)).with_context(|| format!("bucket {}", bucket.bucket))?;
+    }
+    Ok(())
 }
 
 /// The differences of two descriptions: `VpcEndpoints vpce-1: PolicyDocument`, `Roles R is new`.

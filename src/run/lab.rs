@@ -14,6 +14,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,10 +38,13 @@ use crate::dataplane::Dataplane;
 use crate::dns::Zones;
 use crate::host::{self, GuestSpec, InterfaceSpec, LabProcessSpec, LinkKind, Namespaces, ServiceSpec, Tap};
 use crate::model::World;
+use crate::model::access::Directory;
 use crate::model::naming::{self, GuestName};
 use crate::services::authority::{self, CertificateAuthority};
+use crate::services::front::guard::Access;
 use crate::services::origins::Origins;
-use crate::services::s3;
+use crate::services::s3::{self, S3};
+use crate::services::tokens::Tokens;
 
 /// A template as meant, ready to be run.
 #[derive(Clone, Debug)]
@@ -97,6 +101,10 @@ pub struct Lab {
     pub zones: Arc<ArcSwap<Zones>>,
     /// Who is behind an address.
     pub origins: Arc<Origins>,
+    /// Who may do what.
+    pub access: Arc<Access>,
+    /// The embedded S3.
+    pub store: Arc<S3>,
     /// What decides.
     pub dataplane: Arc<Dataplane>,
     /// What copies.
@@ -225,6 +233,7 @@ fn start(
     let writer = FlowLogs::start(&world, folder, &dataplane, pump)?;
 
     starter.step("starting the services", 0, 1)?;
+    let data = definition.data.clone().unwrap_or_else(|| folder.path().to_owned());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("services")
@@ -234,14 +243,16 @@ fn start(
     let (shutdown, told) = watch::channel(false);
     let zones = Arc::new(ArcSwap::from_pointee(zones));
     let origins = Arc::new(Origins::new(origins));
+    let tokens = Arc::new(Tokens::new(token_key(&data)?));
+    let access = Arc::new(Access::new(Directory::of(&world), tokens));
     let shared = serve::Shared {
         authority,
         origins: Arc::clone(&origins),
+        access: Arc::clone(&access),
         zones: Arc::clone(&zones),
         shutdown: told,
         failed: failed.clone(),
     };
-    let data = definition.data.clone().unwrap_or_else(|| folder.path().to_owned());
     let store = serve::open_s3(runtime.handle(), data.join("s3"), &world, &seeds)?;
     for (plan, namespaces) in &services {
         serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared, &store)?;
@@ -262,6 +273,8 @@ fn start(
         guests,
         zones,
         origins,
+        access,
+        store,
         dataplane,
         captures,
         links,
@@ -432,11 +445,36 @@ fn first_boot(folder: &Folder, world: &World, guests: &[Guest], starter: &mut St
     gone.map(|()| notices)
 }
 
-/// Keys of the hashes over what comes from outside.
-fn random_seed() -> Result<[u64; 4]> {
+/// The key of temporary credentials: kept where buckets are, so that what was handed out before a restart is still good.
+fn token_key(data: &Path) -> Result<[u8; 32]> {
+    let file = data.join("tokens.key");
+    if let Some(key) = fs::read(&file).ok().and_then(|key| key.try_into().ok()) {
+        return Ok(key);
+    }
+    fs::create_dir_all(data).with_context(|| format!("creating `{}`", data.display()))?;
+    let key = random()?;
+    let mut options = fs::OpenOptions::new();
+    let mut written = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&file)
+        .with_context(|| format!("creating `{}`", file.display()))?;
+    written.write_all(&key).with_context(|| format!("writing `{}`", file.display()))?;
+    Ok(key)
+}
+
+fn random() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     let mut random = fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
     std::io::Read::read_exact(&mut random, &mut bytes).context("reading /dev/urandom")?;
+    Ok(bytes)
+}
+
+/// Keys of the hashes over what comes from outside.
+fn random_seed() -> Result<[u64; 4]> {
+    let bytes = random()?;
     let (words, _) = bytes.as_chunks::<8>();
     Ok(std::array::from_fn(|index| words.get(index).copied().map_or(0, u64::from_ne_bytes)))
 }

@@ -18,6 +18,7 @@ use crate::host::{self, Namespaces};
 use crate::model::World;
 use crate::model::access::Directory;
 use crate::services::authority::CertificateAuthority;
+use crate::services::front::guard::Access;
 use crate::services::front::{self, Limits, Listeners};
 use crate::services::origins::Origins;
 use crate::services::placeholder::Placeholder;
@@ -31,6 +32,8 @@ pub struct Shared {
     pub authority: Arc<CertificateAuthority>,
     /// Who is behind an address.
     pub origins: Arc<Origins>,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// What names mean.
     pub zones: Arc<ArcSwap<Zones>>,
     /// When to end.
@@ -78,12 +81,12 @@ pub fn start(
                 ServiceKind::S3 => Arc::clone(store) as Arc<dyn front::Service>,
                 _ => Arc::new(Placeholder),
             };
-            let Shared { authority, origins, shutdown, .. } = shared.clone();
+            let Shared { authority, origins, access, shutdown, .. } = shared.clone();
             watch(
                 runtime,
                 name,
                 shared,
-                front::serve(listeners, service, authority, origins, Limits::default(), shutdown),
+                front::serve(listeners, service, authority, origins, access, Limits::default(), shutdown),
             );
         }
     }

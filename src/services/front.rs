@@ -1,9 +1,9 @@
 //! The one door of HTTP services: HTTP on port 80, HTTPS with the lab's certificates on port 443.
 //!
-//! Purpose: everything that is the same for every emulated service — TLS, who is calling, bounds, the log — stands here
-//! once; a [`Service`] behind it sees a request and its [`Caller`]. Signatures and policies for all of them will stand here
-//! too; until then nobody is refused.
-//! Life: accept ► TLS ► requests one after another ► closed by either side, by a limit, or by shutdown.
+//! Purpose: everything that is the same for every emulated service — TLS, who is calling, who signed, bounds, the log — stands
+//! here once; a [`Service`] behind it sees a request with its [`Caller`] and its [`Session`](session::Session), which it asks
+//! what policies say once it knows action and resource. A wrong signature never reaches a service.
+//! Life: accept ► TLS ► requests, each [proved](guard), one after another ► closed by either side, by a limit, or by shutdown.
 //! Time: see [`Limits`]; a TLS handshake and the head of a request have `header_time`, each further piece of a request's
 //! body `body_time`, and the client has `write_time` to take the next piece of an answer.
 //! Limits: [`Limits::connections`] at once (a further one waits in the listen queue), of which one address has at most
@@ -32,6 +32,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use self::guard::Access;
 use self::paced::Paced;
 use self::places::{Place, Places};
 use self::steady::Steady;
@@ -40,9 +41,13 @@ use super::origins::Origins;
 use super::{Shutdown, stopped};
 use crate::model::Origin;
 
+pub mod guard;
+pub mod journal;
 mod paced;
 mod places;
+pub mod refusal;
 pub mod session;
+pub mod signature;
 mod steady;
 #[cfg(test)]
 pub(super) mod tests;
@@ -90,7 +95,10 @@ pub trait Service: Send + Sync + 'static {
         false
     }
 
-    /// Answers one request; its extensions hold a [`Caller`].
+    /// The service that a host name means, such as `s3`, whose signatures the door checks; `None` for one that knows none.
+    fn called(&self, host: &str) -> Option<String>;
+
+    /// Answers one request; its extensions hold a [`Caller`], and a [`Session`](session::Session) where signatures are checked.
     fn answer(&self, request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>>;
 }
 
@@ -133,6 +141,7 @@ pub async fn serve(
     service: Arc<dyn Service>,
     authority: Arc<CertificateAuthority>,
     origins: Arc<Origins>,
+    access: Arc<Access>,
     limits: Limits,
     mut shutdown: Shutdown,
 ) -> anyhow::Result<()> {
@@ -140,7 +149,7 @@ pub async fn serve(
     let tls = TlsAcceptor::from(authority.server_config(protocols)?);
     let places = Places::new(limits.connections, limits.connections_per_peer);
     let grace = limits.grace;
-    let door = Arc::new(Door { service, origins, limits, places, shutdown: shutdown.clone() });
+    let door = Arc::new(Door { service, origins, access, limits, places, shutdown: shutdown.clone() });
     let mut loops = JoinSet::new();
     for listener in listeners.plain {
         loops.spawn(door.clone().accept(to_tokio(listener)?, None));
@@ -163,6 +172,7 @@ fn to_tokio(listener: std::net::TcpListener) -> anyhow::Result<TcpListener> {
 struct Door {
     service: Arc<dyn Service>,
     origins: Arc<Origins>,
+    access: Arc<Access>,
     limits: Limits,
     places: Arc<Places>,
     shutdown: Shutdown,
@@ -229,14 +239,22 @@ impl Door {
         if http2 { self.http2(stream, caller).await } else { self.http1(stream, caller).await }
     }
 
-    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin, caller: Caller) -> anyhow::Result<()> {
+    async fn http1(
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        caller: Caller,
+    ) -> anyhow::Result<()> {
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_time)
             .max_header_size(self.limits.header_bytes)
             .max_buf_size(self.limits.header_bytes.max(8192));
-        let service = service_fn(|request| self.answer(request, &caller));
+        let door = self.clone();
+        let service = service_fn(move |request| {
+            let (door, caller) = (door.clone(), caller.clone());
+            async move { door.answer(request, &caller).await }
+        });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut shutdown = self.shutdown.clone();
         tokio::select! {
@@ -283,7 +301,14 @@ impl Door {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let host = host(&request).unwrap_or("-").to_owned();
         let request = request.map(|body| Paced::new(body, self.limits.body_time).boxed_unsync());
-        let answer = self.service.answer(request).await;
+        let admitted = match self.service.called(&host) {
+            Some(service) => Arc::clone(&self.access).admit(request, service).await,
+            None => Ok(request),
+        };
+        let answer = match admitted {
+            Ok(request) => self.service.answer(request).await,
+            Err(answer) => answer,
+        };
         let origin = caller.origin.as_deref();
         tracing::info!(
             service = self.service.name(),

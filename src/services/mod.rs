@@ -19,6 +19,7 @@
 
 pub mod authority;
 pub mod echo;
+mod failure;
 pub mod front;
 pub mod origins;
 pub mod placeholder;

@@ -39,6 +39,10 @@ impl Service for Placeholder {
         true
     }
 
+    fn called(&self, _host: &str) -> Option<String> {
+        None
+    }
+
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         let service = service_of(front::host(&request).unwrap_or_default());
         let caller = request.extensions().get::<Caller>();

@@ -244,6 +244,10 @@ impl Service for S3 {
         "s3"
     }
 
+    fn called(&self, _host: &str) -> Option<String> {
+        Some("s3".to_owned())
+    }
+
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         self.respond(request).boxed()
     }

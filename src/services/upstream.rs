@@ -34,7 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use self::asking::Asking;
-use self::failure::{Failure, Form};
+use super::failure::{Failure, Form};
 use self::flow::{Progress, Upload};
 use self::sign::{Payload, Signer};
 use self::target::{Called, Target};
@@ -45,7 +45,7 @@ mod asking;
 mod backend;
 mod connect;
 mod deletes;
-mod failure;
+
 mod flow;
 mod headers;
 mod naming;
@@ -360,6 +360,10 @@ impl Service for Upstream {
 
     fn http2(&self) -> bool {
         self.service != "s3"
+    }
+
+    fn called(&self, _host: &str) -> Option<String> {
+        Some(self.service.to_owned())
     }
 
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {

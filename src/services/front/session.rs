@@ -4,10 +4,15 @@
 //! service asks it once it knows action and resource.
 
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::Caller;
-use crate::model::access::{Ask, Directory, Judged, Way};
-use crate::policy::{Effect, Policy, Principal};
+use super::journal::{Journal, Record};
+use crate::model::access::{AccessReport, Ask, Directory, Judged, Way};
+use crate::policy::{Context, Effect, Policy, Principal};
 
 /// A request's sender.
 #[derive(Clone, Debug)]
@@ -22,6 +27,17 @@ pub struct Session {
     pub policies: Vec<Arc<Policy>>,
     /// Keys, roles and policies as they were when the request came.
     pub directory: Arc<Directory>,
+    /// What the door adds.
+    pub ticket: Ticket,
+}
+
+/// What the door knows of a request beyond its sender.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket {
+    /// Condition keys of its head and of the session: a service's own win.
+    pub keys: Context,
+    /// Where decisions are noted.
+    pub journal: Option<Arc<Journal>>,
 }
 
 impl Session {
@@ -30,8 +46,45 @@ impl Session {
     /// # Errors
     /// The decision that denies; [`Judged`] has AWS's text for it.
     pub fn authorize(&self, ask: &Ask) -> Result<Judged, Box<Judged>> {
-        let way = Way::new(self.caller.origin.as_deref(), self.caller.peer.ip(), self.caller.tls);
-        let judged = self.directory.judge(&self.principal, &self.policies, &way, ask);
-        if judged.decision.effect == Effect::Allowed { Ok(judged) } else { Err(Box::new(judged)) }
+        let origin = self.caller.origin.as_deref();
+        let way = Way::new(origin, self.caller.peer.ip(), self.caller.tls);
+        let mut context = self.ticket.keys.clone();
+        context.extend(ask.context.clone());
+        let judged = self.directory.judge(&self.principal, &self.policies, &way, &Ask { context, ..ask.clone() });
+        let allowed = judged.decision.effect == Effect::Allowed;
+        let guest = origin.map_or_else(|| self.caller.peer.ip().to_string(), |origin| origin.name.clone());
+        if !allowed {
+            tracing::info!(guest, "{}", judged.decision.sentence());
+        }
+        if let Some(journal) = &self.ticket.journal {
+            journal.note(Record {
+                number: 0,
+                at: SystemTime::now(),
+                guest,
+                instance_id: origin.and_then(|origin| origin.instance_id.clone()),
+                vpc_endpoint_id: origin.and_then(|origin| origin.vpc_endpoint_id.clone()),
+                report: AccessReport::from(&judged),
+            });
+        }
+        if allowed { Ok(judged) } else { Err(Box::new(judged)) }
     }
+}
+
+/// The keys that a request's head and time give, whatever service it is for.
+pub fn common_keys(headers: &http::HeaderMap, region: Option<&str>) -> Context {
+    let mut keys = Context::default();
+    for (key, name) in [("aws:UserAgent", "user-agent"), ("aws:Referer", "referer")] {
+        if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
+            keys.set(key, value);
+        }
+    }
+    if let Some(region) = region {
+        keys.set("aws:RequestedRegion", region);
+    }
+    let now = OffsetDateTime::now_utc();
+    keys.set("aws:EpochTime", now.unix_timestamp().to_string());
+    if let Ok(now) = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339) {
+        keys.set("aws:CurrentTime", now);
+    }
+    keys
 }

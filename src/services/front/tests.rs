@@ -10,7 +10,9 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::sync::watch;
 
 use super::super::authority::is_aws_name;
+use super::super::tokens::Tokens;
 use super::*;
+use crate::model::access::Directory;
 
 /// A service at two loopback ports, on a thread of its own.
 pub struct Running {
@@ -50,7 +52,8 @@ pub fn start(service: Arc<dyn Service>, limits: Limits) -> Running {
     let listeners = Listeners { plain: vec![plain], tls: vec![tls] };
     let ended = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        runtime.block_on(serve(listeners, service, authority, origins, limits, shutdown))
+        let access = Arc::new(Access::new(Directory::default(), Arc::new(Tokens::new([0; 32]))));
+        runtime.block_on(serve(listeners, service, authority, origins, access, limits, shutdown))
     });
     Running { plain: addresses[0], tls: addresses[1], pem, stop, ended, _folder: folder }
 }
@@ -85,6 +88,10 @@ impl Service for Mirror {
 
     fn http2(&self) -> bool {
         self.http2
+    }
+
+    fn called(&self, _host: &str) -> Option<String> {
+        None
     }
 
     fn answer(&self, request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {

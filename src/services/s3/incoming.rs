@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 
 use super::checksum::{self, Algorithm, Hasher, Sum};
 use super::store::Store;
+use crate::services::front::refusal::Refused;
+use crate::services::front::signature::body::Trailers;
 use super::store::bodies::{Bodies, NewBody};
 use super::store::rows::Piece;
 
@@ -247,12 +249,23 @@ fn incomplete() -> s3s::S3Error {
 
 /// Why a body ended early: the client went away, or the door found it wrong.
 fn broken(error: s3s::StdError) -> s3s::S3Error {
-    let mut answer = incomplete();
+    let mut answer = match error.downcast_ref::<Refused>() {
+        Some(refused) => {
+            let (status, code) = refused.s3_code();
+            let code = s3s::S3ErrorCode::from_bytes(code.as_bytes()).unwrap_or(s3s::S3ErrorCode::InvalidRequest);
+            let mut error = s3s::S3Error::with_message(code, refused.message.clone());
+            error.set_status_code(http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_REQUEST));
+            error
+        }
+        None => incomplete(),
+    };
     answer.set_source(error);
     answer
 }
 
 /// The checksum that came behind the body.
-fn trailing_sum(_extensions: &Extensions, _algorithm: Algorithm) -> S3Result<Option<String>> {
-    Ok(None)
+fn trailing_sum(extensions: &Extensions, algorithm: Algorithm) -> S3Result<Option<String>> {
+    let Some(trailers) = extensions.get::<Trailers>() else { return Ok(None) };
+    let value = trailers.get(algorithm.header()).map(str::to_owned);
+    value.map(Some).ok_or_else(|| s3_error!(InvalidRequest, "The announced trailing checksum did not come."))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::super::front::session::Session;
+use super::super::front::session::{Session, Ticket};
 use super::super::front::tests::{Running, start};
 use super::super::front::{Caller, Limits};
 use super::*;
@@ -37,6 +37,10 @@ impl Service for Signed {
         "s3"
     }
 
+    fn called(&self, _host: &str) -> Option<String> {
+        None
+    }
+
     fn answer(&self, mut request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         let mut caller = request.extensions().get::<Caller>().unwrap().clone();
         let who = request.headers_mut().remove("x-test-who");
@@ -57,7 +61,7 @@ impl Service for Signed {
         }
         let access_key_id = (principal != Principal::Anonymous).then(|| "AKIA".to_owned());
         let directory = Arc::new(Directory::default());
-        request.extensions_mut().insert(Session { caller, principal, access_key_id, policies: Vec::new(), directory });
+        request.extensions_mut().insert(Session { caller, principal, access_key_id, policies: Vec::new(), directory, ticket: Ticket::default() });
         self.0.answer(request).boxed()
     }
 }

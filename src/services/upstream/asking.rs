@@ -3,7 +3,7 @@
 use http::Request;
 use http::header::{HeaderMap, REFERER, USER_AGENT};
 
-use super::failure::{Failure, Form};
+use crate::services::failure::{Failure, Form};
 use super::parameters::{self, Parameters, Place};
 use super::target::Called;
 use super::{invalid, naming, s3_action, tables};

@@ -2,7 +2,7 @@
 
 use http::{Method, Request};
 
-use super::failure::Form;
+use crate::services::failure::Form;
 use super::parameters::Parameters;
 
 /// Endpoint names whose service signs or is called otherwise: endpoint, credential scope, prefix of IAM actions.

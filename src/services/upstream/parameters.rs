@@ -10,7 +10,7 @@
 
 use serde_json::Value;
 
-use super::failure::Form;
+use crate::services::failure::Form;
 use crate::policy::Context;
 
 /// Parameters of a request.

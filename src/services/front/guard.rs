@@ -1,0 +1,237 @@
+//! Who may come in: the signature of each request, proved with the lab's keys.
+//!
+//! [`Guard::admit`] turns a request as it came into one that nobody seems to have signed, with a [`Session`] that says who
+//! did; or into AWS's answer of why not. Bodies of S3 stream on, proved at their end; those of all other services are held
+//! first, as their signature is about the whole.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+
+use super::journal::Journal;
+use super::refusal::{Cause, Refused};
+use super::session::{Session, Ticket, common_keys};
+use super::signature::body::{self, Trailers};
+use super::signature::{self, Payload, Signed, canonical};
+use super::{Body, Caller, full};
+use crate::model::access::Directory;
+use crate::model::region::is_region;
+use crate::policy::{Context, Document, Kind, Policy, Principal};
+use crate::services::tokens::{Grant, TokenError, Tokens};
+
+/// Bytes of a held body: the most that DynamoDB takes, and more than any other JSON or Query service does.
+const LONGEST_BODY: usize = 16 << 20;
+/// What a temporary key id begins with.
+const TEMPORARY: &str = "ASIA";
+
+/// What all doors of a lab share.
+#[derive(Debug)]
+pub struct Access {
+    /// Keys, roles and policies.
+    pub directory: ArcSwap<Directory>,
+    /// Opens temporary credentials.
+    pub tokens: Arc<Tokens>,
+    /// Notes decisions.
+    pub journal: Arc<Journal>,
+}
+
+/// Who signed.
+struct Identity {
+    principal: Principal,
+    secret: String,
+    policies: Vec<Arc<Policy>>,
+    keys: Context,
+}
+
+impl Access {
+    /// Of a world, with the key of its temporary credentials.
+    pub fn new(directory: Directory, tokens: Arc<Tokens>) -> Self {
+        Self { directory: ArcSwap::from_pointee(directory), tokens, journal: Arc::default() }
+    }
+
+    /// Proves a request to a service (`s3`, `dynamodb`, …), or answers why not.
+    pub fn admit(
+        self: Arc<Self>,
+        request: Request<Body>,
+        service: String,
+    ) -> BoxFuture<'static, Result<Request<Body>, Response<Body>>> {
+        async move {
+            let (parts, body) = request.into_parts();
+            let head = Request::from_parts(parts.clone(), ());
+            self.prove(parts, body, &service).await.map_err(|refused| {
+                tracing::info!(service, cause = ?refused.cause, "turned away: {refused}");
+                refused.answer(&service, &head)
+            })
+        }
+        .boxed()
+    }
+
+    async fn prove(&self, mut parts: Parts, body: Body, service: &str) -> Result<Request<Body>, Refused> {
+        let directory = self.directory.load_full();
+        let region = region_called(&parts);
+        let Some(signed) = signature::read(&parts)? else {
+            if service != "s3" {
+                return Err(Refused::new(Cause::Missing, "Missing Authentication Token"));
+            }
+            let payload = signature::payload(&parts)?;
+            signature::strip(&mut parts, &payload, false)?;
+            let body = prove_body(&mut parts, body, &payload, None);
+            return Ok(self.with_session(parts, body, directory, region.as_deref(), None));
+        };
+        let now = SystemTime::now();
+        signed.check_time(now)?;
+        check_scope(&signed, service, region.as_deref())?;
+        let identity = self.identify(&directory, &signed, now)?;
+        let (body, proof) = match service {
+            "s3" => {
+                let proof = signed.check(&parts, &identity.secret, canonical::EMPTY)?;
+                (body, Some(proof))
+            }
+            _ => {
+                let held = hold(body).await?;
+                let hash = canonical::digest(&held);
+                signed.check(&parts, &identity.secret, &hash)?;
+                if matches!(&signed.payload, Payload::Hash(said) if *said != hash) {
+                    return Err(Refused::new(Cause::PayloadMismatch, "The body is not the one that was signed"));
+                }
+                (full(held), None)
+            }
+        };
+        signature::strip(&mut parts, &signed.payload, signed.expires.is_some())?;
+        let body = match proof {
+            Some(proof) => prove_body(&mut parts, body, &signed.payload, Some(&proof)),
+            None => body,
+        };
+        Ok(self.with_session(parts, body, directory, region.as_deref(), Some((signed, identity))))
+    }
+
+    fn with_session(
+        &self,
+        mut parts: Parts,
+        body: Body,
+        directory: Arc<Directory>,
+        region: Option<&str>,
+        who: Option<(Signed, Identity)>,
+    ) -> Request<Body> {
+        let Some(caller) = parts.extensions.get::<Caller>().cloned() else { return Request::from_parts(parts, body) };
+        let mut keys = common_keys(&parts.headers, region);
+        let (principal, access_key_id, policies) = match who {
+            None => (Principal::Anonymous, None, Vec::new()),
+            Some((signed, identity)) => {
+                keys.extend(identity.keys);
+                (identity.principal, Some(signed.access_key_id), identity.policies)
+            }
+        };
+        let ticket = Ticket { keys, journal: Some(Arc::clone(&self.journal)) };
+        parts.extensions.insert(Session { caller, principal, access_key_id, policies, directory, ticket });
+        Request::from_parts(parts, body)
+    }
+
+    fn identify(&self, directory: &Directory, signed: &Signed, now: SystemTime) -> Result<Identity, Refused> {
+        let id = &signed.access_key_id;
+        let unknown = || Refused::new(Cause::UnknownKey, "The AWS Access Key Id you provided does not exist in our records.");
+        match &signed.session_token {
+            Some(token) => {
+                let (secret, grant) = self.tokens.open(id, token, now).map_err(|error| match error {
+                    TokenError::Expired => Refused::new(Cause::ExpiredToken, error.to_string()),
+                    TokenError::Invalid => Refused::new(Cause::InvalidToken, error.to_string()),
+                })?;
+                Ok(temporary(secret, grant))
+            }
+            None if id.starts_with(TEMPORARY) => Err(unknown()),
+            None => {
+                let key = directory.access_key(id).ok_or_else(unknown)?;
+                Ok(Identity {
+                    principal: key.principal,
+                    secret: key.secret_access_key,
+                    policies: Vec::new(),
+                    keys: Context::default(),
+                })
+            }
+        }
+    }
+}
+
+fn temporary(secret: String, grant: Grant) -> Identity {
+    let mut keys = Context::default();
+    if let Some((vpc_id, address)) = grant.issued_to {
+        keys.set("aws:Ec2InstanceSourceVpc", vpc_id);
+        keys.set("aws:Ec2InstanceSourcePrivateIPv4", address.to_string());
+    }
+    let policy = |(number, text): (usize, &String)| {
+        let document = Document::parse(text, Kind::Session).ok()?;
+        let name = format!("session policy {}", number + 1);
+        Some(Arc::new(Policy { kind: Kind::Session, name, owner: String::new(), document, places: Vec::new() }))
+    };
+    // They were parsed when the session was made.
+    let policies = grant.policies.iter().enumerate().filter_map(policy).collect();
+    Identity { principal: grant.principal, secret, policies, keys }
+}
+
+/// The scope is about this service in this Region.
+fn check_scope(signed: &Signed, service: &str, region: Option<&str>) -> Result<(), Refused> {
+    let named = match service {
+        "s3" => matches!(signed.service(), "s3"),
+        "sts" | "dynamodb" => signed.service() == service,
+        // What others sign is not always what their endpoints are called.
+        _ => true,
+    };
+    if !named {
+        let message = format!("Credential should be scoped to correct service: '{service}'.");
+        let cause = if service == "s3" { Cause::Malformed } else { Cause::Mismatch };
+        return Err(Refused::new(cause, message));
+    }
+    match region {
+        Some(region) if region != signed.region() => Err(Refused::new(
+            if service == "s3" { Cause::Malformed } else { Cause::Mismatch },
+            match service {
+                "s3" => format!(
+                    "The authorization header is malformed; the region '{}' is wrong; expecting '{region}'",
+                    signed.region()
+                ),
+                _ => format!("Credential should be scoped to a valid region. (not {}, but {region})", signed.region()),
+            },
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The Region in the name that was called.
+fn region_called(parts: &Parts) -> Option<String> {
+    let head = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let name = parts.uri.authority().map(http::uri::Authority::as_str).or(head)?.to_ascii_lowercase();
+    let name = name.rsplit_once(':').map_or(name.as_str(), |(name, _)| name);
+    let labels: Vec<&str> = name.strip_suffix(".cn").unwrap_or(name).strip_suffix(".amazonaws.com")?.split('.').collect();
+    let labels = match labels.as_slice() {
+        [rest @ .., "vpce"] => rest,
+        all => all,
+    };
+    labels.last().map(|label| label.strip_prefix("s3-").unwrap_or(label)).filter(|label| is_region(label)).map(str::to_owned)
+}
+
+fn prove_body(parts: &mut Parts, body: Body, payload: &Payload, proof: Option<&signature::Proof>) -> Body {
+    let trailers = Trailers::default();
+    let body = body::signed(body, payload, proof, &trailers);
+    parts.extensions.insert(trailers);
+    body
+}
+
+/// The whole body, where it is no longer than a service takes.
+async fn hold(body: Body) -> Result<Bytes, Refused> {
+    let (mut body, mut held) = (body, BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refused::new(Cause::Incomplete, error.to_string()))?;
+        held.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        if held.len() > LONGEST_BODY {
+            return Err(Refused::new(Cause::TooLarge, format!("The request has more than {LONGEST_BODY} bytes")));
+        }
+    }
+    Ok(held.freeze())
+}
