@@ -193,6 +193,9 @@ fn aws_cli_syncs_and_presigns(stage: &Stage) -> Result<()> {
     let lab = up(stage, &[])?;
     for (file, text) in [("tree/a.txt", "a\n"), ("tree/deep/er/b.txt", "b\n"), ("tree/c d.txt", "c\n")] {
         stage.write(file, text)?;
+        // S3 tells whole seconds, so a file of this very second would look newer than its copy.
+        let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        fs::File::options().write(true).open(stage.path().join(file))?.set_modified(hour_ago)?;
     }
     let url = format!("s3://{BUCKET}/tree/");
     let (tree, copy) = (at(stage, "tree"), at(stage, "copy"));
