@@ -100,6 +100,7 @@ impl World {
     ) -> Result<ObjectId, Refusal> {
         let found = self.own_bucket_mut(request, bucket)?;
         policy.check(Kind::Resource)?;
+        policy.check_bucket(bucket)?;
         found.policy = Some(policy.clone());
         Ok(bucket.to_owned())
     }

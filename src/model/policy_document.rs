@@ -44,6 +44,12 @@ impl PolicyDocument {
         }
     }
 
+    /// Refuses a policy that is not about the bucket, as S3 does.
+    pub(super) fn check_bucket(&self, bucket: &str) -> Result<(), Refusal> {
+        let read = Document::from_json(&self.value, Kind::Resource).and_then(|document| document.check_bucket(bucket));
+        read.map_err(|error| Refusal::new(Self::code(Kind::Resource), error.to_string()))
+    }
+
     /// The document ready for evaluation. `None` for one that is none, which no change lets into a world.
     pub(super) fn policy(&self, kind: Kind, name: String, owner: &str) -> Option<Arc<Policy>> {
         let document = Document::from_json(&self.value, kind).ok()?;

@@ -133,30 +133,6 @@ impl Document {
         size(&self.value)
     }
 
-    /// Whether a bucket can have it: S3 takes only actions of S3 on the bucket itself and its objects.
-    ///
-    /// # Errors
-    /// Names the statement that is about something else.
-    pub fn check_bucket(&self, bucket: &str) -> Result<(), PolicyError> {
-        for (index, statement) in self.statements.iter().enumerate() {
-            let is_foreign = |action: &str| {
-                action != "*" && !action.get(..3).is_some_and(|vendor| vendor.eq_ignore_ascii_case("s3:"))
-            };
-            let action = statement.actions.patterns.iter().find(|it| is_foreign(&it.written));
-            let resources = statement.resources.iter().flat_map(|it| &it.patterns);
-            let message = match (action, resources.into_iter().find(|it| !it.may_be_of_bucket(bucket))) {
-                (Some(action), _) => format!("Policy has invalid action: {} is not S3's", action.written),
-                (None, Some(resource)) => {
-                    format!("Policy has invalid resource: {} is not bucket {bucket} or in it", resource.written)
-                }
-                (None, None) => continue,
-            };
-            let path = format!("Statement[{index}]");
-            return Err(PolicyError { statement: Some(index), ..PolicyError::new(message, Some(&path)) });
-        }
-        Ok(())
-    }
-
     pub(super) fn statements(&self) -> &[Statement] {
         &self.statements
     }

@@ -10,6 +10,7 @@
 //! Not done: service and resource control policies (no organization hangs any on a lab's accounts), ACLs, federated users.
 
 mod arn;
+mod bucket;
 mod condition;
 mod document;
 mod evaluate;

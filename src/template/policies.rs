@@ -40,6 +40,13 @@ impl Properties {
         }
     }
 
+    /// Adds what is wrong with a bucket's policy beyond its grammar, at the member that it is about.
+    pub fn policy_error(&mut self, name: &str, error: &policy::PolicyError) {
+        let path = error.path.as_deref().unwrap_or_default();
+        let span = self.value_of(name).map_or_else(|| self.span_of(name), |value| place_of(value, path));
+        self.problem(Diagnostic::at(&span, format!("{}: {error}", PolicyDocument::code(policy::Kind::Resource))));
+    }
+
     /// A policy that must be there.
     pub fn required_policy(&mut self, name: &str, kind: policy::Kind) -> PolicyDocument {
         let policy = self.policy(name, kind);

@@ -73,6 +73,11 @@ impl Properties {
         self.map.iter().find(|(key, _)| key.text == name).map(|(_, value)| value)
     }
 
+    /// The property as it stands, without counting as read.
+    pub fn value_of(&self, name: &str) -> Option<&Value> {
+        self.get(name)
+    }
+
     /// The span of a property, or of the whole.
     pub fn span_of(&self, name: &str) -> Span {
         self.get(name).map_or(&self.span, |value| &value.span).clone()

@@ -24,6 +24,12 @@ fn document(statement: Value) -> PolicyDocument {
     PolicyDocument { value: json!({ "Version": "2012-10-17", "Statement": [statement] }), places: vec![place] }
 }
 
+/// A bucket's policy.
+fn of_bucket(mut statement: Value, principal: Value) -> PolicyDocument {
+    statement["Resource"] = "arn:aws:s3:::data/*".into();
+    with_principal(statement, principal)
+}
+
 /// A policy that has a Principal: an endpoint's or a bucket's.
 fn with_principal(mut statement: Value, principal: Value) -> PolicyDocument {
     statement["Principal"] = principal;
@@ -240,7 +246,7 @@ fn a_bucket_policy_sees_the_keys_of_identity_way_and_organization() {
     ] {
         for (value, effect) in [(value, Effect::Allowed), ("other", Effect::ImplicitDeny)] {
             let condition = json!({ "StringEquals": { key: value } });
-            let policy = with_principal(statement("Allow", "s3:GetObject", condition), json!({ "AWS": "*" }));
+            let policy = of_bucket(statement("Allow", "s3:GetObject", condition), json!({ "AWS": "*" }));
             scene.put_bucket_policy(policy);
             let judged = scene.get(&principal, Some(&s3));
             assert_eq!(judged.decision.effect, effect, "{key} {value}: {judged:?}");
@@ -248,7 +254,7 @@ fn a_bucket_policy_sees_the_keys_of_identity_way_and_organization() {
     }
     // Somebody from outside of the lab belongs to no organization.
     let condition = json!({ "StringEquals": { "aws:PrincipalOrgID": "o-exampleorgid" } });
-    scene.put_bucket_policy(with_principal(statement("Allow", "s3:GetObject", condition), json!("*")));
+    scene.put_bucket_policy(of_bucket(statement("Allow", "s3:GetObject", condition), json!("*")));
     for (principal, effect) in [
         (Principal::Anonymous, Effect::ImplicitDeny),
         (Principal::Root { account: OTHER_ACCOUNT.to_owned() }, Effect::ImplicitDeny),

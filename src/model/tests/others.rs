@@ -261,6 +261,19 @@ fn bucket_names_are_unique_and_well_formed() {
         policy("orders-data", serde_json::json!({ "Version": "2020-01-01", "Statement": [] })),
         "MalformedPolicy: The policy must contain a valid version string",
     );
+    let about = |action: &str, resource: &str| {
+        let statement =
+            serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource });
+        policy("orders-data", serde_json::json!({ "Statement": [statement] }))
+    };
+    asker.all_refused([
+        (about("s3:GetObject", "arn:aws:s3:::other/*"), "MalformedPolicy: Policy has invalid resource"),
+        (about("sqs:SendMessage", "arn:aws:s3:::orders-data/*"), "MalformedPolicy: Policy has invalid action"),
+        (
+            about("s3:GetObject", "arn:aws:s3:::orders-data"),
+            "MalformedPolicy: Action does not apply to any resource(s)",
+        ),
+    ]);
     let delete = || Change::DeleteBucketPolicy { bucket: "orders-data".to_owned() };
     asker.refused_as(OTHER_ACCOUNT, delete(), "AccessDenied");
     asker.make(delete());

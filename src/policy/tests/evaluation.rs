@@ -294,3 +294,50 @@ fn several_policies_of_a_kind() {
     let decision = set.with(policy(Kind::Identity, &denies)).decide(&request(session()));
     assert_eq!((decision.effect, decision.kind), (DENY, Some(Kind::Identity)));
 }
+
+/// Whose a resource is need not be known, and some actions have none: then it is the principal's own account.
+#[test]
+fn an_unknown_owner_is_ones_own_account() {
+    let unknown = |who: &str| Request { resource_account: None, ..request(principal(who)) };
+    let set = Set::default().with(policy(Kind::Identity, &allow()));
+    assert_eq!(set.decide(&unknown("user")).effect, ALLOW);
+    assert_eq!(set.decide(&unknown("root")).effect, ALLOW);
+    assert_eq!(set.decide(&unknown("anonymous")).effect, NO);
+}
+
+/// Several statements of a resource's policy allow: the one that names the principal most closely counts, wherever it stands.
+#[test]
+fn the_closest_name_counts() {
+    let statement = |sid: &str, whom: &str| json!({"Sid": sid, "Effect": "Allow", "Principal": named(whom), "Action": "*", "Resource": "*"});
+    let rows = [
+        (["account", "user", "*"], "user", "user"),
+        (["user", "account", "root"], "user", "user"),
+        (["account", "role", "session"], "session", "session"),
+        (["role", "account", "*"], "session", "*"),
+    ];
+    for (names, who, expected) in rows {
+        let statements: Vec<Value> =
+            names.iter().map(|it| statement(if *it == "*" { "everyone" } else { it }, it)).collect();
+        let decision =
+            Set::default().with(policy(Kind::Resource, &Value::from(statements))).decide(&request(principal(who)));
+        assert_eq!((decision.effect, decision.kind), (ALLOW, Some(Kind::Resource)), "{names:?}");
+        let expected = if expected == "*" { "everyone" } else { expected };
+        assert_eq!(decision.statement.expect("one").statement, expected, "{names:?}");
+    }
+}
+
+/// Where a statement is written is known for some, for none, or is an empty text.
+#[test]
+fn places_are_as_given() {
+    let place = |places: &[&str]| {
+        let policy = Policy {
+            places: places.iter().map(|it| (*it).to_owned()).collect(),
+            ..policy(Kind::Identity, &json!([{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}, allow()]))
+        };
+        Set::default().with(policy).decide(&request(user())).statement.expect("one").place
+    };
+    assert_eq!(place(&["a:1", "a:2"]).as_deref(), Some("a:2"));
+    assert_eq!(place(&["a:1", ""]), None);
+    assert_eq!(place(&["a:1"]), None);
+    assert_eq!(place(&[]), None);
+}

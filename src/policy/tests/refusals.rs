@@ -349,6 +349,12 @@ fn no_member_stands_twice() {
             "Statement.Condition.Bool",
             (1, 55),
         ),
+        // Quotes and backslashes in texts end nothing.
+        (
+            r#"{"Id": "a\"}\\", "Statement": [{"Sid": "{\"", "Effect": "Deny", "Effect": "Deny"}]}"#,
+            "Statement[0].Effect",
+            (1, 65),
+        ),
     ];
     for (text, path, position) in rows {
         let error = Document::parse(text, ENDPOINT).expect_err(text);

@@ -254,6 +254,10 @@ impl Service for Endless {
         "endless"
     }
 
+    fn called(&self, _host: &str) -> Option<String> {
+        None
+    }
+
     fn answer(&self, request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {
         let body = match request.uri().path() {
             "/short" => full("short"),
@@ -298,6 +302,10 @@ struct Slow(Duration, std::sync::mpsc::SyncSender<()>);
 impl Service for Slow {
     fn name(&self) -> &'static str {
         "slow"
+    }
+
+    fn called(&self, _host: &str) -> Option<String> {
+        None
     }
 
     fn answer(&self, _request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {

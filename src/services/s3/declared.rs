@@ -53,7 +53,12 @@ impl Bucket {
             versioning: bucket.versioning,
             cors: bucket.cors.clone(),
             tags: bucket.meta.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-            public_access_block: None,
+            public_access_block: bucket.public_access_block.map(|block| PublicAccessBlock {
+                block_public_acls: block.block_public_acls,
+                ignore_public_acls: block.ignore_public_acls,
+                block_public_policy: block.block_public_policy,
+                restrict_public_buckets: block.restrict_public_buckets,
+            }),
         }
     }
 
@@ -90,5 +95,38 @@ fn rule(rule: &Value) -> CorsRule {
         allowed_headers: texts("AllowedHeaders"),
         expose_headers: texts("ExposeHeaders"),
         max_age_seconds: rule["MaxAgeSeconds"].as_i64().and_then(|seconds| i32::try_from(seconds).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Change, Request, World};
+
+    /// What a template says of public access reaches the store; where it says nothing, what is set stays.
+    #[test]
+    fn a_templates_block_of_public_access_is_the_buckets() {
+        let mut world = World::default();
+        let mut apply = |change| {
+            let request = Request {
+                account: "111122223333".to_owned(),
+                region: "us-east-1".to_owned(),
+                stack: None,
+                logical_id: None,
+                source: None,
+                tags: Default::default(),
+                change,
+            };
+            world.apply(request).expect("a bucket");
+            Bucket::of(&world.buckets["data"], &Directory::of(&world))
+        };
+        let mut settings = Settings { public_access_block: Some(PublicAccessBlock::ALL), ..Settings::default() };
+        apply(Change::CreateBucket { bucket: Some("data".to_owned()) }).settle(&mut settings);
+        assert_eq!(settings.public_access_block, Some(PublicAccessBlock::ALL));
+        let written = model::PublicAccessBlock { restrict_public_buckets: true, ..Default::default() };
+        let change = Change::PutPublicAccessBlock { bucket: "data".to_owned(), public_access_block: written };
+        apply(change).settle(&mut settings);
+        let block = settings.public_access_block.expect("a block");
+        assert!(block.restrict_public_buckets && !block.block_public_policy && !block.block_public_acls);
     }
 }

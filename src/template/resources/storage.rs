@@ -89,6 +89,13 @@ fn without_effect(properties: &mut Properties) {
 pub(super) fn bucket_policy(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let bucket = properties.required_text("Bucket");
     let policy = properties.required_policy("PolicyDocument", policy::Kind::Resource);
+    // Refused here and not by the model, because here it is known where each member is written.
+    let read = policy::Document::from_json(&policy.value, policy::Kind::Resource);
+    if maker.site.world.buckets.contains_key(&bucket)
+        && let Ok(Err(error)) = read.map(|document| document.check_bucket(&bucket))
+    {
+        properties.policy_error("PolicyDocument", &error);
+    }
     maker.finish(properties)?;
     maker.apply(Default::default(), Change::PutBucketPolicy { bucket: bucket.clone(), policy })?;
     Ok(Made { reference: bucket, ..Made::default() })

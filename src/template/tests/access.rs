@@ -468,3 +468,32 @@ ignored: property NotificationConfiguration of AWS::S3::Bucket `Data` (t.yaml:19
 ",
     );
 }
+
+/// The commonest mistake of bucket policies is told where it is written.
+#[test]
+fn an_action_that_does_not_fit_its_resource() {
+    refused(
+        "
+Resources:
+  Data: {Type: AWS::S3::Bucket, Properties: {BucketName: orders-data}}
+  Policy:
+    Type: AWS::S3::BucketPolicy
+    Properties:
+      Bucket: !Ref Data
+      PolicyDocument:
+        Statement:
+          - {Effect: Allow, Principal: '*', Action: 's3:*', Resource: !Sub '${Data.Arn}/*'}
+          - Effect: Allow
+            Principal: '*'
+            Action: s3:GetObject
+            Resource: !GetAtt Data.Arn
+",
+        "
+error: MalformedPolicy: Action does not apply to any resource(s) in statement: s3:getobject is done to objects, such as arn:aws:s3:::orders-data/* (at Statement[1].Action)
+  --> t.yaml:12:21
+   |
+12 |             Action: s3:GetObject
+   |                     ^^^^^^^^^^^^
+",
+    );
+}

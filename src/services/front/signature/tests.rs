@@ -1,0 +1,260 @@
+//! AWS's own examples, and what is no signature.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::Request;
+use http::request::Parts;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use proptest::prelude::*;
+
+use super::body::{Trailers, signed};
+use super::*;
+use crate::services::front::BodyError;
+
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+const SCOPE: &str = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
+
+/// Midnight of the examples, 24 May 2013.
+fn midnight() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_369_353_600)
+}
+
+/// `METHOD TARGET`, and headers one a line.
+fn parts(request: &str, headers: &str) -> Parts {
+    let (method, target) = request.split_once(' ').unwrap();
+    let mut builder = Request::builder().method(method).uri(target);
+    for line in headers.lines().filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').unwrap();
+        builder = builder.header(name, value.trim_start());
+    }
+    builder.body(()).unwrap().into_parts().0
+}
+
+/// The same, signed in the header.
+fn with_authorization(request: &str, headers: &str, names: &str, signature: &str) -> Parts {
+    let authorization =
+        format!("Authorization: AWS4-HMAC-SHA256 Credential={SCOPE},SignedHeaders={names},Signature={signature}");
+    parts(request, &format!("{headers}\n{authorization}"))
+}
+
+fn check(parts: &Parts, secret: &str, now: SystemTime) -> Result<Proof, Refused> {
+    let signed = read(parts)?.expect("it is signed");
+    signed.check_time(now)?;
+    signed.check(parts, secret, canonical::EMPTY)
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
+#[test]
+fn the_examples_of_the_s3_reference() {
+    const HOST: &str = "Host: examplebucket.s3.amazonaws.com\nx-amz-date: 20130524T000000Z";
+    let empty = format!("{HOST}\nx-amz-content-sha256: {}", canonical::EMPTY);
+    let put = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
+    let put = format!(
+        "{HOST}\nDate: Fri, 24 May 2013 00:00:00 GMT\nx-amz-storage-class: REDUCED_REDUNDANCY\nx-amz-content-sha256: {put}"
+    );
+    let usual = "host;x-amz-content-sha256;x-amz-date";
+    for (request, headers, names, signature) in [
+        (
+            "GET /test.txt",
+            format!("{empty}\nRange: bytes=0-9"),
+            "host;range;x-amz-content-sha256;x-amz-date",
+            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        ),
+        (
+            "PUT /test$file.text",
+            put.clone(),
+            "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
+            "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+        ),
+        (
+            "GET /?lifecycle",
+            empty.clone(),
+            usual,
+            "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
+        ),
+        (
+            "GET /?max-keys=2&prefix=J",
+            empty.clone(),
+            usual,
+            "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+        ),
+    ] {
+        let parts = with_authorization(request, &headers, names, signature);
+        assert!(check(&parts, SECRET, midnight()).is_ok(), "{request}");
+        let other = check(&parts, "another", midnight()).unwrap_err();
+        assert_eq!(other.cause, Cause::Mismatch, "{request}");
+        let elsewhere = with_authorization(&format!("{request}x"), &headers, names, signature);
+        assert_eq!(check(&elsewhere, SECRET, midnight()).unwrap_err().cause, Cause::Mismatch, "{request}");
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
+const PRESIGNED: &str = "GET /test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
+
+#[test]
+fn a_presigned_url_is_good_for_as_long_as_it_says() {
+    let host = "Host: examplebucket.s3.amazonaws.com";
+    let mut url = parts(PRESIGNED, host);
+    let at = |hours: u64| midnight() + Duration::from_secs(hours * 3600);
+    assert!(check(&url, SECRET, at(0)).is_ok());
+    assert!(check(&url, SECRET, at(24)).is_ok());
+    assert_eq!(check(&url, SECRET, at(25)).unwrap_err(), Refused::new(Cause::RequestExpired, "Request has expired"));
+    assert_eq!(check(&url, SECRET, midnight() - SKEW * 2).unwrap_err().cause, Cause::RequestExpired);
+    let longer = parts(&PRESIGNED.replace("86400", "86401"), host);
+    assert_eq!(check(&longer, SECRET, at(0)).unwrap_err().cause, Cause::Mismatch);
+    let payload = read(&url).unwrap().unwrap().payload;
+    strip(&mut url, &payload, true).unwrap();
+    assert_eq!(url.uri, "/test.txt", "nobody seems to have signed it");
+    let mut more = parts(&format!("{PRESIGNED}&versionId=3"), host);
+    strip(&mut more, &payload, true).unwrap();
+    assert_eq!(more.uri, "/test.txt?versionId=3");
+}
+
+const CHUNKS: [&str; 3] = [
+    "10000;chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648\r\n",
+    "400;chunk-signature=0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497\r\n",
+    "0;chunk-signature=b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9\r\n\r\n",
+];
+
+fn chunked() -> (Parts, Vec<u8>) {
+    let head = "Host: s3.amazonaws.com\nx-amz-date: 20130524T000000Z\nx-amz-storage-class: REDUCED_REDUNDANCY\nx-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD\nContent-Encoding: aws-chunked\nx-amz-decoded-content-length: 66560\nContent-Length: 66824";
+    let names = "content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class";
+    let signature = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+    let parts = with_authorization("PUT /examplebucket/chunkObject.txt", head, names, signature);
+    let body = [CHUNKS[0].as_bytes(), &[b'a'; 65536], b"\r\n", CHUNKS[1].as_bytes(), &[b'a'; 1024], b"\r\n", CHUNKS[2].as_bytes()];
+    (parts, body.concat())
+}
+
+/// Reads a body that comes in pieces of that size.
+fn decoded(body: &[u8], piece: usize, payload: &Payload, proof: Option<&Proof>) -> Result<(Vec<u8>, Trailers), Refused> {
+    let pieces: Vec<Result<Frame<Bytes>, BodyError>> =
+        body.chunks(piece.max(1)).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
+    let trailers = Trailers::default();
+    let body = signed(StreamBody::new(futures::stream::iter(pieces)).boxed_unsync(), payload, proof, &trailers);
+    let collected = futures::executor::block_on(body.collect());
+    match collected {
+        Ok(collected) => Ok((collected.to_bytes().to_vec(), trailers)),
+        Err(error) => Err(*error.downcast().expect("the door's own error")),
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>
+#[test]
+fn a_body_in_signed_chunks() {
+    let (mut parts, body) = chunked();
+    let proof = check(&parts, SECRET, midnight()).unwrap();
+    let payload = read(&parts).unwrap().unwrap().payload;
+    for piece in [1, 7, 4096, body.len()] {
+        let (data, _) = decoded(&body, piece, &payload, Some(&proof)).unwrap();
+        assert!(data == [b'a'; 66560], "in pieces of {piece}");
+    }
+    let cause = |body: &[u8]| decoded(body, 4096, &payload, Some(&proof)).unwrap_err().cause;
+    for at in [CHUNKS[0].len(), CHUNKS[0].len() + 65535, CHUNKS[0].len() + 65538 + CHUNKS[1].len()] {
+        let mut other = body.clone();
+        other[at] = b'b';
+        assert_eq!(cause(&other), Cause::Mismatch, "byte {at}");
+    }
+    assert_eq!(cause(&body[..70_000 - 4000]), Cause::Incomplete);
+    assert_eq!(cause(&body[..CHUNKS[0].len() + 65538]), Cause::Incomplete, "no last chunk");
+    assert_eq!(cause(&[body.as_slice(), b"more"].concat()), Cause::BadChunks);
+    assert_eq!(cause(b"zz;chunk-signature=0\r\n"), Cause::BadChunks);
+    assert_eq!(cause(b"4\r\naaaa\r\n0\r\n\r\n"), Cause::BadChunks, "without signatures");
+    assert_eq!(cause(&[b'1'; 20_000]), Cause::BadChunks, "a head without end");
+    strip(&mut parts, &payload, false).unwrap();
+    assert_eq!(parts.headers["content-length"], "66560");
+    for gone in ["authorization", "content-encoding", "x-amz-content-sha256", "x-amz-decoded-content-length"] {
+        assert!(!parts.headers.contains_key(gone), "{gone}");
+    }
+}
+
+#[test]
+fn headers_behind_a_body_are_those_that_were_announced() {
+    let unsigned = Payload::Chunked { name: String::new(), signed: false, trailer: true };
+    let (data, trailers) = decoded(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 3, &unsigned, None).unwrap();
+    assert_eq!(data, b"hello");
+    assert_eq!(trailers.get("x-amz-checksum-crc32"), Some("NhCmhg=="));
+    let without = Payload::Chunked { name: String::new(), signed: false, trailer: false };
+    let refused = decoded(b"0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 3, &without, None).unwrap_err();
+    assert_eq!(refused.cause, Cause::BadChunks);
+}
+
+#[test]
+fn a_body_is_the_one_whose_hash_was_signed() {
+    let payload = Payload::Hash(canonical::digest(b"hello"));
+    assert_eq!(decoded(b"hello", 2, &payload, None).unwrap().0, b"hello");
+    assert_eq!(decoded(b"hellO", 2, &payload, None).unwrap_err().cause, Cause::PayloadMismatch);
+    assert_eq!(decoded(b"", 2, &payload, None).unwrap_err().cause, Cause::PayloadMismatch);
+}
+
+#[test]
+fn what_is_no_signature_is_refused_with_its_reason() {
+    let date = "x-amz-date: 20130524T000000Z";
+    let good = format!("Authorization: AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host;x-amz-date, Signature=0");
+    for (headers, cause) in [
+        (format!("{date}\nAuthorization: Basic YTpi"), Cause::Malformed),
+        (format!("{date}\nAuthorization: AWS4-HMAC-SHA256"), Cause::Malformed),
+        (format!("{date}\nAuthorization: AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host;x-amz-date"), Cause::Malformed),
+        (format!("{date}\n{}", good.replace("/s3/", "/")), Cause::Malformed),
+        (format!("{date}\n{}", good.replace("20130524", "2013")), Cause::Malformed),
+        (format!("{date}\n{}", good.replace("SignedHeaders=host;", "SignedHeaders=")), Cause::HeadersNotSigned),
+        (format!("{date}\nx-amz-acl: private\n{good}"), Cause::HeadersNotSigned),
+        (format!("{date}\nx-amz-content-sha256: abc\n{good}"), Cause::BadPayload),
+        (good.clone(), Cause::MissingDate),
+        (format!("{date}\n{good}\n{good}"), Cause::Malformed),
+        (format!("{date}\nAuthorization: AWS AKIA:c2ln"), Cause::OldSignature),
+    ] {
+        let refused = read(&parts("GET /", &format!("Host: s3.amazonaws.com\n{headers}"))).unwrap_err();
+        assert_eq!(refused.cause, cause, "{headers}: {refused}");
+    }
+    for (query, cause) in [
+        ("X-Amz-Algorithm=AWS4-HMAC-SHA256", Cause::MalformedQuery),
+        (&PRESIGNED[14..].replace("86400", "604801"), Cause::MalformedQuery),
+        (&PRESIGNED[14..].replace("86400", "-1"), Cause::MalformedQuery),
+        (&PRESIGNED[14..].replace("SHA256&", "SHA1&"), Cause::MalformedQuery),
+        ("AWSAccessKeyId=A&Expires=1&Signature=x", Cause::OldSignature),
+    ] {
+        let refused = read(&parts(&format!("GET /?{query}"), "Host: s3.amazonaws.com")).unwrap_err();
+        assert_eq!(refused.cause, cause, "{query}: {refused}");
+    }
+    assert_eq!(read(&parts("GET /?prefix=a", "Host: s3.amazonaws.com")), Ok(None));
+}
+
+#[test]
+fn a_date_is_at_most_a_quarter_of_an_hour_off() {
+    let parts = with_authorization(
+        "GET /",
+        "Host: s3.amazonaws.com\nx-amz-date: 20130524T000000Z",
+        "host;x-amz-date",
+        "0",
+    );
+    let signed = read(&parts).unwrap().unwrap();
+    assert!(signed.check_time(midnight() + SKEW).is_ok() && signed.check_time(midnight() - SKEW).is_ok());
+    for now in [midnight() + SKEW + Duration::from_secs(1), midnight() - SKEW - Duration::from_secs(1)] {
+        assert_eq!(signed.check_time(now).unwrap_err().cause, Cause::Skewed);
+    }
+}
+
+proptest! {
+    /// Nothing that a client sends for a signature makes the door fall.
+    #[test]
+    fn noise_is_refused_or_unsigned(authorization in ".{0,200}", query in "[ -~]{0,200}", date in "[0-9TZ]{0,20}") {
+        let query: String = query.chars().filter(|c| c.is_ascii_graphic() && !"#<>\\^`{|}\"".contains(*c)).collect();
+        let mut builder = Request::builder().method("GET").uri(format!("/?{query}")).header("host", "s3.amazonaws.com");
+        if let Ok(value) = http::HeaderValue::from_str(&authorization) {
+            builder = builder.header("authorization", value);
+        }
+        let parts = builder.header("x-amz-date", date).body(()).unwrap().into_parts().0;
+        if let Ok(Some(signed)) = read(&parts) {
+            let _ = signed.check_time(midnight());
+            prop_assert!(signed.check(&parts, SECRET, canonical::EMPTY).is_err());
+        }
+    }
+
+    #[test]
+    fn noise_in_chunks_never_falls(body in prop::collection::vec(any::<u8>(), 0..300), piece in 1usize..50) {
+        let payload = Payload::Chunked { name: String::new(), signed: false, trailer: true };
+        let _ = decoded(&body, piece, &payload, None);
+    }
+}
