@@ -193,6 +193,9 @@ fn aws_cli_syncs_and_presigns(stage: &Stage) -> Result<()> {
     let lab = up(stage, &[])?;
     for (file, text) in [("tree/a.txt", "a\n"), ("tree/deep/er/b.txt", "b\n"), ("tree/c d.txt", "c\n")] {
         stage.write(file, text)?;
+        // S3 tells whole seconds, so a file of this very second would look newer than its copy.
+        let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        fs::File::options().write(true).open(stage.path().join(file))?.set_modified(hour_ago)?;
     }
     let url = format!("s3://{BUCKET}/tree/");
     let (tree, copy) = (at(stage, "tree"), at(stage, "copy"));
@@ -257,7 +260,7 @@ const METADATA: &str = "token=$(curl -sS --max-time 20 -X PUT http://169.254.169
     curl -sS --max-time 20 http://169.254.169.254/latest/meta-data/instance-id -H \"X-aws-ec2-metadata-token: $token\"";
 
 const BOTO3: &str = r#"
-import boto3, hashlib, os, sys
+import boto3, boto3.dynamodb.conditions, hashlib, io, os, sys
 from botocore.exceptions import ClientError
 
 bucket = sys.argv[1]
@@ -265,7 +268,7 @@ assert "AWS_ACCESS_KEY_ID" not in os.environ, "the role's credentials come from 
 s3 = boto3.client("s3")
 data = os.urandom(12 << 20)
 s3.put_object(Bucket=bucket, Key="boto3/one", Body=data, ContentType="text/x-story", Metadata={"who": "boto3"})
-s3.upload_fileobj(__import__("io").BytesIO(data), bucket, "boto3/parts")
+s3.upload_fileobj(io.BytesIO(data), bucket, "boto3/parts")
 for key in "one", "parts":
     got = s3.get_object(Bucket=bucket, Key="boto3/" + key)["Body"].read()
     assert hashlib.sha256(got).digest() == hashlib.sha256(data).digest(), key

@@ -21,7 +21,9 @@ use vpclab::services::s3::{Bucket, Kept, S3};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, bucket, address] = arguments.as_slice() else { bail!("this is `s3_server FOLDER BUCKET ADDRESS:PORT`") };
+    let [folder, bucket, address] = arguments.as_slice() else {
+        bail!("this is `s3_server FOLDER BUCKET ADDRESS:PORT`")
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(Path::new(folder), bucket, address))
 }
@@ -50,7 +52,8 @@ async fn serve(folder: &Path, name: &str, address: &str) -> anyhow::Result<()> {
     let authority = CertificateAuthority::load_or_create(folder, is_aws_name)?;
     let listeners = Listeners { plain: vec![listener], tls: Vec::new() };
     let (_runs_until_killed, shutdown) = tokio::sync::watch::channel(false);
-    front::serve(listeners, Arc::new(Anybody(s3)), authority, Arc::new(Origins::default()), Limits::default(), shutdown).await
+    front::serve(listeners, Arc::new(Anybody(s3)), authority, Arc::new(Origins::default()), Limits::default(), shutdown)
+        .await
 }
 
 /// Nobody signs here.

@@ -206,13 +206,16 @@ impl Scene {
     /// What the lab has not is bad input, never a pass; an ARN may be of anything out there.
     fn check_target(&self, target: &CallTarget, word: &Word) -> Result1<()> {
         let (what, name, known): (&str, &str, Vec<&str>) = match target {
-            CallTarget::S3 { bucket, .. } => ("bucket", bucket, self.world.buckets.keys().map(String::as_str).collect()),
+            CallTarget::S3 { bucket, .. } => {
+                ("bucket", bucket, self.world.buckets.keys().map(String::as_str).collect())
+            }
             CallTarget::Any | CallTarget::Arn(_) | CallTarget::Table(_) => return Ok(()),
         };
         if known.contains(&name) {
             return Ok(());
         }
-        let help = did_you_mean(name, known.iter().copied()).or_else(|| Some("of what is elsewhere, write the ARN".to_owned()));
+        let help = did_you_mean(name, known.iter().copied())
+            .or_else(|| Some("of what is elsewhere, write the ARN".to_owned()));
         Err(Diagnostic::at(&word.span, format!("there is no {what} `{name}` in the lab")).maybe_help(help))
     }
 
@@ -395,7 +398,8 @@ fn title(from: &Sender, claim: &WrittenClaim) -> String {
         WrittenClaim::Call { call, on, signer, deny } => {
             let on = on.as_ref().map(|on| format!(" on {}", on.text)).unwrap_or_default();
             let signer = signer.as_ref().map(|signer| format!(" as {}", signer.text)).unwrap_or_default();
-            let end = deny.as_ref().map_or_else(|| "is allowed".to_owned(), |deny| format!("is denied by {}", deny.text));
+            let end =
+                deny.as_ref().map_or_else(|| "is allowed".to_owned(), |deny| format!("is denied by {}", deny.text));
             format!("{} calls {}{on}{signer}: {end}", from.name, call.text)
         }
         WrittenClaim::Run { run, only: None } => format!("{} runs {}", from.name, run.text),

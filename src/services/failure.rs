@@ -50,6 +50,7 @@ impl Form {
             "ec2" => Self::Ec2,
             "dynamodb" => Self::Json,
             _ if header("x-amz-target").is_some() => Self::Json,
+            _ if header("smithy-protocol").is_some() => Self::RestJson,
             _ if form || QUERY.contains(&service) => Self::Query,
             _ => Self::RestJson,
         }

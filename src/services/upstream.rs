@@ -25,7 +25,7 @@ use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -215,6 +215,10 @@ impl Upstream {
         if form == Form::RestJson && length.is_none_or(|length| length > SIGNED_BODY) {
             let accesses = asking.of_service(form, &head, &parameters::Parameters::Json(serde_json::Value::Null))?;
             return Ok(Prepared::streaming(accesses, body));
+        }
+        if form != Form::RestJson && head.headers().contains_key(CONTENT_ENCODING) {
+            let message = "vpclab reads no compressed parameters, and policies decide by them".to_owned();
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
         }
         let (bytes, memory) = self.hold(body).await?;
         let query = head.uri().query().unwrap_or_default();

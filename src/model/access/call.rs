@@ -89,7 +89,10 @@ impl Call {
                     other => other,
                 };
                 let names = private_dns_names(name, region).unwrap_or_default();
-                names.into_iter().find(|name| !name.starts_with('*')).unwrap_or_else(|| format!("{name}.{region}.{suffix}"))
+                names
+                    .into_iter()
+                    .find(|name| !name.starts_with('*'))
+                    .unwrap_or_else(|| format!("{name}.{region}.{suffix}"))
             }
         }
     }
@@ -172,7 +175,9 @@ mod tests {
         ] {
             assert_eq!(Call::parse("s3:GetObject", on).unwrap().target, target, "{on:?}");
         }
-        for (action, on) in [("GetObject", None), ("s3:", None), ("s3:Get*", None), ("s3:A", Some("s3://")), ("s3:A", Some("arn:aws"))] {
+        for (action, on) in
+            [("GetObject", None), ("s3:", None), ("s3:Get*", None), ("s3:A", Some("s3://")), ("s3:A", Some("arn:aws"))]
+        {
             assert!(Call::parse(action, on).is_err(), "{action} {on:?}");
         }
     }

@@ -89,9 +89,11 @@ pub(super) fn actions<B>(
 }
 
 /// Operations that method and path name.
-fn rest(service: &str, method: &Method, path: &str) -> Option<&'static str> {
+fn rest<'p>(service: &str, method: &Method, path: &'p str) -> Option<&'p str> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match (service, method.as_str(), segments.as_slice()) {
+        // Smithy's RPC with CBOR, as CloudWatch's newer clients speak it.
+        (_, "POST", ["service", _, "operation", operation]) => Some(operation),
         ("execute-api", _, _) => Some("Invoke"),
         ("lambda", "POST", [_, "functions", _, "invocations" | "invoke-async" | "response-streaming-invocations"]) => {
             Some("InvokeFunction")
@@ -141,6 +143,8 @@ mod tests {
         assert_eq!(named("sns", "POST /", None, "Action=Publish&Version=1"), "sns:Publish");
         assert_eq!(named("sts", "GET /?Action=GetCallerIdentity&Version=1", None, ""), "sts:GetCallerIdentity");
         assert_eq!(named("lambda", "POST /2015-03-31/functions/f/invocations", None, ""), "lambda:InvokeFunction");
+        let rpc = "POST /service/GraniteServiceVersion20100801/operation/PutMetricData";
+        assert_eq!(named("logs", rpc, None, ""), "logs:PutMetricData");
         assert_eq!(named("xray", "POST /TraceSegments", None, ""), "xray:*");
     }
 

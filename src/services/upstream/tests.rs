@@ -405,6 +405,20 @@ async fn held_bodies_are_bounded() {
     assert!(heard.try_recv().is_err());
 }
 
+/// What nobody reads here, a backend might: the queue's name.
+#[tokio::test]
+async fn compressed_parameters_are_refused() {
+    let (backend, mut heard) = answering(OK).await;
+    let upstream = Upstream::with_limits("sqs", to(&format!("http://{backend}")), limits()).unwrap();
+    let address = door(upstream, session(FULL_ACCESS, root())).await;
+    let request =
+        b"POST / HTTP/1.1\r\nHost: sqs.us-east-1.amazonaws.com\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
+        X-Amz-Target: AmazonSQS.SendMessage\r\nContent-Length: 2\r\n\r\n{}";
+    let answer = raw(address, request).await;
+    assert!(answer.starts_with("HTTP/1.1 415 ") && answer.contains("compressed"), "{answer}");
+    assert!(heard.try_recv().is_err());
+}
+
 #[tokio::test]
 async fn a_redirect_to_the_backend_leads_to_the_called_name() {
     let (backend, _) = backend(|mut stream, _| async move {
