@@ -1,4 +1,3 @@
-use crate::services::front::session::Ticket;
 //! A backend that misbehaves as told, and a door in front of an [`Upstream`]: both on loopback.
 
 use std::net::SocketAddr;
@@ -16,6 +15,7 @@ use crate::model::access::Directory;
 use crate::model::{Origin, World};
 use crate::policy::Principal;
 use crate::services::front::Caller;
+use crate::services::front::session::Ticket;
 use crate::template::{Files, LoadOptions, ReadError, load};
 
 /// Long enough on a loaded machine.
