@@ -74,6 +74,8 @@ pub struct Guest {
     pub vpc_id: String,
     /// Its Region.
     pub region: String,
+    /// Its account; empty on the internet.
+    pub account: String,
     /// Its private addresses, primary first.
     pub addresses: Vec<Ipv4Addr>,
     /// Its links by device index, with the interface's name.
@@ -399,6 +401,7 @@ fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces,
         instance_id: plan.instance_id.clone(),
         vpc_id: plan.vpc_id.clone(),
         region: plan.region.clone(),
+        account: plan.account.clone(),
         addresses: plan.interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect(),
         links: plan.interfaces.iter().map(|interface| (interface.link.at(), interface.name.clone())).collect(),
         namespaces,

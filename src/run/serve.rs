@@ -18,7 +18,6 @@ use super::BadInput;
 use crate::compile::ServiceKind;
 use crate::dns::Zones;
 use crate::host::{self, Namespaces};
-use crate::template::Backend;
 use crate::model::World;
 use crate::model::access::Directory;
 use crate::services::authority::CertificateAuthority;
@@ -26,10 +25,11 @@ use crate::services::aws::Aws;
 use crate::services::front::guard::Access;
 use crate::services::front::{self, Limits, Listeners};
 use crate::services::origins::Origins;
+use crate::services::s3::{self, S3};
 use crate::services::sts::Sts;
 use crate::services::upstream::{self, Upstream};
-use crate::services::s3::{self, S3};
 use crate::services::{Shutdown, resolver, time};
+use crate::template::Backend;
 
 /// What all servers share.
 #[derive(Clone)]

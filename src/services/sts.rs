@@ -108,13 +108,20 @@ impl Sts {
             "GetCallerIdentity" => caller_identity(session),
             "AssumeRole" => self.assume_role(session, parameters),
             "GetAccessKeyInfo" => access_key_info(session, parameters),
-            other @ ("AssumeRoleWithSAML" | "AssumeRoleWithWebIdentity" | "GetFederationToken" | "GetSessionToken"
+            other @ ("AssumeRoleWithSAML"
+            | "AssumeRoleWithWebIdentity"
+            | "GetFederationToken"
+            | "GetSessionToken"
             | "DecodeAuthorizationMessage") => {
                 Err(refused(501, "NotImplemented", format!("vpclab's STS does not have {other}")))
             }
             other => {
                 let other = other.escape_debug();
-                Err(refused(400, "InvalidAction", format!("Could not find operation {other:.80} for version 2011-06-15")))
+                Err(refused(
+                    400,
+                    "InvalidAction",
+                    format!("Could not find operation {other:.80} for version 2011-06-15"),
+                ))
             }
         }
     }
@@ -198,7 +205,8 @@ fn caller_identity(session: &Session) -> Result<Response<Body>, Failure> {
 
 /// What takes the place of the permission that nobody needs.
 fn anybody() -> policy::Policy {
-    let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+    let text =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
     policy::Policy {
         kind: Kind::Resource,
         name: "GetCallerIdentity, which needs no permission".to_owned(),
@@ -238,10 +246,13 @@ fn duration(session: &Session, role: &RoleFacts, said: Option<&str>) -> Result<u
         })?,
     };
     if seconds > role.max_session_duration {
-        return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.".to_owned()));
+        return Err(invalid(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.".to_owned(),
+        ));
     }
     if matches!(session.principal, Principal::Session { .. }) && seconds > USUAL {
-        let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
+        let message =
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
         return Err(invalid(message.to_owned()));
     }
     Ok(seconds)
@@ -253,13 +264,18 @@ fn session_policies(parameters: &Parameters) -> Result<Vec<String>, Failure> {
         return Err(refused(501, "NotImplemented", "vpclab's AssumeRole does not take PolicyArns: write Policy"));
     }
     if parameters.0.iter().any(|(name, _)| name.starts_with("Tags.") || name == "SourceIdentity") {
-        return Err(refused(501, "NotImplemented", "vpclab's AssumeRole does not take session tags and source identities"));
+        return Err(refused(
+            501,
+            "NotImplemented",
+            "vpclab's AssumeRole does not take session tags and source identities",
+        ));
     }
     let Some(policy) = parameters.get("Policy") else { return Ok(Vec::new()) };
     if policy.chars().count() > LONGEST_POLICY {
         return Err(invalid(format!("The session policy has more than {LONGEST_POLICY} characters")));
     }
-    Document::parse(policy, Kind::Session).map_err(|error| refused(400, "MalformedPolicyDocument", error.to_string()))?;
+    Document::parse(policy, Kind::Session)
+        .map_err(|error| refused(400, "MalformedPolicyDocument", error.to_string()))?;
     Ok(vec![policy.to_owned()])
 }
 
