@@ -11,6 +11,7 @@
 //! | [`front`] | HTTP and HTTPS: the one door of all services behind it |
 //! | [`authority`] | the lab's certificates |
 //! | [`s3`] | S3 on a folder |
+//! | [`aws`] | the services that share an address, by name |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
 //! | [`upstream`] | real servers behind the lab's names |
 //! | [`echo`] | who called whom: `vpclab echo` |
@@ -18,6 +19,7 @@
 //! Not here yet: policies (anonymous requests are allowed, whatever a bucket policy says), DynamoDB, STS, metadata.
 
 pub mod authority;
+pub mod aws;
 pub mod echo;
 mod failure;
 pub mod front;

@@ -58,7 +58,7 @@ impl Service for Placeholder {
 
 /// `ec2` of `ec2.us-east-1.amazonaws.com` and of `vpce-…-….ec2.us-east-1.vpce.amazonaws.com`; `ecr.api` of
 /// `api.ecr.us-east-1.amazonaws.com`, as its endpoint's service name has it.
-fn service_of(host: &str) -> String {
+pub(super) fn service_of(host: &str) -> String {
     let host = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
     let Some(name) = host.strip_suffix(".amazonaws.com") else { return "unknown".to_owned() };
     let name = name.strip_suffix(".vpce").unwrap_or(name);
