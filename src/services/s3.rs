@@ -37,6 +37,7 @@ use self::error::ErrorDocument;
 use self::held::{Held, Share};
 use self::operations::Operations;
 use self::store::Store;
+use self::trailers::{Trailed, Trailers};
 use super::front::{self, Body, Service};
 
 mod checksum;
@@ -57,6 +58,7 @@ mod seed;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trailers;
 
 pub use self::credentials::{Credentials, credentials};
 pub use self::declared::{Bucket, LiveBucket};
@@ -192,7 +194,11 @@ impl S3 {
                 let held = Held::new(body, share.clone(), &parts.headers, !query.contains("uploadId="));
                 Request::from_parts(parts, s3s::Body::http_body_unsync(held))
             }
-            None => request.map(s3s::Body::http_body_unsync),
+            None => {
+                let trailers = Trailers::default();
+                request.extensions_mut().insert(trailers.clone());
+                request.map(|body| s3s::Body::http_body_unsync(Trailed::new(body, trailers)))
+            }
         };
         match self.service.call(request).await {
             _ if held.as_ref().is_some_and(|share| share.refused()) => {

@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use super::journal::Journal;
 use super::refusal::{Cause, Refused};
 use super::session::{Session, Ticket, common_keys};
-use super::signature::body::{self, Trailers};
+use super::signature::body;
 use super::signature::{self, Payload, Signed, canonical};
 use super::{Body, Caller, full};
 use crate::model::access::Directory;
@@ -82,7 +82,7 @@ impl Access {
             }
             let payload = signature::payload(&parts)?;
             signature::strip(&mut parts, &payload, false)?;
-            let body = prove_body(&mut parts, body, &payload, None);
+            let body = body::signed(body, &payload, None);
             return Ok(self.with_session(parts, body, directory, region.as_deref(), None));
         };
         let now = SystemTime::now();
@@ -106,7 +106,7 @@ impl Access {
         };
         signature::strip(&mut parts, &signed.payload, signed.expires.is_some())?;
         let body = match proof {
-            Some(proof) => prove_body(&mut parts, body, &signed.payload, Some(&proof)),
+            Some(proof) => body::signed(body, &signed.payload, Some(&proof)),
             None => body,
         };
         Ok(self.with_session(parts, body, directory, region.as_deref(), Some((signed, identity))))
@@ -214,13 +214,6 @@ fn region_called(parts: &Parts) -> Option<String> {
         all => all,
     };
     labels.last().map(|label| label.strip_prefix("s3-").unwrap_or(label)).filter(|label| is_region(label)).map(str::to_owned)
-}
-
-fn prove_body(parts: &mut Parts, body: Body, payload: &Payload, proof: Option<&signature::Proof>) -> Body {
-    let trailers = Trailers::default();
-    let body = body::signed(body, payload, proof, &trailers);
-    parts.extensions.insert(trailers);
-    body
 }
 
 /// The whole body, where it is no longer than a service takes.

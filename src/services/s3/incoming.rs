@@ -19,10 +19,10 @@ use tokio::task::JoinHandle;
 
 use super::checksum::{self, Algorithm, Hasher, Sum};
 use super::store::Store;
-use crate::services::front::refusal::Refused;
-use crate::services::front::signature::body::Trailers;
 use super::store::bodies::{Bodies, NewBody};
 use super::store::rows::Piece;
+use super::trailers::Trailers;
+use crate::services::front::refusal::Refused;
 
 /// Bytes that are hashed and written at once.
 const BATCH: usize = 256 << 10;
@@ -205,7 +205,7 @@ impl Expected {
             return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
         }
         let trailing = match self.trailing {
-            Some(algorithm) => trailing_sum(&self.extensions, algorithm)?.map(|value| (algorithm, value)),
+            Some(algorithm) => Some((algorithm, trailing_sum(&self.extensions, algorithm)?)),
             None => None,
         };
         let computed = received.other.as_ref().unwrap_or(&received.sum);
@@ -263,9 +263,8 @@ fn broken(error: s3s::StdError) -> s3s::S3Error {
     answer
 }
 
-/// The checksum that came behind the body.
-fn trailing_sum(extensions: &Extensions, algorithm: Algorithm) -> S3Result<Option<String>> {
-    let Some(trailers) = extensions.get::<Trailers>() else { return Ok(None) };
-    let value = trailers.get(algorithm.header()).map(str::to_owned);
-    value.map(Some).ok_or_else(|| s3_error!(InvalidRequest, "The announced trailing checksum did not come."))
+/// The checksum that came behind the body; one that was announced must come.
+fn trailing_sum(extensions: &Extensions, algorithm: Algorithm) -> S3Result<String> {
+    let value = Trailers::get(extensions, algorithm.header()).filter(|value| checksum::is_valid(algorithm, value));
+    value.ok_or_else(|| s3_error!(InvalidRequest, "Value for {} trailing header is invalid.", algorithm.header()))
 }

@@ -5,8 +5,6 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>
 
-use std::sync::{Arc, OnceLock};
-
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -22,19 +20,8 @@ use crate::services::front::{Body, BodyError};
 /// Bytes of a chunk's head, or of all trailing headers.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// The headers behind a body, once it has ended; in the extensions of requests that announce some.
-#[derive(Clone, Debug, Default)]
-pub struct Trailers(Arc<OnceLock<HeaderMap>>);
-
-impl Trailers {
-    /// A header's value; `None` before the end.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get()?.get(name)?.to_str().ok()
-    }
-}
-
-/// The body that was signed. `proof` is absent where nobody signed.
-pub fn signed(body: Body, payload: &Payload, proof: Option<&Proof>, trailers: &Trailers) -> Body {
+/// The body that was signed; headers that come behind it are its trailers. `proof` is absent where nobody signed.
+pub fn signed(body: Body, payload: &Payload, proof: Option<&Proof>) -> Body {
     match payload {
         Payload::Unsigned | Payload::Implied => body,
         Payload::Hash(hash) => hashed(body, hash.clone()),
@@ -47,12 +34,11 @@ pub fn signed(body: Body, payload: &Payload, proof: Option<&Proof>, trailers: &T
                 left: 0,
                 expected: None,
                 trailer: *trailer,
-                trailers: trailers.clone(),
                 state: State::Head,
             };
             let pieces = stream::try_unfold(chunks, |mut chunks| async move {
                 let piece = chunks.next().await?;
-                Ok::<_, BodyError>(piece.map(|piece| (Frame::data(piece), chunks)))
+                Ok::<_, BodyError>(piece.map(|piece| (piece, chunks)))
             });
             StreamBody::new(pieces).boxed_unsync()
         }
@@ -144,22 +130,25 @@ struct Chunks {
     /// The chunk's signature.
     expected: Option<String>,
     trailer: bool,
-    trailers: Trailers,
     state: State,
 }
 
 impl Chunks {
-    /// The next piece of data.
-    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+    /// The next piece of data, or the headers behind all of it.
+    async fn next(&mut self) -> Result<Option<Frame<Bytes>>, BodyError> {
         loop {
             match self.state {
                 State::Ended => return Ok(None),
-                State::Head => self.head().await?,
+                State::Head => {
+                    if let Some(trailers) = self.head().await? {
+                        return Ok(Some(Frame::trailers(trailers)));
+                    }
+                }
                 State::Data if self.left > 0 => {
                     let piece = self.source.some(self.left).await?;
                     self.left -= piece.len() as u64;
                     self.hash.update(&piece);
-                    return Ok(Some(piece));
+                    return Ok(Some(Frame::data(piece)));
                 }
                 State::Data => {
                     if !self.source.line().await?.is_empty() {
@@ -173,7 +162,7 @@ impl Chunks {
     }
 
     /// `SIZE[;chunk-signature=SIGNATURE]`; the last one has no data.
-    async fn head(&mut self) -> Result<(), BodyError> {
+    async fn head(&mut self) -> Result<Option<HeaderMap>, BodyError> {
         let line = self.source.line().await?;
         let (size, extension) = line.split_once(';').unwrap_or((&line, ""));
         let valid = !size.is_empty() && size.len() <= 16 && size.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -182,10 +171,10 @@ impl Chunks {
         self.expected = extension.trim().strip_prefix("chunk-signature=").map(str::to_owned);
         self.state = State::Data;
         if self.left > 0 {
-            return Ok(());
+            return Ok(None);
         }
         self.check_chunk()?;
-        self.end().await
+        self.end().await.map(Some)
     }
 
     fn check_chunk(&mut self) -> Result<(), BodyError> {
@@ -196,7 +185,7 @@ impl Chunks {
     }
 
     /// Trailing headers up to an empty line, and nothing behind them.
-    async fn end(&mut self) -> Result<(), BodyError> {
+    async fn end(&mut self) -> Result<HeaderMap, BodyError> {
         let (mut headers, mut text, mut signature) = (HeaderMap::new(), String::new(), None);
         loop {
             // Some clients end without the empty line.
@@ -226,10 +215,8 @@ impl Chunks {
                 return Err(bad("there is more behind the last chunk"));
             }
         }
-        // Set once: a body has one end.
-        let _ = self.trailers.0.set(headers);
         self.state = State::Ended;
-        Ok(())
+        Ok(headers)
     }
 }
 

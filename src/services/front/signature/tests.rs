@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use proptest::prelude::*;
 
-use super::body::{Trailers, signed};
+use super::body::signed;
 use super::*;
 use crate::services::front::BodyError;
 
@@ -128,14 +128,16 @@ fn chunked() -> (Parts, Vec<u8>) {
 }
 
 /// Reads a body that comes in pieces of that size.
-fn decoded(body: &[u8], piece: usize, payload: &Payload, proof: Option<&Proof>) -> Result<(Vec<u8>, Trailers), Refused> {
+fn decoded(body: &[u8], piece: usize, payload: &Payload, proof: Option<&Proof>) -> Result<(Vec<u8>, http::HeaderMap), Refused> {
     let pieces: Vec<Result<Frame<Bytes>, BodyError>> =
         body.chunks(piece.max(1)).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
-    let trailers = Trailers::default();
-    let body = signed(StreamBody::new(futures::stream::iter(pieces)).boxed_unsync(), payload, proof, &trailers);
+    let body = signed(StreamBody::new(futures::stream::iter(pieces)).boxed_unsync(), payload, proof);
     let collected = futures::executor::block_on(body.collect());
     match collected {
-        Ok(collected) => Ok((collected.to_bytes().to_vec(), trailers)),
+        Ok(collected) => {
+            let trailers = collected.trailers().cloned().unwrap_or_default();
+            Ok((collected.to_bytes().to_vec(), trailers))
+        }
         Err(error) => Err(*error.downcast().expect("the door's own error")),
     }
 }
@@ -174,7 +176,7 @@ fn headers_behind_a_body_are_those_that_were_announced() {
     let unsigned = Payload::Chunked { name: String::new(), signed: false, trailer: true };
     let (data, trailers) = decoded(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 3, &unsigned, None).unwrap();
     assert_eq!(data, b"hello");
-    assert_eq!(trailers.get("x-amz-checksum-crc32"), Some("NhCmhg=="));
+    assert_eq!(trailers["x-amz-checksum-crc32"], "NhCmhg==");
     let without = Payload::Chunked { name: String::new(), signed: false, trailer: false };
     let refused = decoded(b"0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 3, &without, None).unwrap_err();
     assert_eq!(refused.cause, Cause::BadChunks);

@@ -164,3 +164,27 @@ fn a_document_is_what_its_digest_says() {
     }
     lab.running.end();
 }
+
+/// SDKs compute a checksum while they send, and say it behind the body.
+#[test]
+fn a_checksum_may_come_behind() {
+    let lab = lab();
+    let mut hasher = Hasher::new(Algorithm::Crc32);
+    hasher.update(b"right");
+    let crc32 = hasher.finish();
+    let with = |value: &str| {
+        format!("x-amz-trailer: x-amz-checksum-crc32\r\nx-test-trailer: x-amz-checksum-crc32 {value}\r\n")
+    };
+    let answer = lab.good("PUT /k", &with(&crc32), "right");
+    assert_eq!(header(&answer, "x-amz-checksum-crc32"), Some(crc32.to_ascii_lowercase().as_str()));
+    lab.refused("PUT /k", &with(&crc32), "wrong", 400, "BadDigest");
+    lab.refused("PUT /k", &with("abc"), "right", 400, "InvalidRequest");
+    lab.refused("PUT /k", "x-amz-trailer: x-amz-checksum-crc32\r\n", "right", 400, "InvalidRequest");
+    assert_eq!(lab.good("GET /k", "", "").2, "right");
+    let upload =
+        element(&lab.good("POST /big?uploads", "x-amz-checksum-algorithm: CRC32\r\n", ""), "UploadId").to_owned();
+    let part = format!("PUT /big?partNumber=1&uploadId={upload}");
+    lab.good(&part, &with(&crc32), "right");
+    lab.refused(&part, &with(&crc32), "wrong", 400, "BadDigest");
+    lab.running.end();
+}

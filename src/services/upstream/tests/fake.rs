@@ -15,6 +15,7 @@ use crate::model::access::Directory;
 use crate::model::{Origin, World};
 use crate::policy::Principal;
 use crate::services::front::Caller;
+use crate::services::front::session::Ticket;
 use crate::template::{Files, LoadOptions, ReadError, load};
 
 /// Long enough on a loaded machine.
