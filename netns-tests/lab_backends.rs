@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Story;
 use super::harness::*;
@@ -122,7 +122,17 @@ fn aws(lab: &Lab<'_>, arguments: &[&str]) -> Result<Done> {
     lab.exec("app", &[&["env", "AWS_MAX_ATTEMPTS=1", "aws"], arguments].concat())
 }
 
-fn json(done: Done) -> Result<Value> {
+/// SQS by boto3: version 1 of the CLI calls it by its name of old, queue.amazonaws.com, which no endpoint's private DNS has,
+/// here as on AWS.
+fn sqs(lab: &Lab<'_>, operation: &str, arguments: &Value) -> Result<Done> {
+    let python = Clients::get()?.context("a story without clients ends before")?.python();
+    let script = "import boto3, json, sys
+said = getattr(boto3.client('sqs'), sys.argv[1])(**json.loads(sys.argv[2]))
+print(json.dumps(said))";
+    lab.exec("app", &["env", "AWS_MAX_ATTEMPTS=1", &python, "-c", script, operation, &arguments.to_string()])
+}
+
+fn parsed(done: Done) -> Result<Value> {
     let text = done.ok()?;
     serde_json::from_str(&text).with_context(|| text.clone())
 }
@@ -138,37 +148,37 @@ fn says(done: &Done, parts: &[&str]) -> Result<()> {
 fn queues_secrets_and_keys_of_moto(stage: &Stage) -> Result<()> {
     let Some(moto) = moto(stage)? else { return Ok(()) };
     let lab = up(stage, &moto.url())?;
-    let made = json(aws(&lab, &["sqs", "create-queue", "--queue-name", "jobs"])?)?;
+    let made = parsed(sqs(&lab, "create_queue", &json!({"QueueName": "jobs"}))?)?;
     let queue = made["QueueUrl"].as_str().context("a queue's URL")?;
     ensure!(queue == "https://sqs.us-east-1.amazonaws.com/123456789012/jobs", "the name that the client knows: {made}");
-    aws(&lab, &["sqs", "send-message", "--queue-url", queue, "--message-body", "hello & <welcome>"])?.ok()?;
-    let received = json(aws(&lab, &["sqs", "receive-message", "--queue-url", queue])?)?;
+    sqs(&lab, "send_message", &json!({"QueueUrl": queue, "MessageBody": "hello & <welcome>"}))?.ok()?;
+    let received = parsed(sqs(&lab, "receive_message", &json!({"QueueUrl": queue}))?)?;
     ensure!(received["Messages"][0]["Body"] == "hello & <welcome>", "{received}");
 
     // By action, by resource, and by the role's own policy.
-    let denied = aws(&lab, &["sqs", "delete-queue", "--queue-url", queue])?;
+    let denied = sqs(&lab, "delete_queue", &json!({"QueueUrl": queue}))?;
     let who = "User: arn:aws:sts::123456789012:assumed-role/worker/i-";
     says(&denied, &["AccessDenied", who, "sqs:DeleteQueue", "with an explicit deny in a VPC endpoint policy"])?;
-    let listed = json(aws(&lab, &["sqs", "list-queues"])?)?;
+    let listed = parsed(sqs(&lab, "list_queues", &json!({}))?)?;
     ensure!(listed["QueueUrls"][0] == queue, "it is still there: {listed}");
-    let other = json(aws(&lab, &["sqs", "create-queue", "--queue-name", "read-only"])?)?;
+    let other = parsed(sqs(&lab, "create_queue", &json!({"QueueName": "read-only"}))?)?;
     let other = other["QueueUrl"].as_str().context("a queue's URL")?;
-    let denied = aws(&lab, &["sqs", "send-message", "--queue-url", other, "--message-body", "no"])?;
+    let denied = sqs(&lab, "send_message", &json!({"QueueUrl": other, "MessageBody": "no"}))?;
     says(&denied, &["sqs:SendMessage", "with an explicit deny in a VPC endpoint policy"])?;
-    let denied = aws(&lab, &["sqs", "purge-queue", "--queue-url", queue])?;
+    let denied = sqs(&lab, "purge_queue", &json!({"QueueUrl": queue}))?;
     says(&denied, &["sqs:PurgeQueue", "with an explicit deny in an identity-based policy"])?;
 
     for name in ["app/database", "other"] {
         aws(&lab, &["secretsmanager", "create-secret", "--name", name, "--secret-string", "open sesame"])?.ok()?;
     }
     let get = |name: &str| aws(&lab, &["secretsmanager", "get-secret-value", "--secret-id", name]);
-    ensure!(json(get("app/database")?)?["SecretString"] == "open sesame");
+    ensure!(parsed(get("app/database")?)?["SecretString"] == "open sesame");
     says(&get("other")?, &["AccessDenied", "no VPC endpoint policy allows the secretsmanager:GetSecretValue action"])?;
 
-    let key = json(aws(&lab, &["kms", "create-key"])?)?;
+    let key = parsed(aws(&lab, &["kms", "create-key"])?)?;
     let key = key["KeyMetadata"]["KeyId"].as_str().context("a key's id")?;
     let encrypt = ["kms", "encrypt", "--key-id", key, "--plaintext", "aGVsbG8=", "--output", "json"];
-    let text = json(aws(&lab, &encrypt)?)?;
+    let text = parsed(aws(&lab, &encrypt)?)?;
     ensure!(text["CiphertextBlob"].is_string(), "{text}");
     let denied = aws(&lab, &["kms", "schedule-key-deletion", "--key-id", key])?;
     says(&denied, &["AccessDenied", "kms:ScheduleKeyDeletion", "with an explicit deny in a VPC endpoint policy"])?;
@@ -198,7 +208,7 @@ fn buckets_and_tables_of_moto(stage: &Stage) -> Result<()> {
         aws(&lab, &["s3api", "delete-objects", "--bucket", "at-moto", "--delete", &keys])
     };
     // Key by key, as AWS does.
-    let deleted = json(delete("{Key=loose/b},{Key=keep/a b}")?)?;
+    let deleted = parsed(delete("{Key=loose/b},{Key=keep/a b}")?)?;
     ensure!(
         deleted["Deleted"][0]["Key"] == "loose/b" && deleted["Deleted"].as_array().is_some_and(|all| all.len() == 1),
         "{deleted}"
@@ -215,7 +225,8 @@ fn buckets_and_tables_of_moto(stage: &Stage) -> Result<()> {
     aws(&lab, &[&create[..], &attributes, &keys].concat())?.ok()?;
     let item = r#"{"id": {"S": "1"}, "n": {"N": "2"}}"#;
     aws(&lab, &["dynamodb", "put-item", "--table-name", "orders", "--item", item])?.ok()?;
-    let got = json(aws(&lab, &["dynamodb", "get-item", "--table-name", "orders", "--key", r#"{"id": {"S": "1"}}"#])?)?;
+    let got =
+        parsed(aws(&lab, &["dynamodb", "get-item", "--table-name", "orders", "--key", r#"{"id": {"S": "1"}}"#])?)?;
     ensure!(got["Item"]["n"]["N"] == "2", "{got}");
     let denied = aws(&lab, &["dynamodb", "delete-table", "--table-name", "orders"])?;
     says(
@@ -229,24 +240,18 @@ fn a_backend_that_is_down_is_named(stage: &Stage) -> Result<()> {
     let Some(_) = Clients::get()? else { return Ok(()) };
     let url = format!("http://127.0.0.1:{}", free_port()?);
     let lab = up(stage, &url)?;
-    for (arguments, says_too) in [
-        (&["s3", "ls"][..], "BadGateway"),
-        (&["sqs", "list-queues"], "502"),
-        (&["dynamodb", "list-tables"], "502"),
-        (&["kms", "list-keys"], "502"),
-    ] {
-        let failed = aws(&lab, arguments)?;
-        ensure!(failed.code() != 0, "{failed:?}");
-        let reason = format!("vpclab's backend {url}: connection refused");
-        ensure!(failed.stderr.contains(&reason), "{arguments:?}: {}", failed.stderr);
-        ensure!(
-            failed.stderr.contains(says_too) || failed.stderr.contains("BadGateway"),
-            "{arguments:?}: {}",
-            failed.stderr
-        );
+    let reason = format!("vpclab's backend {url}: connection refused");
+    let all: [(&str, Done); 4] = [
+        ("s3", aws(&lab, &["s3", "ls"])?),
+        ("sqs", sqs(&lab, "list_queues", &json!({}))?),
+        ("dynamodb", aws(&lab, &["dynamodb", "list-tables"])?),
+        ("kms", aws(&lab, &["kms", "list-keys"])?),
+    ];
+    for (service, failed) in all {
+        ensure!(failed.code() != 0 && failed.stderr.contains(&reason), "{service}: {failed:?}");
+        ensure!(failed.stderr.contains("(BadGateway)"), "{service}: {}", failed.stderr);
     }
     let log = fs::read_to_string(stage.state().join("backends/log"))?;
     ensure!(log.contains("connection refused"), "the lab's log says so as well: {log}");
-    // It comes up later: nothing has to be told of it.
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! A socket stays in the network namespace where it was made, so a plain thread binds it there and a server on the
 //! lab's own runtime uses it. What the servers do is the services' business.
 
-use std::collections::HashMap;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,17 +71,17 @@ pub fn open_s3(
 
 /// What answers for S3 and for all other services: backends where the lab has some, else what is emulated.
 pub fn services(access: &Access, store: &Arc<S3>, backends: &[Backend]) -> Result<(Arc<dyn front::Service>, Arc<Aws>)> {
-    let mut services: HashMap<String, Arc<dyn front::Service>> = HashMap::new();
-    services.insert("sts".to_owned(), Arc::new(Sts::new(Arc::clone(&access.tokens))));
+    let mut aws = Aws::default();
+    aws.add("sts", Arc::new(Sts::new(Arc::clone(&access.tokens))));
     let mut s3 = Arc::clone(store) as Arc<dyn front::Service>;
     for backend in backends {
         let service: Arc<dyn front::Service> = Arc::new(Upstream::new(&backend.service, resolved(backend)?)?);
         match backend.service.as_str() {
             "s3" => s3 = service,
-            name => drop(services.insert(name.to_owned(), service)),
+            name => aws.add(name, service),
         }
     }
-    Ok((s3, Arc::new(Aws::new(services))))
+    Ok((s3, Arc::new(aws)))
 }
 
 /// A backend with the values of the variables that name its credentials.

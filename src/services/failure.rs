@@ -63,11 +63,13 @@ pub(super) struct Failure {
     pub status: StatusCode,
     pub code: String,
     pub message: String,
+    /// The code that the service had in its Query days, for clients that still look for it.
+    query_code: Option<&'static str>,
 }
 
 impl Failure {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into() }
+        Self { status, code: code.to_owned(), message: message.into(), query_code: None }
     }
 
     /// Policies deny it.
@@ -81,7 +83,8 @@ impl Failure {
             Form::Json => (StatusCode::BAD_REQUEST, "AccessDeniedException"),
             Form::RestJson => (StatusCode::FORBIDDEN, "AccessDeniedException"),
         };
-        Self::new(status, code, message)
+        let query_code = (form == Form::Json && service == "sqs").then_some("AccessDenied;Sender");
+        Self { query_code, ..Self::new(status, code, message) }
     }
 
     /// The backend can't be reached, or what it says is no answer.
@@ -145,9 +148,8 @@ impl Failure {
             headers
                 .extend(HeaderValue::from_str(plain).map(|code| (HeaderName::from_static("x-amzn-errortype"), code)));
         }
-        if form == Form::Json && plain == "AccessDeniedException" {
-            // Services that spoke Query before keep their old code in this header (SQS); others' clients don't look.
-            headers.insert("x-amzn-query-error", HeaderValue::from_static("AccessDenied;Sender"));
+        if let Some(code) = self.query_code {
+            headers.insert("x-amzn-query-error", HeaderValue::from_static(code));
         }
         answer
     }
@@ -280,6 +282,11 @@ mod tests {
         assert_eq!(text(Form::RestJson).0, 403);
         let dynamodb = Failure::denied("dynamodb", Form::Json, "no".to_owned());
         assert_eq!(dynamodb.code, "com.amazon.coral.service#AccessDeniedException");
-        assert_eq!(dynamodb.answer(Form::Json).headers()["x-amzn-errortype"], "AccessDeniedException");
+        let answer = dynamodb.answer(Form::Json);
+        assert_eq!(answer.headers()["x-amzn-errortype"], "AccessDeniedException");
+        // botocore takes this header for the code wherever it stands.
+        assert!(!answer.headers().contains_key("x-amzn-query-error"));
+        let sqs = Failure::denied("sqs", Form::Json, "no".to_owned()).answer(Form::Json);
+        assert_eq!(sqs.headers()["x-amzn-query-error"], "AccessDenied;Sender");
     }
 }

@@ -16,7 +16,6 @@
 //! | [`upstream`] | a real server in the place of an emulated one |
 //! | [`tokens`] | temporary credentials |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
-//! | [`upstream`] | real servers behind the lab's names |
 //! | [`echo`] | who called whom: `vpclab echo` |
 //!
 
