@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::Ipv4Net;
 
 use super::*;
-use crate::dataplane::decide::{RESOLVER, TIME};
+use crate::dataplane::decide::{METADATA, RESOLVER, TIME};
 use crate::model::{self, VpcEndpoint, dynamodb_prefixes, region, s3_prefixes, short_service_name};
 use crate::packet::{Mac, protocol};
 
@@ -24,6 +24,8 @@ pub enum ServiceKind {
     Aws,
     /// Amazon Time Sync.
     Time,
+    /// Instance metadata.
+    Metadata,
 }
 
 /// A service namespace to make.
@@ -50,7 +52,7 @@ pub(super) const HOME_OF_GLOBAL_NAMES: &str = "us-east-1";
 const SERVICE_MTU: u16 = 9001;
 
 impl Compiler<'_> {
-    /// All four, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
+    /// All five, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
     pub(super) fn add_services(&mut self) -> Vec<ServicePlan> {
         let s3 = gateway_service_regions(self.world).flat_map(s3_prefixes).copied().collect();
         let dynamodb = gateway_service_regions(self.world).flat_map(dynamodb_prefixes).copied().collect();
@@ -61,7 +63,9 @@ impl Compiler<'_> {
             self.add_service(ServiceKind::S3, "s3", web.clone(), Vec::new(), s3),
             self.add_service(ServiceKind::Aws, "aws", web, vec![AWS_SERVICES_ADDRESS], dynamodb),
             self.add_service(ServiceKind::Time, "time", vec![(protocol::UDP, 123)], vec![TIME], Vec::new()),
+            self.add_service(ServiceKind::Metadata, "metadata", vec![(protocol::TCP, 80)], vec![METADATA], Vec::new()),
         ];
+        self.tables.metadata_service = self.services.get(&ServiceKind::Metadata).copied();
         self.tables.time_service = self.services.get(&ServiceKind::Time).copied();
         services
     }

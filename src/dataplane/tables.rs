@@ -103,6 +103,8 @@ pub struct Tables {
     pub customers: Vec<Customer>,
     /// Amazon Time Sync, the same for all VPCs.
     pub time_service: Option<ServiceIndex>,
+    /// Instance metadata, the same for all VPCs.
+    pub metadata_service: Option<ServiceIndex>,
     /// What is behind internet gateways.
     pub internet: Internet,
     /// One-to-one addresses that services see.
@@ -407,6 +409,9 @@ impl Tables {
         }
         if let Some(service) = self.time_service {
             within("time: service", service.0, self.services.len())?;
+        }
+        if let Some(service) = self.metadata_service {
+            within("metadata: service", service.0, self.services.len())?;
         }
         for balancer in &self.balancers {
             for node in &balancer.nodes {

@@ -110,6 +110,7 @@ reasons! {
     LinkLocalRate "LINK_LOCAL_RATE" "the network interface sends more than 1,024 packets a second to link-local services";
     ResolverPort "RESOLVER_PORT_RESTRICTION" "the resolver answers DNS on UDP and TCP port 53 only";
     TimePort "TIME_PORT_RESTRICTION" "Amazon Time Sync answers NTP on UDP port 123 only";
+    MetadataPort "METADATA_PORT_RESTRICTION" "instance metadata answers HTTP on TCP port 80 only";
     DnsSupportOff "DNS_SUPPORT_DISABLED" "the VPC's enableDnsSupport is false: its resolver does not answer";
     // Load balancers.
     ListenersMismatch "ELBV2_LISTENERS_MISMATCH" "no listener of the load balancer takes this protocol";

@@ -44,7 +44,8 @@ pub(super) fn nearest(evaluation: &Evaluation<'_>, kind: Kind) -> Option<Nearest
 fn only_denials(evaluation: &Evaluation<'_>, kind: Kind) -> Option<Nearest> {
     let denies = |policy: &&Policy| !policy.document.statements().is_empty();
     let policy = evaluation.of_kind(kind).into_iter().find(denies)?;
-    let differs = "it is a Deny, and a policy whose statements only deny allows nothing: add one that allows".to_owned();
+    let differs =
+        "it is a Deny, and a policy whose statements only deny allows nothing: add one that allows".to_owned();
     Some(Nearest { statement: policy.statement_name(0), differs })
 }
 

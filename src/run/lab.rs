@@ -42,6 +42,7 @@ use crate::model::access::Directory;
 use crate::model::naming::{self, GuestName};
 use crate::services::authority::{self, CertificateAuthority};
 use crate::services::front::guard::Access;
+use crate::services::metadata::Metadata;
 use crate::services::origins::Origins;
 use crate::services::s3::{self, S3};
 use crate::services::tokens::Tokens;
@@ -110,6 +111,8 @@ pub struct Lab {
     pub access: Arc<Access>,
     /// The embedded S3.
     pub store: Arc<S3>,
+    /// What instances learn about themselves.
+    pub metadata: Arc<Metadata>,
     /// What decides.
     pub dataplane: Arc<Dataplane>,
     /// What copies.
@@ -249,7 +252,9 @@ fn start(
     let (shutdown, told) = watch::channel(false);
     let zones = Arc::new(ArcSwap::from_pointee(zones));
     let origins = Arc::new(Origins::new(origins));
-    let tokens = Arc::new(Tokens::new(token_key(&data)?));
+    let key = token_key(&data)?;
+    let tokens = Arc::new(Tokens::new(key));
+    let metadata = Arc::new(Metadata::new(Arc::clone(&tokens), key, &world));
     let access = Arc::new(Access::new(Directory::of(&world), tokens));
     let store = serve::open_s3(runtime.handle(), (data.join("s3"), kept), &world, &seeds)?;
     let (s3, aws) = serve::services(&access, &store, &backends)?;
@@ -257,6 +262,7 @@ fn start(
         authority,
         origins: Arc::clone(&origins),
         access: Arc::clone(&access),
+        metadata: Arc::clone(&metadata),
         aws,
         s3,
         zones: Arc::clone(&zones),
@@ -284,6 +290,7 @@ fn start(
         origins,
         access,
         store,
+        metadata,
         dataplane,
         captures,
         links,
@@ -367,7 +374,7 @@ fn make_guests(
             };
             links[interface.link.at()] = Some((link_name, tap));
         }
-        guests.push(running_guest(plan, name, namespaces, &state));
+        guests.push(running_guest(world, plan, name, namespaces, &state)?);
     }
     Ok(guests)
 }
@@ -394,9 +401,15 @@ fn guest_spec(plan: &compile::Guest, name: &GuestName, ca_pem: &str, state: &Pat
     }
 }
 
-fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces, state: &Path) -> Guest {
-    Guest {
-        environment: environment(plan, &name, state),
+fn running_guest(
+    world: &World,
+    plan: &compile::Guest,
+    name: GuestName,
+    namespaces: Namespaces,
+    state: &Path,
+) -> Result<Guest> {
+    Ok(Guest {
+        environment: environment(world, plan, &name, state)?,
         name,
         instance_id: plan.instance_id.clone(),
         vpc_id: plan.vpc_id.clone(),
@@ -407,33 +420,48 @@ fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces,
         namespaces,
         programs: host::guest_bin(state),
         has_user_data: plan.user_data.is_some(),
-    }
+    })
 }
 
-/// What makes unmodified clients trust the lab's CA and use the account's credentials. The configuration files are named
-/// to be empty ones: the caller's own never reach a command in a guest.
-fn environment(plan: &compile::Guest, name: &GuestName, state: &Path) -> Vec<(String, String)> {
+/// What makes unmodified clients trust the lab's CA and find credentials: the instance's role by its metadata, as on AWS, or the
+/// account's own key where there is no role. The configuration files are the lab's: the caller's own never reach a command in a
+/// guest.
+fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &Path) -> Result<Vec<(String, String)>> {
     let bundle = host::guest_ca_bundle(state).display().to_string();
+    let config = state.join("aws-config");
+    fs::write(&config, AWS_CONFIG).with_context(|| format!("writing `{}`", config.display()))?;
+    let config = config.display().to_string();
     let key = s3::credentials(&plan.account);
-    let variables = [
+    let mut variables = vec![
         ("SSL_CERT_FILE", bundle.as_str()),
         ("CURL_CA_BUNDLE", &bundle),
         ("REQUESTS_CA_BUNDLE", &bundle),
         ("AWS_CA_BUNDLE", &bundle),
         ("NODE_EXTRA_CA_CERTS", &bundle),
-        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_CONFIG_FILE", &config),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_REGION", &plan.region),
         ("AWS_DEFAULT_REGION", &plan.region),
-        // Version 1 of the AWS CLI would ask us-east-1 by the global name, which leads past endpoints as it does on AWS.
+        // Version 1 of the AWS CLI would ask us-east-1 by the global names, which lead past endpoints as they do on AWS.
         ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "regional"),
-        ("AWS_ACCESS_KEY_ID", &key.access_key_id),
-        ("AWS_SECRET_ACCESS_KEY", &key.secret_access_key),
+        ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
         ("VPCLAB_GUEST", &name.shown),
     ];
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let instance = world.instances.get(&plan.instance_id);
+    let has_role = instance.is_some_and(|instance| instance.iam_instance_profile.is_some());
+    if !has_role {
+        variables.push(("AWS_ACCESS_KEY_ID", &key.access_key_id));
+        variables.push(("AWS_SECRET_ACCESS_KEY", &key.secret_access_key));
+    }
+    // Who has no role has nothing to look for there, and clients would wait.
+    if !has_role || instance.is_some_and(|instance| !instance.metadata_options.enabled) {
+        variables.push(("AWS_EC2_METADATA_DISABLED", "true"));
+    }
+    Ok(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
+
+/// The AWS CLI presigns with Signature Version 2 in us-east-1 unless it is told: AWS takes that for buckets made before 2020 only.
+const AWS_CONFIG: &str = "[default]\ns3 =\n  signature_version = s3v4\n";
 
 /// Starts first-boot scripts and waits until balancers' targets listen; returns what went wrong.
 fn first_boot(folder: &Folder, world: &World, guests: &[Guest], starter: &mut Starter) -> Result<Vec<String>> {

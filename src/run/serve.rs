@@ -23,6 +23,7 @@ use crate::services::authority::CertificateAuthority;
 use crate::services::aws::Aws;
 use crate::services::front::guard::Access;
 use crate::services::front::{self, Limits, Listeners};
+use crate::services::metadata::Metadata;
 use crate::services::origins::Origins;
 use crate::services::s3::{self, S3};
 use crate::services::sts::Sts;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub authority: Arc<CertificateAuthority>,
     /// Who is behind an address.
     pub origins: Arc<Origins>,
+    /// What instances learn about themselves.
+    pub metadata: Arc<Metadata>,
     /// Everything behind AWS's names but S3.
     pub aws: Arc<Aws>,
     /// What answers for S3: the embedded one, or a backend.
@@ -129,6 +132,14 @@ pub fn start(
             let udp = host::within(namespaces, bind_ntp).with_context(context)?;
             watch(runtime, name, shared, time::serve(udp, shared.shutdown.clone()));
         }
+        ServiceKind::Metadata => {
+            let plain = host::within(namespaces, bind_http).with_context(context)?;
+            let listeners = Listeners { plain: vec![plain], tls: Vec::new() };
+            let service = Arc::clone(&shared.metadata) as Arc<dyn front::Service>;
+            let Shared { authority, origins, access, shutdown, .. } = shared.clone();
+            let server = front::serve(listeners, service, authority, origins, access, Limits::default(), shutdown);
+            watch(runtime, name, shared, server);
+        }
         ServiceKind::S3 | ServiceKind::Aws => {
             let listeners = host::within(namespaces, bind_web).with_context(context)?;
             let service: Arc<dyn front::Service> = match kind {
@@ -175,6 +186,10 @@ fn bind_dns() -> Result<(UdpSocket, TcpListener)> {
 
 fn bind_ntp() -> Result<UdpSocket> {
     UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 123)).context("UDP port 123")
+}
+
+fn bind_http() -> Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, 80)).context("TCP port 80")
 }
 
 fn bind_web() -> Result<Listeners> {

@@ -98,6 +98,11 @@ pub trait Service: Send + Sync + 'static {
     /// The service that a host name means, such as `s3`, whose signatures the door checks; `None` for one that knows none.
     fn called(&self, host: &str) -> Option<String>;
 
+    /// How many hops the answers to a caller may take; the kernel's usual number where it is nobody's concern.
+    fn hop_limit(&self, _origin: Option<&Origin>) -> Option<u8> {
+        None
+    }
+
     /// Answers one request; its extensions hold a [`Caller`], and a [`Session`](session::Session) where signatures are checked.
     fn answer(&self, request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>>;
 }
@@ -230,6 +235,9 @@ impl Door {
         stream.set_nodelay(true).context("setting TCP_NODELAY")?;
         let local = stream.local_addr().context("asking which address was called")?;
         let caller = Caller { peer, local, origin: self.origins.get(peer.ip()), tls: tls.is_some() };
+        if let Some(hops) = self.service.hop_limit(caller.origin.as_deref()) {
+            stream.set_ttl(hops.into()).context("setting IP_TTL")?;
+        }
         let stream = Steady::new(stream, self.limits.write_time);
         let Some(tls) = tls else { return self.http1(stream, caller).await };
         let stream =

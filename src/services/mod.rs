@@ -15,6 +15,7 @@
 //! | [`sts`] | STS: identities and roles |
 //! | [`upstream`] | a real server in the place of an emulated one |
 //! | [`tokens`] | temporary credentials |
+//! | [`metadata`] | instance metadata |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
 //! | [`echo`] | who called whom: `vpclab echo` |
 //!
@@ -24,6 +25,7 @@ pub mod aws;
 pub mod echo;
 mod failure;
 pub mod front;
+pub mod metadata;
 pub mod origins;
 pub mod placeholder;
 pub mod resolver;

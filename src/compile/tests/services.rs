@@ -43,6 +43,19 @@ fn amazon_time_sync_is_there_for_everybody() {
     lab.carries(ask, "time");
 }
 
+/// B10: the same of instance metadata.
+#[test]
+fn instance_metadata_is_there_for_everybody() {
+    let mut lab = Lab::new(CLOSED);
+    lab.carries("app: 10.0.1.10:5000 > 169.254.169.254:80 tcp SYN", "metadata");
+    assert_eq!(lab.origin().name, "t/app");
+    assert!(lab.origin().instance_id.is_some() && lab.origin().vpc_endpoint_id.is_none());
+    for other in [":443 tcp SYN", ":80 udp 48"].map(|rest| format!("app: 10.0.1.10:5 > 169.254.169.254{rest}")) {
+        lab.drops(&other, MetadataPort);
+    }
+    assert_eq!(lab.refuser(), "metadata");
+}
+
 /// Nobody outside of a VPC has it: it is no address of the internet.
 #[test]
 fn amazon_time_sync_is_nobody_elses() {

@@ -8,6 +8,9 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 /// Amazon Time Sync's address, in its namespace and everywhere else.
 pub const TIME: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 123);
 
+/// The instance metadata service's address, in its namespace and everywhere else (B10).
+pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
 /// Serves a packet to base+2 or to a link-local service.
 pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
     let destination = walk.header.destination;
@@ -16,7 +19,10 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
             let vpc = walk.vpc(index)?;
             let (object, own) = (vpc.object, vpc.resolver);
             if let Some(service) = walk.tables.time_service.filter(|_| destination == TIME) {
-                return tell_time(walk, object, service);
+                return tell(walk, object, service, (protocol::UDP, 123), DropReason::TimePort);
+            }
+            if let Some(service) = walk.tables.metadata_service.filter(|_| destination == METADATA) {
+                return tell(walk, object, service, (protocol::TCP, 80), DropReason::MetadataPort);
             }
             if destination != RESOLVER && destination != own {
                 return walk.refuse("link-local service", object, DropReason::LinkLocalService);
@@ -43,11 +49,18 @@ pub(super) fn serve(walk: &mut Walk) -> Result<Step, Refused> {
     Ok(Step::Arrived(arrival))
 }
 
-/// NTP and nothing else (B1.2).
-fn tell_time(walk: &mut Walk, vpc: ObjectIndex, service: ServiceIndex) -> Result<Step, Refused> {
-    let object = walk.tables.services.get(service.at()).ok_or(Refused::BAD_TABLES)?.object;
-    if (walk.header.protocol, walk.header.destination_port) != (protocol::UDP, 123) {
-        return walk.refuse("time", object, DropReason::TimePort);
+/// A service with one port and nothing else (B1.2).
+fn tell(
+    walk: &mut Walk,
+    vpc: ObjectIndex,
+    service: ServiceIndex,
+    port: (u8, u16),
+    closed: DropReason,
+) -> Result<Step, Refused> {
+    let object = walk.tables.services.get(service.at()).ok_or(Refused::BAD_TABLES)?;
+    let (object, name) = (object.object, if closed == DropReason::TimePort { "time" } else { "metadata" });
+    if (walk.header.protocol, walk.header.destination_port) != port {
+        return walk.refuse(name, object, closed);
     }
     walk.limits.metered = true;
     let source = walk.fabric_source(vpc, Way::LinkLocal)?;

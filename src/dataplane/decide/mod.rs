@@ -44,7 +44,7 @@ use std::net::Ipv4Addr;
 
 pub use endpoint::{refuse_icmp_error, refuse_unasked};
 pub use filters::{AclCheck, admit_report};
-pub use link_local::{RESOLVER, TIME};
+pub use link_local::{METADATA, RESOLVER, TIME};
 pub use memory::{Imagined, Memory};
 
 use super::admit::Addressed;

@@ -29,6 +29,11 @@ pub struct Running {
 
 /// Starts a service whose callers from 127.0.0.1 are the guest `app`, through an endpoint.
 pub fn start(service: Arc<dyn Service>, limits: Limits) -> Running {
+    start_as(service, limits, "i-1")
+}
+
+/// The same; the guest is that instance.
+pub fn start_as(service: Arc<dyn Service>, limits: Limits, instance_id: &str) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let authority = CertificateAuthority::load_or_create(folder.path(), is_aws_name).unwrap();
     let pem = authority.pem().to_owned();
@@ -39,7 +44,7 @@ pub fn start(service: Arc<dyn Service>, limits: Limits) -> Running {
         region: "us-east-1".into(),
         vpc_id: "vpc-1".into(),
         network_interface_id: "eni-1".into(),
-        instance_id: Some("i-1".into()),
+        instance_id: Some(instance_id.into()),
         private_ip: Ipv4Addr::new(10, 0, 1, 10),
         vpc_endpoint_id: Some("vpce-1".into()),
         endpoint_vpc_id: Some("vpc-1".into()),
