@@ -97,7 +97,8 @@ fn measure(folder: &Folder, guests: &[String], url: &str, rounds: u32, price: f6
     let mut columns = Vec::new();
     for (guest, fetched) in guests.iter().zip(fetches) {
         let Destination { host, port } = destination.clone();
-        let request = Request::Trace { guest: guest.clone(), host, port, protocol: "tcp".into(), from: None };
+        let request =
+            Request::Trace { guest: guest.clone(), host, port, protocol: "tcp".into(), from: None, call: None };
         let Answer::Trace(report) = Client::connect(folder)?.call(&request)? else {
             bail!("the lab did not answer with a path");
         };

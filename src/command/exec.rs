@@ -1,4 +1,4 @@
-//! `vpclab exec`: a command in a guest, and the drops that it met when it failed.
+//! `vpclab exec`: a command in a guest, and the drops and denials that it met when it failed.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -25,7 +25,7 @@ Standard streams, signals, the terminal and the exit status pass through; 125 is
 vpclab's own failure, 126 a command that can't be executed, 127 one that doesn't
 exist. The host's AWS_* and proxy variables and ~/.aws are hidden from the
 command. When it fails, the packets that the lab dropped meanwhile are listed on
-stderr.")]
+stderr, and the requests that policies denied.")]
 pub struct Arguments {
     /// [STACK/]NAME: logical id, Name tag or instance id.
     guest: String,
@@ -49,17 +49,24 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
 
 /// Runs a command in a guest and, when it fails, prints the drops that it met.
 pub fn enter(folder: &Folder, guest: &str, command: &[String]) -> Result<u8> {
-    let (status, guest, drops_seen) = run_in(folder, guest, command)?;
+    let (status, guest, seen) = run_in(folder, guest, command)?;
     if status != 0 {
-        print_drops(folder, &guest, drops_seen);
+        print_drops(folder, &guest, seen.drops);
+        print_denials(folder, &guest, seen.decisions);
     }
     Ok(status)
 }
 
-/// Runs a command in a guest: its status, the guest's own name, and the number of the first drop since.
-fn run_in(folder: &Folder, guest: &str, command: &[String]) -> Result<(u8, String, u64)> {
+/// Numbers of the first drop and the first decision of policies since a command was started.
+struct Seen {
+    drops: u64,
+    decisions: u64,
+}
+
+/// Runs a command in a guest: its status, the guest's own name, and where the lab's records of the time begin.
+fn run_in(folder: &Folder, guest: &str, command: &[String]) -> Result<(u8, String, Seen)> {
     let mut client = Client::connect(folder)?;
-    let Answer::Entered { guest, environment, programs, drops_seen } =
+    let Answer::Entered { guest, environment, programs, drops_seen, decisions_seen } =
         client.call(&Request::Enter { guest: guest.into() })?
     else {
         bail!("the lab did not hand out the guest's namespaces");
@@ -78,7 +85,7 @@ fn run_in(folder: &Folder, guest: &str, command: &[String]) -> Result<(u8, Strin
             ..GuestCommand::default()
         },
     )?;
-    Ok((u8::try_from(status).unwrap_or(1), guest, drops_seen))
+    Ok((u8::try_from(status).unwrap_or(1), guest, Seen { drops: drops_seen, decisions: decisions_seen }))
 }
 
 /// Where commands are looked for when the caller says nothing.
@@ -141,6 +148,30 @@ fn print_drops(folder: &Folder, guest: &str, since: u64) {
     });
     if let Err(error) = listed {
         eprintln!("vpclab: the lab did not say what it dropped: {error:#}");
+    }
+}
+
+/// The denials between two moments, with what a client is not told: the statement, where it is written, and the nearest.
+fn print_denials(folder: &Folder, guest: &str, since: u64) {
+    let request = Request::Decisions { guest: Some(guest.into()), since };
+    let listed = Client::connect(folder).and_then(|mut client| {
+        client.send(&request)?;
+        let mut said: Vec<String> = Vec::new();
+        while let Some(Answer::Decision(line)) = client.answer()? {
+            let text = format!("  {}\n", output::decision(&line.report));
+            if line.report.is_allowed() || said.contains(&text) {
+                continue;
+            }
+            if said.is_empty() {
+                eprintln!("vpclab: requests of {guest} that policies denied meanwhile:");
+            }
+            eprint!("{text}");
+            said.push(text);
+        }
+        Ok(())
+    });
+    if let Err(error) = listed {
+        eprintln!("vpclab: the lab did not say what it denied: {error:#}");
     }
 }
 

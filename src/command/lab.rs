@@ -35,5 +35,6 @@ fn prepare(definition: &Definition) -> Result<Prepared> {
         notices: lab.notices.iter().map(ToString::to_string).collect(),
         seeds: lab.seeds.into_iter().map(|seed| (seed.bucket, seed.folder)).collect(),
         world: lab.world,
+        backends: lab.backends,
     })
 }

@@ -26,6 +26,7 @@ mod flows;
 mod input;
 mod lab;
 mod output;
+mod policy;
 mod run;
 mod status;
 mod test;
@@ -49,6 +50,7 @@ Examples:
   vpclab up examples/first.yaml                 start a lab from a CloudFormation template
   vpclab exec app -- curl https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab trace app s3.us-east-1.amazonaws.com:443
+  vpclab policy app s3:PutObject s3://b/k       what policies say of an API call, and which statement
   vpclab test examples/first.yaml               does what `expect:` says hold?
   vpclab drops --follow                         which packets were dropped, and what said no
   vpclab capture app -w app.pcapng              what is on the wire, for Wireshark
@@ -80,6 +82,7 @@ enum Verb {
     Exec(exec::Arguments),
     Run(run::Arguments),
     Trace(trace::Arguments),
+    Policy(policy::Arguments),
     Test(test::Arguments),
     Drops(drops::Arguments),
     Flows(flows::Arguments),
@@ -124,6 +127,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
         Verb::Exec(arguments) => exec::run(arguments, name),
         Verb::Run(arguments) => run::run(arguments, name),
         Verb::Trace(arguments) => trace::run(arguments, name),
+        Verb::Policy(arguments) => policy::run(arguments, name),
         Verb::Test(arguments) => test::run(arguments, name),
         Verb::Drops(arguments) => drops::run(arguments, name),
         Verb::Flows(arguments) => flows::run(arguments, name),

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
+use crate::model::access::AccessReport;
 use crate::run::protocol::{DropLine, FlowLogSummary, Summary};
 
 /// Prints to stdout, and fails instead of panicking when the reader is gone.
@@ -115,6 +116,18 @@ pub fn drop_line(drop: &DropLine) -> String {
 /// What a drop's reason means.
 pub fn drop_reason(drop: &DropLine) -> String {
     format!("{}: {}\n", drop.reason, drop.sentence)
+}
+
+/// A decision of policies: who did what, and which statement said so, or which came nearest.
+pub fn decision(report: &AccessReport) -> String {
+    let mut text = format!("{} on {} by {}: {}", report.action, report.resource, report.principal, report.sentence);
+    if let Some(nearest) = &report.nearest
+        && !report.sentence.contains("nearest")
+    {
+        let place = report.nearest_place.as_ref().map(|place| format!("  [{place}]")).unwrap_or_default();
+        let _ = write!(text, "; nearest is {nearest}{place}");
+    }
+    text
 }
 
 /// Steps of a start: one changing line on a terminal, one line per step elsewhere, always on stderr.

@@ -9,7 +9,7 @@ use super::output;
 use crate::expect::Destination;
 use crate::run::BadInput;
 use crate::run::client::Client;
-use crate::run::protocol::{Answer, Request, TraceHop, TraceReport};
+use crate::run::protocol::{Answer, CallQuestion, Request, TraceHop, TraceReport};
 use crate::run::state;
 
 /// Show the path of a packet and of its answer hop by hop; ends with 0 when both arrive, 1 when one is dropped or denied.
@@ -20,12 +20,21 @@ Examples:
   vpclab trace app https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt
   vpclab trace app 10.0.2.7 --proto icmp
   vpclab trace app server:80
-  vpclab trace app s3://first-123456789012/hello.txt --json | jq .ExplanationCode")]
+  vpclab trace app s3://first-123456789012/hello.txt --json | jq .ExplanationCode
+  vpclab trace app s3://first-123456789012/hello.txt --action s3:PutObject
+  vpclab trace app dynamodb://orders --action dynamodb:Query --as Worker")]
 pub struct Arguments {
     /// Who sends.
     guest: String,
-    /// HOST[:PORT], GUEST[:PORT], an http(s) URL or s3://BUCKET/KEY.
+    /// HOST[:PORT], GUEST[:PORT], an http(s) URL, s3://BUCKET/KEY, dynamodb://TABLE, or with --action an ARN.
     destination: String,
+    /// Ask policies about an API call, too: an action such as s3:PutObject. Of s3://… it is s3:GetObject (of a bucket
+    /// s3:ListBucket), of dynamodb://TABLE dynamodb:GetItem, where nothing else is said.
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// Who signs: a role or user by name or ARN, `root` or `anonymous`; the guest's own credentials where nothing is said.
+    #[arg(long = "as", value_name = "PRINCIPAL", requires = "action")]
+    signer: Option<String>,
     /// The packet's protocol.
     #[arg(long, value_enum, default_value_t = Protocol::Tcp)]
     proto: Protocol,
@@ -43,13 +52,19 @@ enum Protocol {
 
 /// Runs the verb.
 pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
-    let Destination { host, port } = Destination::parse(&arguments.destination).map_err(BadInput)?;
+    let call = call(&arguments);
+    let destination = match &call {
+        // Its host follows from the call.
+        Some(_) => Destination { host: String::new(), port: None },
+        None => Destination::parse(&arguments.destination).map_err(BadInput)?,
+    };
+    let Destination { host, port } = destination;
     let protocol = match arguments.proto {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
         Protocol::Icmp => "icmp",
     };
-    let request = Request::Trace { guest: arguments.guest, host, port, protocol: protocol.into(), from: None };
+    let request = Request::Trace { guest: arguments.guest, host, port, protocol: protocol.into(), from: None, call };
     let Answer::Trace(report) = Client::connect(&state::choose(name)?)?.call(&request)? else {
         bail!("the lab did not answer with a path");
     };
@@ -59,6 +74,21 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
         output::print(&text(&report))?;
     }
     Ok(u8::from(report.verdict != "delivered"))
+}
+
+/// The API call that is meant, if one is.
+fn call(arguments: &Arguments) -> Option<CallQuestion> {
+    let on = arguments.destination.as_str();
+    let usual = match on.split_once("://") {
+        Some(("s3", rest)) if rest.contains('/') && !rest.ends_with('/') => Some("s3:GetObject"),
+        Some(("s3", _)) => Some("s3:ListBucket"),
+        Some(("dynamodb", _)) => Some("dynamodb:GetItem"),
+        _ => None,
+    };
+    let action = arguments.action.as_deref().or(usual)?;
+    // A bucket's slash at the end says no key.
+    let on = on.strip_suffix('/').filter(|_| on.starts_with("s3://")).unwrap_or(on);
+    Some(CallQuestion { action: action.to_owned(), on: Some(on.to_owned()), signer: arguments.signer.clone() })
 }
 
 /// The path for people.
@@ -74,6 +104,9 @@ pub fn text(report: &TraceReport) -> String {
     if !report.return_hops.is_empty() {
         text.push_str("its answer\n");
         write_hops(&mut text, &report.return_hops);
+    }
+    if let Some(access) = &report.access {
+        let _ = writeln!(text, "the request\n     {}", output::decision(access));
     }
     let answer = if report.delivered && !report.network_path_found { "delivered, but its answer is " } else { "" };
     let _ = write!(text, "{answer}{}", report.verdict);

@@ -103,6 +103,14 @@ impl Thing {
     }
 }
 
+/// The part of a call that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Action,
+    On,
+    Signer,
+}
+
 /// Where a packet of a claim goes.
 struct Target {
     host: Option<String>,
@@ -163,35 +171,73 @@ impl Scene {
             WrittenClaim::Run { run, only } => {
                 Claim::Run(run.text.clone(), only.as_deref().map(|only| self.things(&from, only)).transpose()?)
             }
-            WrittenClaim::Call { .. } => Claim::Call(Box::new(self.call(&from, entry).map_err(|error| vec![error])?)),
+            WrittenClaim::Call { .. } => {
+                Claim::Call(Box::new(self.call_entry(&from, entry).map_err(|error| vec![error])?))
+            }
         };
         Ok(Expectation { span: entry.span.clone(), title: title(&from, &entry.claim), from, claim })
     }
 
-    fn call(&self, from: &Sender, entry: &Written) -> Result1<CallClaim> {
+    fn call_entry(&self, from: &Sender, entry: &Written) -> Result1<CallClaim> {
         let WrittenClaim::Call { call, on, signer, deny } = &entry.claim else {
             return Err(Diagnostic::at(&entry.span, "the entry is no call"));
         };
         let text = |word: &Option<Word>| word.as_ref().map(|word| self.with_outputs(word)).transpose();
         let (target, signed) = (text(on)?, text(signer)?);
-        let parsed = Call::parse(&call.text, target.as_deref()).map_err(|message| {
-            let at = on.as_ref().filter(|_| Call::parse(&call.text, None).is_ok()).unwrap_or(call);
-            Diagnostic::at(&at.span, message)
+        let claim = self.claim(from, &entry.from.text, &call.text, target.as_deref(), signed.as_deref());
+        let mut claim = claim.map_err(|(part, message)| {
+            let word = match part {
+                Part::On => on.as_ref(),
+                Part::Signer => signer.as_ref(),
+                Part::Action => None,
+            };
+            Diagnostic::at(&word.unwrap_or(call).span, message)
         })?;
         if let Some(word) = on {
-            self.check_target(&parsed.target, word)?;
+            self.check_target(&claim.call.target, word)?;
         }
-        let named = naming::find(&self.guests, &entry.from.text).map_err(|it| Diagnostic::at(&entry.from.span, it))?;
-        let account = self.world.instances.get(&named.instance_id).map(|instance| instance.meta.account.as_str());
-        let principal = match (&signed, signer, account) {
-            (Some(text), Some(word), account) => self
-                .directory
-                .signer(text, account.unwrap_or_default())
-                .map_err(|message| Diagnostic::at(&word.span, message))?,
-            (_, _, Some(account)) => self.directory.signer_in_instance(&named.instance_id, account),
+        claim.deny = deny.as_ref().map(|word| self.denier(word)).transpose()?;
+        Ok(claim)
+    }
+
+    /// A guest's call as a person asks for it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn call(
+        &self,
+        guest: &str,
+        action: &str,
+        on: Option<&str>,
+        signer: Option<&str>,
+    ) -> Result<(Sender, CallClaim), String> {
+        let name = naming::find(&self.guests, guest)?;
+        let from = self.sender(name).ok_or_else(|| format!("guest `{guest}` has no network interface to send from"))?;
+        let claim = self.claim(&from, guest, action, on, signer).map_err(|(_, message)| message)?;
+        Ok((from, claim))
+    }
+
+    fn claim(
+        &self,
+        from: &Sender,
+        guest: &str,
+        action: &str,
+        on: Option<&str>,
+        signer: Option<&str>,
+    ) -> Result<CallClaim, (Part, String)> {
+        Call::parse(action, None).map_err(|message| (Part::Action, message))?;
+        let call = Call::parse(action, on).map_err(|message| (Part::On, message))?;
+        let name = naming::find(&self.guests, guest).ok();
+        let instance = name.and_then(|name| self.world.instances.get(&name.instance_id));
+        let account = instance.map(|instance| instance.meta.account.as_str());
+        let principal = match (signer, instance, account) {
+            (Some(text), _, account) => {
+                self.directory.signer(text, account.unwrap_or_default()).map_err(|message| (Part::Signer, message))?
+            }
+            (None, Some(instance), Some(account)) => self.directory.signer_in_instance(&instance.instance_id, account),
             _ => Principal::Anonymous,
         };
-        let host = parsed.host(&self.directory, &from.region);
+        let host = call.host(&self.directory, &from.region);
         let path = PathClaim {
             addresses: dns::addresses(&self.zones, &from.vpc_id, &host),
             host: Some(host),
@@ -199,8 +245,8 @@ impl Scene {
             port: Some(443),
             want: Want::Delivered,
         };
-        let deny = deny.as_ref().map(|word| self.denier(word)).transpose()?;
-        Ok(CallClaim { call: parsed, written: (call.text.clone(), target, signed), signer: principal, path, deny })
+        let written = (action.to_owned(), on.map(str::to_owned), signer.map(str::to_owned));
+        Ok(CallClaim { call, written, signer: principal, path, deny: None })
     }
 
     /// What the lab has not is bad input, never a pass; an ARN may be of anything out there.

@@ -30,7 +30,7 @@ pub(super) fn nearest(evaluation: &Evaluation<'_>, kind: Kind) -> Option<Nearest
             }
         }
     }
-    let (_, policy, index) = best?;
+    let Some((_, policy, index)) = best else { return only_denials(evaluation, kind) };
     let reading = evaluation.reading(policy.kind);
     let statement = &policy.document.statements()[index];
     let mut differs = differences(statement, &evaluation.facts, reading);
@@ -38,6 +38,14 @@ pub(super) fn nearest(evaluation: &Evaluation<'_>, kind: Kind) -> Option<Nearest
         differs.extend(delegation(statement, &evaluation.facts, reading));
     }
     Some(Nearest { statement: policy.statement_name(index), differs: differs.join("; ") })
+}
+
+/// A policy that denies some things and was meant to let the others through: the commonest mistake with endpoints.
+fn only_denials(evaluation: &Evaluation<'_>, kind: Kind) -> Option<Nearest> {
+    let denies = |policy: &&Policy| !policy.document.statements().is_empty();
+    let policy = evaluation.of_kind(kind).into_iter().find(denies)?;
+    let differs = "it is a Deny, and a policy whose statements only deny allows nothing: add one that allows".to_owned();
+    Some(Nearest { statement: policy.statement_name(0), differs })
 }
 
 /// Action weighs most: a statement about something else is of no help.

@@ -229,6 +229,7 @@ mod tests {
             instance_id: "i-1".into(),
             vpc_id: "vpc-1".into(),
             region: String::new(),
+            account: String::new(),
             addresses: addresses.to_vec(),
             links: Vec::new(),
             namespaces: Namespaces::of_this_thread().unwrap(),

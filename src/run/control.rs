@@ -29,13 +29,15 @@ use super::BadInput;
 use super::capture::{Filter, PcapngBytes};
 use super::lab::{Guest, Lab};
 use super::launch::refused;
-use super::protocol::{Answer, PacketHeader, Request, TraceQuestion};
+use super::protocol::{Answer, CallQuestion, DecisionLine, PacketHeader, Request, TraceQuestion, TraceReport};
 use super::{apply, flow_log, report};
 use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
+use crate::model::access::{AccessReport, Call, Way, bucket_of};
 use crate::model::naming::{self, GuestName};
 use crate::packet::protocol as ip_protocol;
+use crate::policy::Principal;
 
 /// Longest request line.
 const LONGEST_REQUEST: u64 = 64 * 1024;
@@ -121,10 +123,14 @@ async fn answer(lab: &Arc<Lab>, request: &Request, stream: &mut TokioStream, end
             flow_log::complete_status(&mut status, &lab.flow_logs);
             say(stream, &Answer::Status(status)).await
         }
-        Request::Trace { guest, host, port, protocol, from } => {
-            let report = trace(lab, guest, host, *port, protocol, *from)?;
+        Request::Trace { guest, host, port, protocol, from, call } => {
+            let report = match call {
+                None => trace(lab, guest, host, *port, protocol, *from)?.0,
+                Some(question) => trace_call(lab, guest, question)?,
+            };
             say(stream, &Answer::Trace(report)).await
         }
+        Request::Decisions { guest, since } => decisions(lab, guest.as_deref(), *since, stream).await,
         Request::Drops { guest, since, follow } => drops(lab, guest.as_deref(), *since, *follow, stream).await,
         Request::Flows { guest, among } => flows(lab, guest.as_deref(), among.as_deref(), stream).await,
         Request::Capture { guest, filter, count } => capture(lab, guest, filter, *count, stream).await,
@@ -175,6 +181,7 @@ async fn enter(lab: &Lab, guest: &str, stream: &mut TokioStream) -> Result<()> {
         environment: guest.environment.clone(),
         programs: guest.programs.clone(),
         drops_seen: lab.dataplane.next_drop(),
+        decisions_seen: lab.access.journal.next(),
     };
     let mut line = serde_json::to_vec(&answer).expect("an answer is plain data");
     line.push(b'\n');
@@ -195,7 +202,7 @@ fn trace(
     port: Option<u16>,
     protocol: &str,
     from: Option<(Ipv4Addr, u16)>,
-) -> Result<super::protocol::TraceReport> {
+) -> Result<(TraceReport, Option<Header>)> {
     let guest = find_guest(lab, guest)?;
     let bucket_host = host.strip_prefix("s3://").map(|bucket| format!("{bucket}.s3.{}.amazonaws.com", guest.region));
     let host = bucket_host.as_deref().unwrap_or(host);
@@ -209,7 +216,7 @@ fn trace(
         Some(address) => vec![address],
         None => match dns::addresses(&lab.zones.load(), &guest.vpc_id, host) {
             Ok(addresses) => addresses,
-            Err(no_address) => return Ok(report::unresolved(question, no_address)),
+            Err(no_address) => return Ok((report::unresolved(question, no_address), None)),
         },
     };
     if host.parse::<Ipv4Addr>().is_err() {
@@ -230,7 +237,50 @@ fn trace(
     let tables = lab.dataplane.tables();
     let link = sending_link(guest, &tables, source)?;
     let path = lab.dataplane.trace(link, &TraceQuery { header });
-    Ok(report::trace(&path, question, &tables))
+    Ok((report::trace(&path, question, &tables), path.arrived))
+}
+
+/// The path of a request, and what policies say of it: by the origin that the service would see, with everything as it is now.
+fn trace_call(lab: &Lab, guest: &str, question: &CallQuestion) -> Result<TraceReport> {
+    let call = Call::parse(&question.action, question.on.as_deref()).map_err(BadInput)?;
+    let from = find_guest(lab, guest)?;
+    let directory = lab.access.directory.load();
+    let account = from.account.as_str();
+    let signer = match &question.signer {
+        Some(signer) => directory.signer(signer, account).map_err(BadInput)?,
+        None if account.is_empty() => Principal::Anonymous,
+        None => directory.signer_in_instance(&from.instance_id, account),
+    };
+    let host = call.host(&directory, &from.region);
+    let (mut report, arrived) = trace(lab, guest, &host, Some(443), "tcp", None)?;
+    if let Some(arrived) = arrived {
+        let source = arrived.source.into();
+        let way = Way::new(lab.origins.get(source).as_deref(), source, true);
+        let mut ask = call.ask(&signer, &directory, &from.region);
+        // What clients changed since the start counts.
+        if let Some(live) = bucket_of(&ask.resource).and_then(|bucket| lab.store.bucket(bucket)) {
+            ask.resource_account = Some(live.account);
+            ask.resource_policy = live.policy;
+        }
+        let judged = directory.judge(&signer, &[], &way, &ask);
+        report::decided(&mut report, AccessReport::from(&judged));
+    }
+    Ok(report)
+}
+
+async fn decisions(lab: &Lab, guest: Option<&str>, since: u64, stream: &mut TokioStream) -> Result<()> {
+    let wanted = guest.map(|guest| find_guest(lab, guest)).transpose()?;
+    for record in lab.access.journal.since(since) {
+        let of_guest = |guest: &Guest| {
+            // Over the internet a service knows an address, and no instance.
+            record.instance_id.as_ref().is_none_or(|id| *id == guest.instance_id)
+        };
+        if wanted.is_none_or(of_guest) {
+            let line = DecisionLine { number: record.number, guest: record.guest, report: record.report };
+            say(stream, &Answer::Decision(line)).await?;
+        }
+    }
+    say(stream, &Answer::End).await
 }
 
 /// The link whose interface has the address; else the primary one, which every packet leaves by that no other claims.

@@ -45,6 +45,7 @@ use crate::services::front::guard::Access;
 use crate::services::origins::Origins;
 use crate::services::s3::{self, S3};
 use crate::services::tokens::Tokens;
+use crate::template::Backend;
 
 /// A template as meant, ready to be run.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct Prepared {
     pub notices: Vec<String>,
     /// Buckets and the folders that fill them.
     pub seeds: Vec<(String, PathBuf)>,
+    /// Real servers in the place of emulated ones.
+    pub backends: Vec<Backend>,
 }
 
 /// Reads the files that a lab is defined by.
@@ -71,6 +74,8 @@ pub struct Guest {
     pub vpc_id: String,
     /// Its Region.
     pub region: String,
+    /// Its account; empty on the internet.
+    pub account: String,
     /// Its private addresses, primary first.
     pub addresses: Vec<Ipv4Addr>,
     /// Its links by device index, with the interface's name.
@@ -211,7 +216,7 @@ fn start(
     failed: &mpsc::UnboundedSender<String>,
 ) -> Result<Standing> {
     starter.step("reading the template", 0, 1)?;
-    let Prepared { world, mut notices, seeds } = prepare(definition)?;
+    let Prepared { world, mut notices, seeds, backends } = prepare(definition)?;
     let kind = if definition.plain_links { LinkKind::Plain } else { LinkKind::Offload };
     starter.step("looking at this machine", 0, 1)?;
     look_at_machine(kind)?;
@@ -233,6 +238,7 @@ fn start(
     let writer = FlowLogs::start(&world, folder, &dataplane, pump)?;
 
     starter.step("starting the services", 0, 1)?;
+    let kept = if definition.data.is_some() { s3::Kept::Stays } else { s3::Kept::GoesWithLab };
     let data = definition.data.clone().unwrap_or_else(|| folder.path().to_owned());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -245,17 +251,20 @@ fn start(
     let origins = Arc::new(Origins::new(origins));
     let tokens = Arc::new(Tokens::new(token_key(&data)?));
     let access = Arc::new(Access::new(Directory::of(&world), tokens));
+    let store = serve::open_s3(runtime.handle(), (data.join("s3"), kept), &world, &seeds)?;
+    let (s3, aws) = serve::services(&access, &store, &backends)?;
     let shared = serve::Shared {
         authority,
         origins: Arc::clone(&origins),
         access: Arc::clone(&access),
+        aws,
+        s3,
         zones: Arc::clone(&zones),
         shutdown: told,
         failed: failed.clone(),
     };
-    let store = serve::open_s3(runtime.handle(), data.join("s3"), &world, &seeds)?;
     for (plan, namespaces) in &services {
-        serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared, &store)?;
+        serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared)?;
     }
     notices.extend(first_boot(folder, &world, &guests, starter)?);
 
@@ -392,6 +401,7 @@ fn running_guest(plan: &compile::Guest, name: GuestName, namespaces: Namespaces,
         instance_id: plan.instance_id.clone(),
         vpc_id: plan.vpc_id.clone(),
         region: plan.region.clone(),
+        account: plan.account.clone(),
         addresses: plan.interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect(),
         links: plan.interfaces.iter().map(|interface| (interface.link.at(), interface.name.clone())).collect(),
         namespaces,

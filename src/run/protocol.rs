@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::launch::Definition;
+use crate::model::access::AccessReport;
 
 /// What the command line asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,15 @@ pub enum Request {
         protocol: String,
         /// Address and port (of a ping, its identifier) that it really sent from; else its primary address and any port.
         from: Option<(Ipv4Addr, u16)>,
+        /// An API call whose request would take that path: policies are asked, too, and its host is the call's.
+        call: Option<CallQuestion>,
+    },
+    /// Decisions of policies from a number on.
+    Decisions {
+        /// Only requests of this guest.
+        guest: Option<String>,
+        /// 0 for all that are remembered.
+        since: u64,
     },
     /// Dropped packets from sequence number `since` on.
     Drops {
@@ -100,11 +110,15 @@ pub enum Answer {
         programs: std::path::PathBuf,
         /// Sequence number of the next drop.
         drops_seen: u64,
+        /// Number of the next decision.
+        decisions_seen: u64,
     },
     /// Of [`Request::Status`].
     Status(serde_json::Value),
     /// Of [`Request::Trace`].
     Trace(TraceReport),
+    /// One decision.
+    Decision(DecisionLine),
     /// One dropped packet.
     Drop(DropLine),
     /// One flow.
@@ -216,6 +230,31 @@ pub struct TraceReport {
     pub hops: Vec<TraceHop>,
     /// In the order in which its answer meets them.
     pub return_hops: Vec<TraceHop>,
+    /// What policies say of the call, where one was asked about and its packets arrive.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub access: Option<AccessReport>,
+}
+
+/// An API call to ask policies about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallQuestion {
+    /// Such as `s3:GetObject`.
+    pub action: String,
+    /// An ARN, `s3://BUCKET[/KEY]`, `dynamodb://TABLE`.
+    pub on: Option<String>,
+    /// Who signs; whoever the guest's credentials are where nothing is said.
+    pub signer: Option<String>,
+}
+
+/// What policies decided about a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionLine {
+    /// Grows by one with each decision of the lab.
+    pub number: u64,
+    /// Who asked.
+    pub guest: String,
+    /// What was decided.
+    pub report: AccessReport,
 }
 
 /// What was asked.
@@ -348,6 +387,7 @@ mod tests {
             },
             hops: vec![],
             return_hops: vec![],
+            access: None,
         };
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["NetworkPathFound"], false);

@@ -12,6 +12,7 @@ use crate::dataplane::flow::{Key, Phase};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, Path, Tables};
 use crate::dns::NoAddress;
+use crate::model::access::AccessReport;
 use crate::model::naming::{GuestName, INTERNET};
 use crate::model::{Meta, VpcEndpointType, World, describe};
 
@@ -246,6 +247,7 @@ pub fn unresolved(question: TraceQuestion, no_address: NoAddress) -> TraceReport
         question,
         hops: Vec::new(),
         return_hops: Vec::new(),
+        access: None,
     }
 }
 
@@ -261,7 +263,18 @@ pub fn trace(path: &Path, question: TraceQuestion, tables: &Tables) -> TraceRepo
         question,
         hops: path.hops.iter().map(|hop| trace_hop(hop, tables)).collect(),
         return_hops: path.back_hops.iter().map(|hop| trace_hop(hop, tables)).collect(),
+        access: None,
     }
+}
+
+/// Adds what policies say of the request that would take the path: a denial is the end of it.
+pub fn decided(report: &mut TraceReport, access: AccessReport) {
+    if report.network_path_found && !access.is_allowed() {
+        report.verdict = "denied".into();
+        report.explanation_code = Some("ACCESS_DENIED".into());
+        report.explanation = Some(access.message.clone());
+    }
+    report.access = Some(access);
 }
 
 fn trace_hop(hop: &crate::dataplane::Hop, tables: &Tables) -> TraceHop {

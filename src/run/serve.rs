@@ -8,22 +8,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::BadInput;
 use crate::compile::ServiceKind;
 use crate::dns::Zones;
 use crate::host::{self, Namespaces};
 use crate::model::World;
 use crate::model::access::Directory;
 use crate::services::authority::CertificateAuthority;
+use crate::services::aws::Aws;
 use crate::services::front::guard::Access;
 use crate::services::front::{self, Limits, Listeners};
 use crate::services::origins::Origins;
-use crate::services::placeholder::Placeholder;
 use crate::services::s3::{self, S3};
+use crate::services::sts::Sts;
+use crate::services::upstream::{self, Upstream};
 use crate::services::{Shutdown, resolver, time};
+use crate::template::Backend;
 
 /// What all servers share.
 #[derive(Clone)]
@@ -32,6 +37,10 @@ pub struct Shared {
     pub authority: Arc<CertificateAuthority>,
     /// Who is behind an address.
     pub origins: Arc<Origins>,
+    /// Everything behind AWS's names but S3.
+    pub aws: Arc<Aws>,
+    /// What answers for S3: the embedded one, or a backend.
+    pub s3: Arc<dyn front::Service>,
     /// Who may do what.
     pub access: Arc<Access>,
     /// What names mean.
@@ -43,16 +52,62 @@ pub struct Shared {
 }
 
 /// Opens the store and fills its buckets.
-pub fn open_s3(runtime: &Handle, folder: PathBuf, world: &World, seeds: &[(String, PathBuf)]) -> Result<Arc<S3>> {
+pub fn open_s3(
+    runtime: &Handle,
+    (folder, kept): (PathBuf, s3::Kept),
+    world: &World,
+    seeds: &[(String, PathBuf)],
+) -> Result<Arc<S3>> {
     let directory = Directory::of(world);
     let buckets: Vec<s3::Bucket> = world.buckets.values().map(|bucket| s3::Bucket::of(bucket, &directory)).collect();
-    let store = S3::open(&folder, s3::Kept::GoesWithLab, &buckets).context("opening the embedded S3")?;
+    let store = S3::open(&folder, kept, &buckets).context("opening the embedded S3")?;
     for (bucket, from) in seeds {
         runtime
             .block_on(store.seed(bucket, from))
             .with_context(|| format!("filling bucket `{bucket}` from `{}`", from.display()))?;
     }
     Ok(Arc::new(store))
+}
+
+/// What answers for S3 and for all other services: backends where the lab has some, else what is emulated.
+pub fn services(access: &Access, store: &Arc<S3>, backends: &[Backend]) -> Result<(Arc<dyn front::Service>, Arc<Aws>)> {
+    let mut aws = Aws::default();
+    aws.add("sts", Arc::new(Sts::new(Arc::clone(&access.tokens))));
+    let mut s3 = Arc::clone(store) as Arc<dyn front::Service>;
+    for backend in backends {
+        let service: Arc<dyn front::Service> = Arc::new(Upstream::new(&backend.service, resolved(backend)?)?);
+        match backend.service.as_str() {
+            "s3" => s3 = service,
+            name => aws.add(name, service),
+        }
+    }
+    Ok((s3, Arc::new(aws)))
+}
+
+/// A backend with the values of the variables that name its credentials.
+fn resolved(backend: &Backend) -> Result<upstream::Backend> {
+    let variable = |name: &str| {
+        std::env::var(name).map_err(|_| {
+            BadInput(format!(
+                "the backend of {} is signed with the variable {name}, which is not set where the lab was started",
+                backend.service
+            ))
+        })
+    };
+    let credentials = backend.credentials.as_ref().map(|names| -> Result<upstream::Credentials> {
+        Ok(upstream::Credentials {
+            access_key_id: variable(&names.access_key_id)?,
+            secret_access_key: variable(&names.secret_access_key)?,
+            session_token: names.session_token.as_deref().map(variable).transpose()?,
+        })
+    });
+    Ok(upstream::Backend {
+        url: backend.url.clone(),
+        credentials: credentials.transpose()?,
+        region: backend.region.clone(),
+        path_style: backend.path_style,
+        ca_file: backend.ca_file.clone(),
+    })
 }
 
 /// Binds a service's sockets in its namespace and starts its server.
@@ -62,7 +117,6 @@ pub fn start(
     name: &'static str,
     namespaces: &Namespaces,
     shared: &Shared,
-    store: &Arc<S3>,
 ) -> Result<()> {
     let context = || format!("binding the sockets of service `{name}`");
     match kind {
@@ -78,8 +132,8 @@ pub fn start(
         ServiceKind::S3 | ServiceKind::Aws => {
             let listeners = host::within(namespaces, bind_web).with_context(context)?;
             let service: Arc<dyn front::Service> = match kind {
-                ServiceKind::S3 => Arc::clone(store) as Arc<dyn front::Service>,
-                _ => Arc::new(Placeholder),
+                ServiceKind::S3 => Arc::clone(&shared.s3),
+                _ => Arc::clone(&shared.aws) as Arc<dyn front::Service>,
             };
             let Shared { authority, origins, access, shutdown, .. } = shared.clone();
             watch(

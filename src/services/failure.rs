@@ -226,7 +226,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// New for each error, and other ones after the next start.
-fn request_id() -> String {
+pub(super) fn request_id() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -235,7 +235,7 @@ fn request_id() -> String {
 }
 
 /// The three characters that must not stand in XML text.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

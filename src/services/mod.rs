@@ -10,13 +10,14 @@
 //! | [`time`] | NTP: Amazon Time Sync |
 //! | [`front`] | HTTP and HTTPS: the one door of all services behind it |
 //! | [`authority`] | the lab's certificates |
-//! | [`s3`] | S3 on a folder |
-//! | [`aws`] | the services that share an address, by name |
+//! | [`s3`] | S3 on a store of its own |
+//! | [`aws`] | the other services of AWS by their names |
+//! | [`sts`] | STS: identities and roles |
+//! | [`upstream`] | a real server in the place of an emulated one |
+//! | [`tokens`] | temporary credentials |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
-//! | [`upstream`] | real servers behind the lab's names |
 //! | [`echo`] | who called whom: `vpclab echo` |
 //!
-//! Not here yet: policies (anonymous requests are allowed, whatever a bucket policy says), DynamoDB, STS, metadata.
 
 pub mod authority;
 pub mod aws;
@@ -27,6 +28,7 @@ pub mod origins;
 pub mod placeholder;
 pub mod resolver;
 pub mod s3;
+pub mod sts;
 pub mod time;
 pub mod tokens;
 pub mod upstream;

@@ -114,7 +114,12 @@ impl Tokens {
     ///
     /// # Errors
     /// When it is over, or none of this lab's.
-    pub fn open(&self, access_key_id: &str, session_token: &str, now: SystemTime) -> Result<(String, Grant), TokenError> {
+    pub fn open(
+        &self,
+        access_key_id: &str,
+        session_token: &str,
+        now: SystemTime,
+    ) -> Result<(String, Grant), TokenError> {
         let token = STANDARD.decode(session_token).map_err(|_| TokenError::Invalid)?;
         let (tag, payload) = token.split_at_checked(TAG).ok_or(TokenError::Invalid)?;
         let genuine = equal(&hexadecimal(tag), &hexadecimal(&hmac(&self.key, payload)));
@@ -185,7 +190,9 @@ mod tests {
             other[at] ^= 1;
             assert_eq!(open(&made.access_key_id, &STANDARD.encode(other)), Err(TokenError::Invalid), "byte {at}");
         }
-        for (id, token) in [("ASIAOTHER", made.session_token.as_str()), (&made.access_key_id, ""), (&made.access_key_id, "!")] {
+        for (id, token) in
+            [("ASIAOTHER", made.session_token.as_str()), (&made.access_key_id, ""), (&made.access_key_id, "!")]
+        {
             assert_eq!(open(id, token), Err(TokenError::Invalid));
         }
         let another = Tokens::new([8; 32]).mint(&grant(1000));

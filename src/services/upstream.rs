@@ -34,10 +34,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use self::asking::Asking;
-use super::failure::{Failure, Form};
 use self::flow::{Progress, Upload};
 use self::sign::{Payload, Signer};
 use self::target::{Called, Target};
+use super::failure::{Failure, Form};
 use super::front::session::Session;
 use super::front::{self, Body, Service};
 

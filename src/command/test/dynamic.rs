@@ -122,8 +122,9 @@ impl<'e> Trial<'e, '_> {
             Claim::Path(claim) => self.send_to_all(case, claim, claim.addresses.as_deref().unwrap_or_default()),
             // A packet on the way that the request would take; what policies say of it, the lab is asked.
             Claim::Call(claim) => {
-                if let Err(failure) = scene.check_call(from, claim) {
-                    self.cases[case].failures.push(failure);
+                match self.witness.judge(&from.name, claim) {
+                    Ok(judged) => self.cases[case].failures.extend(judged.err()),
+                    Err(error) => self.cases[case].failures.push(expect::Failure::new(format!("{error:#}"), None)),
                 }
                 self.probe(case, from, Purpose::Name, Task::Resolve(claim.path.host.clone().unwrap_or_default()));
             }

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use anyhow::{Result, bail};
 
 use crate::dataplane::drops::Drops;
-use crate::expect::{Carried, Dropped, End, Fate, Stop, Way};
+use crate::expect::{CallClaim, Carried, Dropped, End, Failure, Fate, Stop, Way, judge_call};
 use crate::packet::protocol;
 use crate::run::client::Client;
-use crate::run::protocol::{Answer, DropLine, FlowLine, PacketHeader, Request, TraceHop, TraceReport};
+use crate::run::protocol::{Answer, CallQuestion, DropLine, FlowLine, PacketHeader, Request, TraceHop, TraceReport};
 use crate::run::state::Folder;
 
 /// A packet: the link that it left by, and its addresses.
@@ -133,10 +133,30 @@ impl<'f> Witness<'f> {
             port,
             protocol: protocol.into(),
             from: Some((header.source, header.source_port)),
+            call: None,
         };
         match Client::connect(self.folder)?.call(&request)? {
             Answer::Trace(report) => Ok(way(report)),
             other => bail!("the lab answered {other:?} instead of a path"),
+        }
+    }
+
+    /// Whether policies say what a call wants: the lab's own, as they are now.
+    pub fn judge(&self, guest: &str, claim: &CallClaim) -> Result<Result<(), Failure>> {
+        let (action, on, signer) = claim.written.clone();
+        let request = Request::Trace {
+            guest: guest.into(),
+            host: String::new(),
+            port: None,
+            protocol: "tcp".into(),
+            from: None,
+            call: Some(CallQuestion { action, on, signer }),
+        };
+        match Client::connect(self.folder)?.call(&request)? {
+            // Where its packets don't arrive, that is what fails.
+            Answer::Trace(TraceReport { access: Some(access), .. }) => Ok(judge_call(claim.deny.as_ref(), &access)),
+            Answer::Trace(_) => Ok(Ok(())),
+            other => bail!("the lab answered {other:?} instead of a decision"),
         }
     }
 

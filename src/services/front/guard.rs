@@ -136,7 +136,8 @@ impl Access {
 
     fn identify(&self, directory: &Directory, signed: &Signed, now: SystemTime) -> Result<Identity, Refused> {
         let id = &signed.access_key_id;
-        let unknown = || Refused::new(Cause::UnknownKey, "The AWS Access Key Id you provided does not exist in our records.");
+        let unknown =
+            || Refused::new(Cause::UnknownKey, "The AWS Access Key Id you provided does not exist in our records.");
         match &signed.session_token {
             Some(token) => {
                 let (secret, grant) = self.tokens.open(id, token, now).map_err(|error| match error {
@@ -208,12 +209,17 @@ fn region_called(parts: &Parts) -> Option<String> {
     let head = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     let name = parts.uri.authority().map(http::uri::Authority::as_str).or(head)?.to_ascii_lowercase();
     let name = name.rsplit_once(':').map_or(name.as_str(), |(name, _)| name);
-    let labels: Vec<&str> = name.strip_suffix(".cn").unwrap_or(name).strip_suffix(".amazonaws.com")?.split('.').collect();
+    let labels: Vec<&str> =
+        name.strip_suffix(".cn").unwrap_or(name).strip_suffix(".amazonaws.com")?.split('.').collect();
     let labels = match labels.as_slice() {
         [rest @ .., "vpce"] => rest,
         all => all,
     };
-    labels.last().map(|label| label.strip_prefix("s3-").unwrap_or(label)).filter(|label| is_region(label)).map(str::to_owned)
+    labels
+        .last()
+        .map(|label| label.strip_prefix("s3-").unwrap_or(label))
+        .filter(|label| is_region(label))
+        .map(str::to_owned)
 }
 
 /// The whole body, where it is no longer than a service takes.

@@ -77,7 +77,9 @@ impl Refused {
             Cause::Malformed => (400, "AuthorizationHeaderMalformed"),
             Cause::MalformedQuery => (400, "AuthorizationQueryParametersError"),
             Cause::OldSignature => (400, "InvalidRequest"),
-            Cause::Missing | Cause::MissingDate | Cause::HeadersNotSigned | Cause::RequestExpired => (403, "AccessDenied"),
+            Cause::Missing | Cause::MissingDate | Cause::HeadersNotSigned | Cause::RequestExpired => {
+                (403, "AccessDenied")
+            }
             Cause::MissingLength => (411, "MissingContentLength"),
             Cause::UnknownKey => (403, "InvalidAccessKeyId"),
             Cause::InvalidToken => (400, "InvalidToken"),
@@ -102,9 +104,11 @@ impl Refused {
             Cause::Missing | Cause::OldSignature => (forbidden, "MissingAuthenticationTokenException"),
             Cause::UnknownKey | Cause::InvalidToken => (forbidden, "UnrecognizedClientException"),
             Cause::ExpiredToken => (forbidden, "ExpiredTokenException"),
-            Cause::Skewed | Cause::RequestExpired | Cause::Mismatch | Cause::HeadersNotSigned | Cause::PayloadMismatch => {
-                (forbidden, "InvalidSignatureException")
-            }
+            Cause::Skewed
+            | Cause::RequestExpired
+            | Cause::Mismatch
+            | Cause::HeadersNotSigned
+            | Cause::PayloadMismatch => (forbidden, "InvalidSignatureException"),
             Cause::TooLarge => (413, "RequestEntityTooLargeException"),
             Cause::MissingLength | Cause::BadChunks | Cause::Incomplete => (400, "SerializationException"),
         }
@@ -112,13 +116,17 @@ impl Refused {
 
     fn query_code(&self) -> (u16, &'static str) {
         match self.cause {
-            Cause::Malformed | Cause::MalformedQuery | Cause::MissingDate | Cause::BadPayload => (400, "IncompleteSignature"),
+            Cause::Malformed | Cause::MalformedQuery | Cause::MissingDate | Cause::BadPayload => {
+                (400, "IncompleteSignature")
+            }
             Cause::Missing | Cause::OldSignature => (403, "MissingAuthenticationToken"),
             Cause::UnknownKey | Cause::InvalidToken => (403, "InvalidClientTokenId"),
             Cause::ExpiredToken => (403, "ExpiredToken"),
-            Cause::Skewed | Cause::RequestExpired | Cause::Mismatch | Cause::HeadersNotSigned | Cause::PayloadMismatch => {
-                (403, "SignatureDoesNotMatch")
-            }
+            Cause::Skewed
+            | Cause::RequestExpired
+            | Cause::Mismatch
+            | Cause::HeadersNotSigned
+            | Cause::PayloadMismatch => (403, "SignatureDoesNotMatch"),
             Cause::TooLarge => (413, "RequestEntityTooLarge"),
             Cause::MissingLength | Cause::BadChunks | Cause::Incomplete => (400, "MalformedInput"),
         }

@@ -61,7 +61,14 @@ impl Service for Signed {
         }
         let access_key_id = (principal != Principal::Anonymous).then(|| "AKIA".to_owned());
         let directory = Arc::new(Directory::default());
-        request.extensions_mut().insert(Session { caller, principal, access_key_id, policies: Vec::new(), directory, ticket: Ticket::default() });
+        request.extensions_mut().insert(Session {
+            caller,
+            principal,
+            access_key_id,
+            policies: Vec::new(),
+            directory,
+            ticket: Ticket::default(),
+        });
         // As the door does with what comes behind an `aws-chunked` body.
         if let Some(line) = request.headers_mut().remove("x-test-trailer") {
             let (name, value) = line.to_str().unwrap().split_once(' ').unwrap();

@@ -3,12 +3,12 @@
 use http::Request;
 use http::header::{HeaderMap, REFERER, USER_AGENT};
 
-use crate::services::failure::{Failure, Form};
 use super::parameters::{self, Parameters, Place};
 use super::target::Called;
 use super::{invalid, naming, s3_action, tables};
 use crate::model::access::{Ask, Judged};
 use crate::policy::{Context, Document, Kind, Policy, Principal};
+use crate::services::failure::{Failure, Form};
 use crate::services::front;
 use crate::services::front::session::Session;
 

@@ -2,8 +2,8 @@
 
 use http::{Method, Request};
 
-use crate::services::failure::Form;
 use super::parameters::Parameters;
+use crate::services::failure::Form;
 
 /// Endpoint names whose service signs or is called otherwise: endpoint, credential scope, prefix of IAM actions.
 const NAMES: [(&str, &str, &str); 13] = [

@@ -10,8 +10,8 @@
 
 use serde_json::Value;
 
-use crate::services::failure::Form;
 use crate::policy::Context;
+use crate::services::failure::Form;
 
 /// Parameters of a request.
 #[derive(Clone, Debug, PartialEq)]

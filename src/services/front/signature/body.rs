@@ -26,7 +26,9 @@ pub fn signed(body: Body, payload: &Payload, proof: Option<&Proof>) -> Body {
         Payload::Unsigned | Payload::Implied => body,
         Payload::Hash(hash) => hashed(body, hash.clone()),
         Payload::Chunked { signed, trailer, .. } => {
-            let chain = proof.filter(|_| *signed).map(|proof| Chain { previous: proof.signature.clone(), proof: proof.clone() });
+            let chain = proof
+                .filter(|_| *signed)
+                .map(|proof| Chain { previous: proof.signature.clone(), proof: proof.clone() });
             let chunks = Chunks {
                 source: Source { body, buffer: BytesMut::new() },
                 chain,

@@ -80,13 +80,17 @@ impl Signed {
 
     /// Whether the date is good.
     pub fn check_time(&self, now: SystemTime) -> Result<(), Refused> {
-        let malformed = || Refused::new(Cause::Malformed, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
+        let malformed =
+            || Refused::new(Cause::Malformed, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
         let form = format_description!("[year][month][day]T[hour][minute][second]Z");
         let date = time::PrimitiveDateTime::parse(&self.date, form).map_err(|_| malformed())?.assume_utc();
         let seconds = u64::try_from(date.unix_timestamp()).map_err(|_| malformed())?;
         let signed_at = UNIX_EPOCH + Duration::from_secs(seconds);
         if !self.date.starts_with(self.scope.split('/').next().unwrap_or_default()) {
-            return Err(Refused::new(Cause::Malformed, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP"));
+            return Err(Refused::new(
+                Cause::Malformed,
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP",
+            ));
         }
         let early = signed_at > now + SKEW;
         let late = match self.expires {
@@ -137,10 +141,15 @@ impl Signed {
             }
         }
         let message = "The request signature we calculated does not match the signature you provided. Check your";
-        Err(Refused::new(Cause::Mismatch, match s3 {
-            true => format!("{message} key and signing method."),
-            false => format!("{message} AWS Secret Access Key and signing method. Consult the service documentation for details."),
-        }))
+        Err(Refused::new(
+            Cause::Mismatch,
+            match s3 {
+                true => format!("{message} key and signing method."),
+                false => format!(
+                    "{message} AWS Secret Access Key and signing method. Consult the service documentation for details."
+                ),
+            },
+        ))
     }
 }
 

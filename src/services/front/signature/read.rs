@@ -34,7 +34,10 @@ pub fn read(parts: &Parts) -> Result<Option<Signed>, Refused> {
     let header = one(&parts.headers, AUTHORIZATION.as_str())?;
     match (header, in_query) {
         (None, false) if query.get("Signature").is_some() && query.get("AWSAccessKeyId").is_some() => {
-            Err(Refused::new(Cause::OldSignature, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."))
+            Err(Refused::new(
+                Cause::OldSignature,
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+            ))
         }
         (None, false) => Ok(None),
         (Some(_), true) => Err(Refused::new(
@@ -47,10 +50,12 @@ pub fn read(parts: &Parts) -> Result<Option<Signed>, Refused> {
 }
 
 fn of_header(parts: &Parts, header: &str) -> Result<Signed, Refused> {
-    let malformed = |what: &str| Refused::new(Cause::Malformed, format!("The authorization header is malformed; {what}"));
+    let malformed =
+        |what: &str| Refused::new(Cause::Malformed, format!("The authorization header is malformed; {what}"));
     let Some(fields) = header.strip_prefix(ALGORITHM).filter(|rest| rest.starts_with([' ', '\t'])) else {
         if header.starts_with("AWS ") || header.starts_with("AWS4-ECDSA") {
-            let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+            let message =
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
             return Err(Refused::new(Cause::OldSignature, message));
         }
         return Err(Refused::new(Cause::Malformed, "Unsupported Authorization Type"));
@@ -59,7 +64,9 @@ fn of_header(parts: &Parts, header: &str) -> Result<Signed, Refused> {
         let found = fields.split(',').filter_map(|field| field.trim().split_once('=')).find(|(key, _)| *key == name);
         found.map(|(_, value)| value).filter(|value| !value.is_empty())
     };
-    let need = |name: &str| field(name).ok_or_else(|| malformed(&format!("the authorization component \"{name}\" is missing")));
+    let need = |name: &str| {
+        field(name).ok_or_else(|| malformed(&format!("the authorization component \"{name}\" is missing")))
+    };
     let (access_key_id, scope) = credential(need("Credential")?).map_err(|what| malformed(&what))?;
     let date = match one(&parts.headers, "x-amz-date")? {
         Some(date) => date.to_owned(),
@@ -119,14 +126,15 @@ fn of_query(parts: &Parts, query: &Query<'_>) -> Result<Signed, Refused> {
 
 /// `KEY/YYYYMMDD/REGION/SERVICE/aws4_request`: the key, and the rest.
 fn credential(text: &str) -> Result<(String, String), String> {
-    let wrong = || {
-        "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".".to_owned()
-    };
+    let wrong =
+        || "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".".to_owned();
     let (key, scope) = text.split_once('/').ok_or_else(wrong)?;
     let parts: Vec<&str> = scope.split('/').collect();
     let date = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
     match parts.as_slice() {
-        [day, region, service, "aws4_request"] if date(day) && !key.is_empty() && !region.is_empty() && !service.is_empty() => {
+        [day, region, service, "aws4_request"]
+            if date(day) && !key.is_empty() && !region.is_empty() && !service.is_empty() =>
+        {
             Ok((key.to_owned(), scope.to_owned()))
         }
         _ => Err(wrong()),
@@ -146,7 +154,10 @@ fn payload(said: Option<&str>) -> Result<Payload, Refused> {
         }
         Some(other) => Err(Refused::new(
             Cause::BadPayload,
-            format!("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value, not {:.80}", other.escape_debug()),
+            format!(
+                "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value, not {:.80}",
+                other.escape_debug()
+            ),
         )),
     }
 }
@@ -155,7 +166,10 @@ fn payload(said: Option<&str>) -> Result<Payload, Refused> {
 fn check_headers(parts: &Parts, signed: &Signed) -> Result<(), Refused> {
     let is_signed = |name: &str| signed.headers.iter().any(|other| other == name);
     if !is_signed("host") {
-        return Err(Refused::new(Cause::HeadersNotSigned, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."));
+        return Err(Refused::new(
+            Cause::HeadersNotSigned,
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+        ));
     }
     // Its hash is in the canonical request as it is.
     let free = |name: &str| name == "x-amz-content-sha256";
@@ -241,7 +255,8 @@ pub fn strip(parts: &mut Parts, payload: &Payload, presigned: bool) -> Result<()
 /// `aws-chunked` goes, `gzip` and the like stay.
 fn strip_encoding(headers: &mut HeaderMap) {
     let Some(encoding) = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) else { return };
-    let left: Vec<&str> = encoding.split(',').map(str::trim).filter(|word| !word.is_empty() && *word != "aws-chunked").collect();
+    let left: Vec<&str> =
+        encoding.split(',').map(str::trim).filter(|word| !word.is_empty() && *word != "aws-chunked").collect();
     match HeaderValue::from_str(&left.join(",")) {
         Ok(left) if !left.is_empty() => drop(headers.insert(CONTENT_ENCODING, left)),
         _ => drop(headers.remove(CONTENT_ENCODING)),

@@ -68,12 +68,7 @@ fn the_examples_of_the_s3_reference() {
             "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
             "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
         ),
-        (
-            "GET /?lifecycle",
-            empty.clone(),
-            usual,
-            "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
-        ),
+        ("GET /?lifecycle", empty.clone(), usual, "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
         (
             "GET /?max-keys=2&prefix=J",
             empty.clone(),
@@ -123,12 +118,25 @@ fn chunked() -> (Parts, Vec<u8>) {
     let names = "content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class";
     let signature = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
     let parts = with_authorization("PUT /examplebucket/chunkObject.txt", head, names, signature);
-    let body = [CHUNKS[0].as_bytes(), &[b'a'; 65536], b"\r\n", CHUNKS[1].as_bytes(), &[b'a'; 1024], b"\r\n", CHUNKS[2].as_bytes()];
+    let body = [
+        CHUNKS[0].as_bytes(),
+        &[b'a'; 65536],
+        b"\r\n",
+        CHUNKS[1].as_bytes(),
+        &[b'a'; 1024],
+        b"\r\n",
+        CHUNKS[2].as_bytes(),
+    ];
     (parts, body.concat())
 }
 
 /// Reads a body that comes in pieces of that size.
-fn decoded(body: &[u8], piece: usize, payload: &Payload, proof: Option<&Proof>) -> Result<(Vec<u8>, http::HeaderMap), Refused> {
+fn decoded(
+    body: &[u8],
+    piece: usize,
+    payload: &Payload,
+    proof: Option<&Proof>,
+) -> Result<(Vec<u8>, http::HeaderMap), Refused> {
     let pieces: Vec<Result<Frame<Bytes>, BodyError>> =
         body.chunks(piece.max(1)).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
     let body = signed(StreamBody::new(futures::stream::iter(pieces)).boxed_unsync(), payload, proof);
@@ -174,7 +182,8 @@ fn a_body_in_signed_chunks() {
 #[test]
 fn headers_behind_a_body_are_those_that_were_announced() {
     let unsigned = Payload::Chunked { name: String::new(), signed: false, trailer: true };
-    let (data, trailers) = decoded(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 3, &unsigned, None).unwrap();
+    let (data, trailers) =
+        decoded(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 3, &unsigned, None).unwrap();
     assert_eq!(data, b"hello");
     assert_eq!(trailers["x-amz-checksum-crc32"], "NhCmhg==");
     let without = Payload::Chunked { name: String::new(), signed: false, trailer: false };
@@ -193,11 +202,15 @@ fn a_body_is_the_one_whose_hash_was_signed() {
 #[test]
 fn what_is_no_signature_is_refused_with_its_reason() {
     let date = "x-amz-date: 20130524T000000Z";
-    let good = format!("Authorization: AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host;x-amz-date, Signature=0");
+    let good =
+        format!("Authorization: AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host;x-amz-date, Signature=0");
     for (headers, cause) in [
         (format!("{date}\nAuthorization: Basic YTpi"), Cause::Malformed),
         (format!("{date}\nAuthorization: AWS4-HMAC-SHA256"), Cause::Malformed),
-        (format!("{date}\nAuthorization: AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host;x-amz-date"), Cause::Malformed),
+        (
+            format!("{date}\nAuthorization: AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host;x-amz-date"),
+            Cause::Malformed,
+        ),
         (format!("{date}\n{}", good.replace("/s3/", "/")), Cause::Malformed),
         (format!("{date}\n{}", good.replace("20130524", "2013")), Cause::Malformed),
         (format!("{date}\n{}", good.replace("SignedHeaders=host;", "SignedHeaders=")), Cause::HeadersNotSigned),
@@ -225,12 +238,8 @@ fn what_is_no_signature_is_refused_with_its_reason() {
 
 #[test]
 fn a_date_is_at_most_a_quarter_of_an_hour_off() {
-    let parts = with_authorization(
-        "GET /",
-        "Host: s3.amazonaws.com\nx-amz-date: 20130524T000000Z",
-        "host;x-amz-date",
-        "0",
-    );
+    let parts =
+        with_authorization("GET /", "Host: s3.amazonaws.com\nx-amz-date: 20130524T000000Z", "host;x-amz-date", "0");
     let signed = read(&parts).unwrap().unwrap();
     assert!(signed.check_time(midnight() + SKEW).is_ok() && signed.check_time(midnight() - SKEW).is_ok());
     for now in [midnight() + SKEW + Duration::from_secs(1), midnight() - SKEW - Duration::from_secs(1)] {

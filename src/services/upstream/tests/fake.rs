@@ -128,7 +128,14 @@ pub fn session(policy: &str, principal: Principal) -> Session {
     };
     let local = "10.0.0.1:80".parse().unwrap();
     let caller = Caller { peer: "10.0.1.10:4000".parse().unwrap(), local, origin: Some(Arc::new(origin)), tls: false };
-    Session { caller, principal, access_key_id: None, policies: Vec::new(), directory: Arc::new(Directory::of(&world)), ticket: Ticket::default() }
+    Session {
+        caller,
+        principal,
+        access_key_id: None,
+        policies: Vec::new(),
+        directory: Arc::new(Directory::of(&world)),
+        ticket: Ticket::default(),
+    }
 }
 
 pub fn root() -> Principal {

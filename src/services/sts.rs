@@ -1,0 +1,295 @@
+//! STS: who am I, and whose role may I have.
+//!
+//! GetCallerIdentity, AssumeRole, GetSessionToken's refusal and GetAccessKeyInfo, in the Query protocol as SDKs speak it. What
+//! is handed out is a token that says everything itself ([`Tokens`]), so nothing is kept here.
+//!
+//! Not done, and why: federation (AssumeRoleWithSAML, AssumeRoleWithWebIdentity, GetFederationToken), since a lab has no identity
+//! provider; GetSessionToken, whose sessions of users nobody needs without MFA; session tags and source identities.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use percent_encoding::percent_decode_str;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::failure::{Failure, Form, escaped, request_id};
+use super::front::session::Session;
+use super::front::{self, Body, Service};
+use super::tokens::{Grant, Tokens};
+use crate::model::access::{Ask, RoleFacts};
+use crate::policy::{self, Context, Document, Kind, Principal};
+
+/// Seconds of the shortest session.
+const SHORTEST: u32 = 900;
+/// Seconds where nothing is said, and the most where a role's session takes another role.
+const USUAL: u32 = 3600;
+/// Characters of a session policy.
+const LONGEST_POLICY: usize = 2048;
+
+/// The service.
+#[derive(Debug)]
+pub struct Sts {
+    tokens: Arc<Tokens>,
+}
+
+impl Sts {
+    /// Hands out tokens of the lab.
+    pub fn new(tokens: Arc<Tokens>) -> Self {
+        Self { tokens }
+    }
+}
+
+impl Service for Sts {
+    fn name(&self) -> &'static str {
+        "sts"
+    }
+
+    fn called(&self, _host: &str) -> Option<String> {
+        Some("sts".to_owned())
+    }
+
+    fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
+        async move {
+            let session = request.extensions().get::<Session>().cloned();
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let parameters = match request.into_body().collect().await {
+                Ok(body) => Parameters::read(&query, &String::from_utf8_lossy(&body.to_bytes())),
+                Err(_) => Parameters::default(),
+            };
+            match session {
+                Some(session) => self.act(&session, &parameters).unwrap_or_else(|failure| failure.answer(Form::Query)),
+                None => refused(403, "MissingAuthenticationToken", "Missing Authentication Token").answer(Form::Query),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// Parameters of the Query protocol.
+#[derive(Debug, Default)]
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn read(query: &str, body: &str) -> Self {
+        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let pairs = query.split('&').chain(body.trim().split('&')).filter_map(|pair| pair.split_once('='));
+        Self(pairs.map(|(name, value)| (decode(name), decode(value))).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn need(&self, name: &str) -> Result<&str, Failure> {
+        self.get(name).ok_or_else(|| {
+            let name = format!("{}{}", name[..1].to_ascii_lowercase(), &name[1..]);
+            invalid(format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"))
+        })
+    }
+}
+
+fn refused(status: u16, code: &str, message: impl Into<String>) -> Failure {
+    Failure::new(StatusCode::from_u16(status).expect("a status"), code, message)
+}
+
+fn invalid(message: String) -> Failure {
+    refused(400, "ValidationError", message)
+}
+
+impl Sts {
+    fn act(&self, session: &Session, parameters: &Parameters) -> Result<Response<Body>, Failure> {
+        match parameters.get("Action").unwrap_or_default() {
+            "GetCallerIdentity" => caller_identity(session),
+            "AssumeRole" => self.assume_role(session, parameters),
+            "GetAccessKeyInfo" => access_key_info(session, parameters),
+            other @ ("AssumeRoleWithSAML"
+            | "AssumeRoleWithWebIdentity"
+            | "GetFederationToken"
+            | "GetSessionToken"
+            | "DecodeAuthorizationMessage") => {
+                Err(refused(501, "NotImplemented", format!("vpclab's STS does not have {other}")))
+            }
+            other => {
+                let other = other.escape_debug();
+                Err(refused(
+                    400,
+                    "InvalidAction",
+                    format!("Could not find operation {other:.80} for version 2011-06-15"),
+                ))
+            }
+        }
+    }
+
+    fn assume_role(&self, session: &Session, parameters: &Parameters) -> Result<Response<Body>, Failure> {
+        let arn = parameters.need("RoleArn")?;
+        let session_name = session_name(parameters.need("RoleSessionName")?)?;
+        if matches!(session.principal, Principal::Root { .. }) {
+            return Err(refused(403, "AccessDenied", "Roles may not be assumed by root accounts."));
+        }
+        let policies = session_policies(parameters)?;
+        let Some(role) = session.directory.role(arn) else {
+            // Nobody learns whether a role of that name is there.
+            let who = session.principal.arn().unwrap_or_default();
+            let message = format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}");
+            return Err(refused(403, "AccessDenied", message));
+        };
+        let seconds = duration(session, role, parameters.get("DurationSeconds"))?;
+        let mut context = Context::default();
+        context.set("sts:RoleSessionName", session_name);
+        if let Some(id) = parameters.get("ExternalId") {
+            context.set("sts:ExternalId", id);
+        }
+        let ask = Ask {
+            action: "sts:AssumeRole".to_owned(),
+            resource: role.arn.clone(),
+            resource_account: Some(role.account.clone()),
+            resource_policy: Some(Arc::clone(&role.trust)),
+            context,
+        };
+        session.authorize(&ask).map_err(|judged| denied(&judged))?;
+        // Whole seconds, as tokens have them.
+        let now = OffsetDateTime::now_utc().unix_timestamp().unsigned_abs();
+        let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(now + u64::from(seconds));
+        let principal = Principal::Session {
+            account: role.account.clone(),
+            role_arn: role.arn.clone(),
+            role_id: role.role_id.clone(),
+            session_name: session_name.to_owned(),
+        };
+        let assumed = (principal.arn().unwrap_or_default(), format!("{}:{session_name}", role.role_id));
+        let made = self.tokens.mint(&Grant { principal, expires, policies, issued_to: None });
+        let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+        let expiration = OffsetDateTime::from(made.expires).format(form).unwrap_or_default();
+        Ok(answer(
+            "AssumeRole",
+            &format!(
+                "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser><Credentials><AccessKeyId>{}</AccessKeyId>\
+                 <SecretAccessKey>{}</SecretAccessKey><SessionToken>{}</SessionToken><Expiration>{expiration}</Expiration></Credentials>",
+                escaped(&assumed.1),
+                escaped(&assumed.0),
+                made.access_key_id,
+                made.secret_access_key,
+                made.session_token,
+            ),
+        ))
+    }
+}
+
+/// Everybody may ask who they are, whatever their policies say; only an endpoint's may stop the question on its way.
+fn caller_identity(session: &Session) -> Result<Response<Body>, Failure> {
+    let account = session.principal.account().unwrap_or_default().to_owned();
+    let ask = Ask {
+        action: "sts:GetCallerIdentity".to_owned(),
+        resource: "*".to_owned(),
+        resource_account: Some(account.clone()),
+        ..Ask::default()
+    };
+    if session.caller.origin.as_ref().is_some_and(|origin| origin.vpc_endpoint_id.is_some())
+        && let Err(judged) = session.authorize(&Ask { resource_policy: Some(Arc::new(anybody())), ..ask })
+        && judged.decision.kind == Some(Kind::Endpoint)
+    {
+        return Err(denied(&judged));
+    }
+    let (arn, user_id) = (session.principal.arn().unwrap_or_default(), session.principal.user_id().unwrap_or_default());
+    Ok(answer(
+        "GetCallerIdentity",
+        &format!("<Arn>{}</Arn><UserId>{}</UserId><Account>{account}</Account>", escaped(&arn), escaped(&user_id)),
+    ))
+}
+
+/// What takes the place of the permission that nobody needs.
+fn anybody() -> policy::Policy {
+    let text =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+    policy::Policy {
+        kind: Kind::Resource,
+        name: "GetCallerIdentity, which needs no permission".to_owned(),
+        owner: String::new(),
+        document: Document::parse(text, Kind::Resource).expect("a policy"),
+        places: Vec::new(),
+    }
+}
+
+fn access_key_info(session: &Session, parameters: &Parameters) -> Result<Response<Body>, Failure> {
+    let id = parameters.need("AccessKeyId")?;
+    let key = session.directory.access_key(id);
+    let account = key.and_then(|key| key.principal.account().map(str::to_owned));
+    let account = account.ok_or_else(|| invalid("The access key ID is not one of this lab".to_owned()))?;
+    Ok(answer("GetAccessKeyInfo", &format!("<Account>{account}</Account>")))
+}
+
+fn session_name(name: &str) -> Result<&str, Failure> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    if (2..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(name);
+    }
+    Err(invalid(format!(
+        "1 validation error detected: Value '{}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]* and have a length of 2 to 64",
+        name.escape_debug()
+    )))
+}
+
+fn duration(session: &Session, role: &RoleFacts, said: Option<&str>) -> Result<u32, Failure> {
+    let seconds = match said {
+        None => USUAL,
+        Some(text) => text.parse::<u32>().ok().filter(|seconds| *seconds >= SHORTEST).ok_or_else(|| {
+            invalid(format!(
+                "1 validation error detected: Value '{}' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to {SHORTEST}",
+                text.escape_debug()
+            ))
+        })?,
+    };
+    if seconds > role.max_session_duration {
+        return Err(invalid(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.".to_owned(),
+        ));
+    }
+    if matches!(session.principal, Principal::Session { .. }) && seconds > USUAL {
+        let message =
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
+        return Err(invalid(message.to_owned()));
+    }
+    Ok(seconds)
+}
+
+/// The policies that a session is kept to; nobody has them but the token.
+fn session_policies(parameters: &Parameters) -> Result<Vec<String>, Failure> {
+    if parameters.0.iter().any(|(name, _)| name.starts_with("PolicyArns.")) {
+        return Err(refused(501, "NotImplemented", "vpclab's AssumeRole does not take PolicyArns: write Policy"));
+    }
+    if parameters.0.iter().any(|(name, _)| name.starts_with("Tags.") || name == "SourceIdentity") {
+        return Err(refused(
+            501,
+            "NotImplemented",
+            "vpclab's AssumeRole does not take session tags and source identities",
+        ));
+    }
+    let Some(policy) = parameters.get("Policy") else { return Ok(Vec::new()) };
+    if policy.chars().count() > LONGEST_POLICY {
+        return Err(invalid(format!("The session policy has more than {LONGEST_POLICY} characters")));
+    }
+    Document::parse(policy, Kind::Session)
+        .map_err(|error| refused(400, "MalformedPolicyDocument", error.to_string()))?;
+    Ok(vec![policy.to_owned()])
+}
+
+fn denied(judged: &crate::model::access::Judged) -> Failure {
+    Failure::denied("sts", Form::Query, policy::message(&judged.decision, &judged.request))
+}
+
+fn answer(operation: &str, result: &str) -> Response<Body> {
+    let id = request_id();
+    let body = format!(
+        "<{operation}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{operation}Result>{result}</{operation}Result>\
+         <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
+    );
+    let mut answer = Response::new(front::full(body));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    answer
+}
