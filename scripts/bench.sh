@@ -421,7 +421,7 @@ summary=$(jq -n --rawfile results "$results" --rawfile s3_results "$s3_results" 
   | [$s3_results | split("\n")[] | select(. != "") | split(" ")
     | {path: .[1], figure: .[2], value: (.[3] | tonumber)}] as $s3_values
   | [$s3_figures | split(" ")[] as $figure | {key: $figure, value: ([("gateway", "loopback") as $path
-      | {key: $path, value: [$s3_values[] | select(.path == $path and .figure == $figure).value] | median}] | from_entries
+      | {key: $path, value: [$s3_values[] | select(.path == $path and .figure == $figure).value] | median | rounded(1000)}] | from_entries
       | .ratio = (if .gateway == null or .loopback == null or .loopback == 0 then null
           else .gateway / .loopback | rounded(100) end))}]
   | from_entries as $s3

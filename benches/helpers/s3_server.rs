@@ -10,14 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use futures::future::BoxFuture;
 use vpclab::model::access::Directory;
-use vpclab::policy::{Document, Kind, Policy, Principal};
+use vpclab::policy::{Document, Kind, Policy};
 use vpclab::services::authority::{CertificateAuthority, is_aws_name};
-use vpclab::services::front::session::{Session, Ticket};
-use vpclab::services::front::{self, Body, Caller, Limits, Listeners, Service};
+use vpclab::services::front::guard::Access;
+use vpclab::services::front::{self, Limits, Listeners};
 use vpclab::services::origins::Origins;
 use vpclab::services::s3::{Bucket, Kept, S3};
+use vpclab::services::tokens::Tokens;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -52,27 +52,8 @@ async fn serve(folder: &Path, name: &str, address: &str) -> anyhow::Result<()> {
     let authority = CertificateAuthority::load_or_create(folder, is_aws_name)?;
     let listeners = Listeners { plain: vec![listener], tls: Vec::new() };
     let (_runs_until_killed, shutdown) = tokio::sync::watch::channel(false);
-    front::serve(listeners, Arc::new(Anybody(s3)), authority, Arc::new(Origins::default()), Limits::default(), shutdown)
-        .await
-}
-
-/// Nobody signs here.
-struct Anybody(S3);
-
-impl Service for Anybody {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn answer(&self, mut request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {
-        let caller = request.extensions().get::<Caller>().expect("the door adds it").clone();
-        request.extensions_mut().insert(Session {
-            caller,
-            principal: Principal::Anonymous,
-            access_key_id: None,
-            policies: Vec::new(),
-            directory: Arc::new(Directory::default()),
-        });
-        self.0.answer(request)
-    }
+    let origins = Arc::new(Origins::default());
+    // Nobody has a key here, and the bucket asks for none.
+    let access = Arc::new(Access::new(Directory::default(), Arc::new(Tokens::new([0; 32]))));
+    front::serve(listeners, Arc::new(s3), authority, origins, access, Limits::default(), shutdown).await
 }
