@@ -207,18 +207,26 @@ const APPLIANCE: &str = "Resources:
 
 #[test]
 fn only_is_a_claim_about_every_class() {
-    holds(&first("expect: [{from: app, only: [S3, resolver]}]"), "first.yaml");
+    holds(&first("expect: [{from: app, only: [S3, resolver, metadata]}]"), "first.yaml");
     fails("{from: app, only: [S3]}", "10.0.0.2 tcp 53 reaches resolver, which is not listed", None);
-    fails("{from: app, only: [resolver]}", "1.178.4.0-1.178.6.255 tcp 1-65535 reaches first/S3", Some("first.yaml:7"));
-    fails("{from: app, only: [S3, resolver, metadata]}", "metadata is listed, but nothing", None);
+    fails(
+        "{from: app, only: [resolver, metadata]}",
+        "1.178.4.0-1.178.6.255 tcp 1-65535 reaches first/S3",
+        Some("first.yaml:7"),
+    );
+    fails("{from: app, only: [S3, resolver]}", "169.254.169.254 tcp 80 reaches metadata, which is not listed", None);
     // Time is in every list, and may be written.
-    holds(&first("expect: [{from: app, only: [S3, resolver, time]}]"), "first.yaml");
-    fails("{from: app, only: [S3, resolver, app]}", "app is listed, but nothing that is sent reaches it", None);
-    holds(&private("  - {from: client, only: [Endpoint, resolver]}\n"), "lab.yaml");
-    holds(&private("  - {from: client, only: [provider/server, resolver]}\n"), "lab.yaml");
-    let list = "  - {from: app, only: [web, appliance, resolver]}\n";
+    holds(&first("expect: [{from: app, only: [S3, resolver, metadata, time]}]"), "first.yaml");
+    fails(
+        "{from: app, only: [S3, resolver, metadata, app]}",
+        "app is listed, but nothing that is sent reaches it",
+        None,
+    );
+    holds(&private("  - {from: client, only: [Endpoint, resolver, metadata]}\n"), "lab.yaml");
+    holds(&private("  - {from: client, only: [provider/server, resolver, metadata]}\n"), "lab.yaml");
+    let list = "  - {from: app, only: [web, appliance, resolver, metadata]}\n";
     holds(&lab(APPLIANCE, list), "lab-of-one.yaml");
-    let failures = failures(&lab(APPLIANCE, "  - {from: app, only: [web, resolver]}\n"), "lab-of-one.yaml");
+    let failures = failures(&lab(APPLIANCE, "  - {from: app, only: [web, resolver, metadata]}\n"), "lab-of-one.yaml");
     let failure = &failures[0].1;
     assert_eq!(failure.reason, "10.0.1.30 tcp 1-65535 reaches appliance, which is not listed");
     let details = [
@@ -234,7 +242,7 @@ fn only_is_a_claim_about_every_class() {
 #[test]
 fn a_listed_thing_that_refuses_everything_is_a_failure_that_says_who() {
     // The endpoint's service is of another account, which did not permit it: the endpoint waits for acceptance.
-    let mut files = private("  - {from: client, only: [Endpoint, resolver]}\n");
+    let mut files = private("  - {from: client, only: [Endpoint, resolver, metadata]}\n");
     let provider = files.0.get_mut(Path::new("provider.yaml")).unwrap();
     *provider = provider.replace("AcceptanceRequired: false", "AcceptanceRequired: true");
     let failures = failures(&files, "lab.yaml");
@@ -245,6 +253,26 @@ fn a_listed_thing_that_refuses_everything_is_a_failure_that_says_who() {
         failure.decider.as_ref().is_some_and(|it| it.source.as_deref() == Some("consumer.yaml:18")),
         "{failure:#?}"
     );
+}
+
+/// The bucket policy of `first.yaml` lets in whoever comes through the endpoint; nobody else has a policy of the bucket.
+#[test]
+fn calls_are_decided_by_the_way_of_their_packets() {
+    let on = "on: 's3://first-123456789012/hello.txt'";
+    let expect = |entries: &str| first(&format!("expect:\n{entries}"));
+    holds(&expect(&format!("  - {{from: app, call: s3:GetObject, {on}, as: anonymous}}\n")), "first.yaml");
+    holds(&expect(&format!("  - {{from: app, call: s3:PutObject, {on}}}\n")), "first.yaml");
+    holds(
+        &expect(&format!("  - {{from: app, call: s3:PutObject, {on}, as: anonymous, deny: Bucket}}\n")),
+        "first.yaml",
+    );
+    let denied = format!("{{from: app, call: s3:PutObject, {on}, as: anonymous}}");
+    fails(&denied, "s3:PutObject signed by anonymous is denied", Some("first.yaml:10"));
+    let allowed = format!("{{from: app, call: s3:GetObject, {on}, as: anonymous, deny: S3}}");
+    fails(&allowed, "s3:GetObject is allowed, where S3 was expected to deny it", Some("first.yaml:10"));
+    let by_another = format!("{{from: app, call: s3:PutObject, {on}, as: anonymous, deny: S3}}");
+    fails(&by_another, "s3:PutObject is denied, but not by S3", Some("first.yaml:10"));
+    fails("{from: app, call: kms:Decrypt}", "it is dropped: NO_ROUTE_TO_DESTINATION", None);
 }
 
 #[test]
@@ -337,7 +365,13 @@ fn entries_are_read_strictly() {
         ("{from: app, to: ap}", "there is no guest `ap`"),
         ("{from: app, to: '${first.Url}'}", "stack `first` has no output `Url`"),
         ("{from: app, to: '${other.Url}'}", "there is no stack `other`"),
-        ("{from: app, call: s3:PutObject, on: arn, deny: S3/NoWrites}", "`call` is not checked yet"),
+        ("{from: app, call: s3:PutObject, on: arn}", "`arn` is nothing that a call is done to"),
+        ("{from: app, call: PutObject}", "`PutObject` is no action"),
+        ("{from: app, call: s3:PutObject, to: internet}", "`to` does not go with the entry's other keys"),
+        ("{from: app, call: s3:PutObject, as: Nobody}", "there is no role or user `Nobody`"),
+        ("{from: app, call: s3:PutObject, on: 's3://never/k'}", "there is no bucket `never`"),
+        ("{from: app, call: s3:PutObject, deny: S4/NoWrites}", "there is no object `S4`"),
+        ("{from: app, cal: s3:PutObject}", "did you mean `call`?"),
         ("just text", "an expectation is a map, not text"),
     ] {
         let error = meant(&first(&format!("expect:\n  - {entry}\n")), "first.yaml").err();

@@ -149,7 +149,7 @@ fn sentences() {
         ),
         (
             json!({"Effect": "Deny", "Principal": "*", "Action": "s3:Put*", "Resource": "*"}),
-            "denied: no statement of endpoint S3 allows s3:GetObject",
+            "denied: no statement of endpoint S3 allows s3:GetObject; nearest is endpoint S3: statement 1 [lab.yaml:31], but it is a Deny, and a policy whose statements only deny allows nothing: add one that allows",
         ),
         (
             reads(json!({"Resource": "arn:aws:s3:::other/*"})),

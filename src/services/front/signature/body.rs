@@ -87,7 +87,7 @@ impl hyper::body::Body for Hinted {
     }
 
     fn size_hint(&self) -> hyper::body::SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 
