@@ -55,7 +55,7 @@ fn endpoint_security_group_without_443(stage: &Stage) -> Result<()> {
     let list = "
   - {from: app, to: s3.us-east-1.amazonaws.com:80, via: S3}
   - {from: app, to: s3.us-east-1.amazonaws.com:443, drop: ENI_SG_RULES_MISMATCH}
-  - {from: app, only: [S3, resolver]}
+  - {from: app, only: [S3, resolver, metadata]}
 ";
     holds(stage, &[BASE, endpoint], list)?;
     // Whoever only sees a timeout is told the group and its line.
@@ -92,7 +92,7 @@ fn network_acl_without_ephemeral_ports(stage: &Stage) -> Result<()> {
         "
   - {from: app, to: db:5432, drop: SUBNET_ACL_RESTRICTION}
   - {from: app, to: db:5433, drop: SUBNET_ACL_RESTRICTION}
-  - {from: db, only: [resolver]}
+  - {from: db, only: [resolver, metadata]}
 ",
     )?;
     // It is the answer that is lost, and the failure says so.
@@ -116,7 +116,7 @@ fn route_table_that_is_not_associated(stage: &Stage) -> Result<()> {
         BASE.lines().filter(|line| !line.contains("SubnetRoutes:")).map(|line| format!("{line}\n")).collect();
     let list = "
   - {from: app, to: s3.us-east-1.amazonaws.com, drop: NO_ROUTE_TO_DESTINATION}
-  - {from: app, only: [resolver]}
+  - {from: app, only: [resolver, metadata]}
 ";
     holds(stage, &[&base, GATEWAY_ENDPOINT], list)?;
     holds(stage, &[BASE, GATEWAY_ENDPOINT], "\n  - {from: app, to: s3.us-east-1.amazonaws.com, via: S3}\n")
@@ -131,7 +131,7 @@ fn isolated_subnet_reaches_s3_and_nothing_else(stage: &Stage) -> Result<()> {
         stage,
         &[BASE, GATEWAY_ENDPOINT, other],
         "
-  - {from: app, only: [S3, resolver]}
+  - {from: app, only: [S3, resolver, metadata]}
   - {from: app, to: s3.us-east-1.amazonaws.com, proto: udp, drop: VPCE_GATEWAY_PROTOCOL_RESTRICTION}
   - {from: app, to: other, proto: icmp, drop: SG_HAS_NO_RULES}
 ",
@@ -156,8 +156,8 @@ fn a_peer_can_not_use_the_gateway_endpoint(stage: &Stage) -> Result<()> {
   - {from: app, to: s3.us-east-1.amazonaws.com, via: S3}
   - {from: app, to: peer:80, via: Peering}
   - {from: peer, to: s3.us-east-1.amazonaws.com, drop: PCX_REQUIRES_ADDRESS_IN_VPC_CIDR}
-  - {from: peer, only: [resolver]}
-  - {from: app, only: [S3, peer, resolver]}
+  - {from: peer, only: [resolver, metadata]}
+  - {from: app, only: [S3, peer, resolver, metadata]}
 ",
     )
 }
@@ -191,7 +191,7 @@ fn a_static_route_shadows_the_endpoint(stage: &Stage) -> Result<()> {
         "
   - {from: app, to: '3.5.0.1:443', drop: IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS}
   - {from: app, to: '3.5.1.1:443', via: S3}
-  - {from: app, only: [S3, resolver]}
+  - {from: app, only: [S3, resolver, metadata]}
 ",
     )
 }
@@ -215,11 +215,11 @@ fn nat_gateway_and_what_is_behind_it(stage: &Stage) -> Result<()> {
   - {from: app, to: internet, proto: icmp, via: Nat}
   - {from: app, to: internet:53, proto: udp, via: Gateway}
   - {from: app, to: s3.us-east-1.amazonaws.com, via: Nat}
-  - {from: app, only: [Nat, resolver]}
+  - {from: app, only: [Nat, resolver, metadata]}
   - {from: internet, to: '203.0.113.1:80', drop: NGW_INBOUND_CONNECTION}
 ",
     )?;
-    // What `only: [S3, …]` is for: without the endpoint all goes by the NAT gateway, unseen.
+    // What `only: [S3, …, metadata]` is for: without the endpoint all goes by the NAT gateway, unseen.
     stage.write(
         "case.test.yaml",
         "expect: [{from: app, run: 'curl -s -o /dev/null http://s3.us-east-1.amazonaws.com/', only: [S3, resolver]}]",

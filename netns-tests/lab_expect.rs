@@ -79,7 +79,7 @@ fn many_guests_take_turns(stage: &Stage) -> Result<()> {
             "  g{guest}: {{Type: AWS::EC2::Instance, Properties: {{SubnetId: !Ref Subnet, ImageId: ami-0}}}}\n"
         );
         let others: Vec<String> = (0..GUESTS).filter(|it| *it != guest).map(|it| format!("g{it}")).collect();
-        list += &format!("  - {{from: g{guest}, only: [resolver, {}]}}\n", others.join(", "));
+        list += &format!("  - {{from: g{guest}, only: [resolver, metadata, {}]}}\n", others.join(", "));
         list += &format!("  - {{from: g{guest}, to: {}, proto: icmp}}\n", others[0]);
         list += &format!("  - {{from: g{guest}, run: ping -c1 -W5 10.0.0.2 || true, only: [resolver]}}\n");
     }
@@ -100,7 +100,7 @@ fn failures_say_what_happened_and_where(stage: &Stage) -> Result<()> {
   - {from: app, to: s3.us-east-1.amazonaws.com, drop: NO_ROUTE_TO_DESTINATION}
   - {from: app, to: '10.0.1.77:80', drop: NO_SUCH_ADDRESS}
   - {from: app, only: [S3]}
-  - {from: app, only: [S3, resolver, metadata]}
+  - {from: app, only: [S3, resolver, metadata, app]}
   - {from: app, run: 'echo as it said; exit 3'}
 ",
     )?;
@@ -116,7 +116,7 @@ fn failures_say_what_happened_and_where(stage: &Stage) -> Result<()> {
         "the packet that was sent went to s3",
         "ok       app > 10.0.1.77:80 drop NO_SUCH_ADDRESS",
         "10.0.0.2 tcp 53 reaches resolver, which is not listed",
-        "metadata is listed, but nothing that is sent reaches it",
+        "app is listed, but nothing that is sent reaches it",
         "`echo as it said; exit 3` ended with exit status 3\n             as it said\n",
         "1 of 6 expectations hold",
         "::error file=first.yaml,line=5,title=expected%3A app > internet via S3::it is dropped",
@@ -188,7 +188,7 @@ fn trace_and_packet_must_agree(stage: &Stage) -> Result<()> {
         "lying.test.yaml",
         "expect:
   - {from: app, to: 'web:80'}
-  - {from: app, only: [web, resolver]}
+  - {from: app, only: [web, resolver, metadata]}
   - {from: web, to: 'app:80'}
 ",
     )?;
@@ -200,7 +200,7 @@ fn trace_and_packet_must_agree(stage: &Stage) -> Result<()> {
         "FAILED   app > web:80 is delivered",
         "trace and the real packet disagree: trace says it is delivered to network interface lying/web",
         "the packet was not sent by the guest's own kernel: ",
-        "FAILED   app reaches only web, resolver",
+        "FAILED   app reaches only web, resolver, metadata",
         // The same route swallows what app would answer.
         "FAILED   web > app:80 is delivered",
         "the packet went to app, and nothing came back",
@@ -227,8 +227,8 @@ fn an_answer_that_is_dropped_is_told(stage: &Stage) -> Result<()> {
         "expect:
   - {from: web, to: '10.0.1.50', proto: icmp, via: app}
   - {from: web, to: '10.0.1.10', proto: icmp, via: app}
-  - {from: web, only: [app]}
-  - {from: app, only: [web]}
+  - {from: web, only: [app, metadata]}
+  - {from: app, only: [web, metadata]}
   - {from: app, to: s3.us-east-1.amazonaws.com, drop: DNS_SUPPORT_DISABLED}
 ",
     )?;
@@ -242,8 +242,11 @@ fn an_answer_that_is_dropped_is_told(stage: &Stage) -> Result<()> {
         ensure!(test.stdout.contains(part), "{part} in {}", test.stdout);
     }
     // The second interface's packets are walked, not sent.
-    let only =
-        test.stdout.lines().find_map(|line| line.strip_prefix("ok       app reaches only web  (")).context("only")?;
+    let only = test
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("ok       app reaches only web, metadata  ("))
+        .context("only")?;
     let numbers: Vec<usize> = only.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
     ensure!(matches!(numbers.as_slice(), [classes, sent] if *classes == 2 * sent), "{only}");
     nothing_is_left(stage)

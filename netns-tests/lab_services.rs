@@ -36,8 +36,8 @@ fn time_is_there_without_a_route(stage: &Stage) -> Result<()> {
         "isolated.test.yaml",
         "expect:
   - {from: app, to: '169.254.169.123:123', proto: udp, via: time}
-  - {from: app, only: [resolver, time]}
-  - {from: app, only: [resolver]}
+  - {from: app, only: [resolver, time, metadata]}
+  - {from: app, only: [resolver, metadata]}
   - {from: app, run: ./story-program --role time, only: [resolver]}
 ",
     )?;

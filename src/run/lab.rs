@@ -257,7 +257,7 @@ fn start(
     let metadata = Arc::new(Metadata::new(Arc::clone(&tokens), key, &world));
     let access = Arc::new(Access::new(Directory::of(&world), tokens));
     let store = serve::open_s3(runtime.handle(), (data.join("s3"), kept), &world, &seeds)?;
-    let (s3, aws) = serve::services(&access, &store, &backends)?;
+    let (s3, aws) = serve::services(&access, &store, serve::open_dynamodb(&data.join("dynamodb"), &world)?, &backends)?;
     let shared = serve::Shared {
         authority,
         origins: Arc::clone(&origins),

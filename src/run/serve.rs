@@ -4,7 +4,7 @@
 //! lab's own runtime uses it. What the servers do is the services' business.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -21,6 +21,7 @@ use crate::model::World;
 use crate::model::access::Directory;
 use crate::services::authority::CertificateAuthority;
 use crate::services::aws::Aws;
+use crate::services::dynamodb::{DynamoDb, Table};
 use crate::services::front::guard::Access;
 use crate::services::front::{self, Limits, Listeners};
 use crate::services::metadata::Metadata;
@@ -72,10 +73,31 @@ pub fn open_s3(
     Ok(Arc::new(store))
 }
 
+/// Opens the databases with the tables that the world declares.
+pub fn open_dynamodb(folder: &Path, world: &World) -> Result<DynamoDb> {
+    let tables: Vec<Table> = world
+        .tables
+        .values()
+        .map(|table| Table {
+            account: table.meta.account.clone(),
+            region: table.meta.region.clone(),
+            definition: table.definition.clone(),
+            time_to_live: table.time_to_live.clone(),
+        })
+        .collect();
+    DynamoDb::open(folder, &tables).context("opening the embedded DynamoDB")
+}
+
 /// What answers for S3 and for all other services: backends where the lab has some, else what is emulated.
-pub fn services(access: &Access, store: &Arc<S3>, backends: &[Backend]) -> Result<(Arc<dyn front::Service>, Arc<Aws>)> {
+pub fn services(
+    access: &Access,
+    store: &Arc<S3>,
+    dynamodb: DynamoDb,
+    backends: &[Backend],
+) -> Result<(Arc<dyn front::Service>, Arc<Aws>)> {
     let mut aws = Aws::default();
     aws.add("sts", Arc::new(Sts::new(Arc::clone(&access.tokens))));
+    aws.add("dynamodb", Arc::new(dynamodb));
     let mut s3 = Arc::clone(store) as Arc<dyn front::Service>;
     for backend in backends {
         let service: Arc<dyn front::Service> = Arc::new(Upstream::new(&backend.service, resolved(backend)?)?);

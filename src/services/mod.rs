@@ -12,6 +12,7 @@
 //! | [`authority`] | the lab's certificates |
 //! | [`s3`] | S3 on a store of its own |
 //! | [`aws`] | the other services of AWS by their names |
+//! | [`dynamodb`] | DynamoDB on the embedded engine |
 //! | [`sts`] | STS: identities and roles |
 //! | [`upstream`] | a real server in the place of an emulated one |
 //! | [`tokens`] | temporary credentials |
@@ -22,6 +23,7 @@
 
 pub mod authority;
 pub mod aws;
+pub mod dynamodb;
 pub mod echo;
 mod failure;
 pub mod front;

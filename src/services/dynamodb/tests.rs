@@ -1,0 +1,242 @@
+//! DynamoDB behind its door on loopback; who asks stands in a header of the tests' own.
+
+use serde_json::{Value, json};
+
+use super::super::front::session::Ticket;
+use super::super::front::tests::{Running, start};
+use super::super::front::{Caller, Limits};
+use super::*;
+use crate::model::World;
+use crate::model::access::Directory;
+use crate::policy::Principal;
+
+const OWNER: &str = "111122223333";
+const OTHER: &str = "444455556666";
+
+/// The door's part.
+struct Signed(DynamoDb);
+
+impl Service for Signed {
+    fn name(&self) -> &'static str {
+        "dynamodb"
+    }
+
+    fn called(&self, _host: &str) -> Option<String> {
+        None
+    }
+
+    fn answer(&self, mut request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
+        let mut caller = request.extensions().get::<Caller>().unwrap().clone();
+        caller.origin = None;
+        let who = request.headers_mut().remove("x-test-who");
+        let principal = match who.as_ref().map_or(OWNER, |who| who.to_str().unwrap()) {
+            "nobody" => Principal::Anonymous,
+            "user" => Principal::User {
+                account: OWNER.to_owned(),
+                arn: format!("arn:aws:iam::{OWNER}:user/ann"),
+                user_id: "AIDAEXAMPLE".to_owned(),
+            },
+            account => Principal::Root { account: account.to_owned() },
+        };
+        let directory = Arc::new(Directory::of(&World::default()));
+        request.extensions_mut().insert(Session {
+            caller,
+            principal,
+            access_key_id: None,
+            policies: Vec::new(),
+            directory,
+            ticket: Ticket::default(),
+        });
+        self.0.answer(request)
+    }
+}
+
+struct Lab {
+    running: Running,
+    folder: tempfile::TempDir,
+}
+
+fn orders() -> Table {
+    Table {
+        account: OWNER.into(),
+        region: "us-east-1".into(),
+        definition: json!({
+            "TableName": "orders",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "at", "AttributeType": "N"}],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
+        }),
+        time_to_live: Some("until".into()),
+    }
+}
+
+fn lab() -> Lab {
+    let folder = tempfile::tempdir().unwrap();
+    let service = DynamoDb::open(folder.path(), &[orders()]).unwrap();
+    Lab { running: start(Arc::new(Signed(service)), Limits::default()), folder }
+}
+
+impl Lab {
+    fn send(&self, operation: &str, head: &str, body: &str) -> (u16, Value) {
+        let length = body.len();
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: dynamodb.us-east-1.amazonaws.com\r\nConnection: close\r\nContent-Length: {length}\r\n\
+             X-Amz-Target: {operation}\r\n{head}\r\n{body}"
+        );
+        let answer = self.running.raw(request.as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+        let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, body.as_bytes());
+        assert!(head.contains(&format!("x-amz-crc32: {crc}")), "{head}");
+        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    fn ask(&self, operation: &str, head: &str, body: &Value) -> (u16, Value) {
+        self.send(&format!("DynamoDB_20120810.{operation}"), head, &body.to_string())
+    }
+
+    fn good(&self, operation: &str, body: Value) -> Value {
+        let (status, answer) = self.ask(operation, "", &body);
+        assert_eq!(status, 200, "{operation}: {answer}");
+        answer
+    }
+}
+
+fn item(id: &str, at: u32) -> Value {
+    json!({"id": {"S": id}, "at": {"N": at.to_string()}})
+}
+
+#[test]
+fn items_are_put_found_and_deleted() {
+    let lab = lab();
+    for at in 1..=3 {
+        lab.good("PutItem", json!({"TableName": "orders", "Item": item("a", at)}));
+    }
+    let found = lab.good("GetItem", json!({"TableName": "orders", "Key": item("a", 2)}));
+    assert_eq!(found["Item"], item("a", 2));
+    let query = json!({
+        "TableName": "orders",
+        "KeyConditionExpression": "id = :id AND #at > :at",
+        "ExpressionAttributeNames": {"#at": "at"},
+        "ExpressionAttributeValues": {":id": {"S": "a"}, ":at": {"N": "1"}},
+    });
+    assert_eq!(lab.good("Query", query)["Count"], 2);
+    let once = json!({"TableName": "orders", "Item": item("a", 1), "ConditionExpression": "attribute_not_exists(id)"});
+    let (status, answer) = lab.ask("PutItem", "", &once);
+    assert_eq!(status, 400);
+    assert_eq!(answer["__type"], "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException");
+    let both = json!({"TransactItems": [
+        {"Delete": {"TableName": "orders", "Key": item("a", 1)}},
+        {"Put": {"TableName": "orders", "Item": item("b", 1)}},
+    ]});
+    lab.good("TransactWriteItems", both);
+    assert_eq!(lab.good("Scan", json!({"TableName": "orders"}))["Count"], 3);
+    let selected = lab.good("ExecuteStatement", json!({"Statement": "SELECT * FROM \"orders\" WHERE id = 'b'"}));
+    assert_eq!(selected["Items"].as_array().map(Vec::len), Some(1));
+    lab.running.end();
+}
+
+/// A declared table has its account's ARN and survives a restart with what is in it.
+#[test]
+fn tables_stay() {
+    let lab = lab();
+    let arn = format!("arn:aws:dynamodb:us-east-1:{OWNER}:table/orders");
+    assert_eq!(lab.good("DescribeTable", json!({"TableName": "orders"}))["Table"]["TableArn"], arn);
+    let ttl = lab.good("DescribeTimeToLive", json!({"TableName": "orders"}));
+    assert_eq!(ttl["TimeToLiveDescription"]["AttributeName"], "until");
+    lab.good("PutItem", json!({"TableName": arn, "Item": item("a", 1)}));
+    assert_eq!(lab.good("DescribeEndpoints", json!({}))["Endpoints"][0]["Address"], "dynamodb.us-east-1.amazonaws.com");
+    assert_eq!(lab.good("DescribeLimits", json!({}))["TableMaxReadCapacityUnits"], 40000);
+    lab.running.end();
+    let service = DynamoDb::open(lab.folder.path(), &[orders()]).unwrap();
+    let again = Lab { running: start(Arc::new(Signed(service)), Limits::default()), folder: lab.folder };
+    assert_eq!(again.good("Scan", json!({"TableName": "orders"}))["Count"], 1);
+    again.running.end();
+}
+
+#[test]
+fn who_may_not_is_told_in_dynamodbs_form() {
+    let lab = lab();
+    let get = json!({"TableName": "orders", "Key": item("a", 1)});
+    let (status, answer) = lab.ask("GetItem", "X-Test-Who: user\r\n", &get);
+    assert_eq!(status, 400);
+    assert_eq!(answer["__type"], "com.amazon.coral.service#AccessDeniedException");
+    assert_eq!(
+        answer["Message"],
+        format!(
+            "User: arn:aws:iam::{OWNER}:user/ann is not authorized to perform: dynamodb:GetItem on resource: \
+             arn:aws:dynamodb:us-east-1:{OWNER}:table/orders because no identity-based policy allows the dynamodb:GetItem action"
+        )
+    );
+    // Another account's root sees tables of its own, and none of ours by their ARN.
+    let (status, answer) = lab.ask("GetItem", &format!("X-Test-Who: {OTHER}\r\n"), &get);
+    assert_eq!((status, answer["__type"].as_str().unwrap().ends_with("#ResourceNotFoundException")), (400, true));
+    let by_arn = json!({"TableName": format!("arn:aws:dynamodb:us-east-1:{OWNER}:table/orders"), "Key": item("a", 1)});
+    let (status, answer) = lab.ask("GetItem", &format!("X-Test-Who: {OTHER}\r\n"), &by_arn);
+    assert_eq!(
+        (status, answer["__type"].as_str().unwrap().ends_with("#AccessDeniedException")),
+        (400, true),
+        "{answer}"
+    );
+    lab.running.end();
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let lab = lab();
+    for (target, body, kind) in [
+        ("DynamoDB_20120810.Nothing", "{}", "#UnknownOperationException"),
+        ("Other.GetItem", "{}", "#UnknownOperationException"),
+        ("DynamoDB_20120810.GetItem", "{", "#SerializationException"),
+        ("DynamoDB_20120810.GetItem", "[]", "#SerializationException"),
+        ("DynamoDB_20120810.GetItem", "{\"TableName\": 1}", "Exception"),
+        ("DynamoDB_20120810.GetItem", "{\"TableName\": \"../../x\", \"Key\": {}}", "#ValidationException"),
+        ("DynamoDB_20120810.ExecuteStatement", "{\"Statement\": \"DROP\"}", "#ValidationException"),
+    ] {
+        let (status, answer) = lab.send(target, "", body);
+        let found = answer["__type"].as_str().unwrap_or_default();
+        assert!(status == 400 && found.ends_with(kind), "{target} {body}: {status} {answer}");
+    }
+    lab.running.end();
+}
+
+#[test]
+fn every_table_is_asked_for() {
+    let place = asks::Place { account: "1", region: "us-east-1" };
+    let asked = |operation: &str, body: Value| {
+        let asks = asks::asks(operation, &body, &place, &|_| Some("id".to_owned())).unwrap();
+        let line = |ask: &crate::model::access::Ask| {
+            let keys = ask
+                .context
+                .get("dynamodb:LeadingKeys")
+                .map(|keys| format!(" [{}]", keys.join(",")))
+                .unwrap_or_default();
+            let resource = ask.resource.replace("arn:aws:dynamodb:us-east-1:1:table/", "");
+            format!("{} {resource}{keys}", ask.action.replace("dynamodb:", ""))
+        };
+        asks.iter().map(line).collect::<Vec<_>>().join(", ")
+    };
+    for (operation, body, expected) in [
+        ("GetItem", json!({"TableName": "t", "Key": {"id": {"S": "a"}}}), "GetItem t [a]"),
+        ("PutItem", json!({"TableName": "t", "Item": {"id": {"N": "1"}, "x": {"S": "y"}}}), "PutItem t [1]"),
+        ("Query", json!({"TableName": "t", "IndexName": "i"}), "Query t/index/i"),
+        ("BatchGetItem", json!({"RequestItems": {"a": {}, "b": {}}}), "BatchGetItem a, BatchGetItem b"),
+        (
+            "TransactWriteItems",
+            json!({"TransactItems": [{"Put": {"TableName": "a", "Item": {}}}, {"ConditionCheck": {"TableName": "b"}}]}),
+            "PutItem a, ConditionCheckItem b",
+        ),
+        (
+            "ExecuteStatement",
+            json!({"Statement": "select * from \"t\".\"i\" where x = 'from z'"}),
+            "PartiQLSelect t/index/i",
+        ),
+        ("ExecuteStatement", json!({"Statement": "INSERT INTO t VALUE {'id': 'from'}"}), "PartiQLInsert t"),
+        ("ExecuteStatement", json!({"Statement": "UPDATE \"t\" SET x=1"}), "PartiQLUpdate t"),
+        ("ListTables", json!({}), "ListTables *"),
+        ("BatchGetItem", json!({}), "BatchGetItem *"),
+    ] {
+        assert_eq!(asked(operation, body), expected, "{operation}");
+    }
+    let mixed = json!({"RequestItems": {"arn:aws:dynamodb:us-east-1:1:table/a": {}, "arn:aws:dynamodb:us-east-1:2:table/b": {}}});
+    assert!(asks::owner("BatchGetItem", &mixed, "1", "us-east-1").is_err());
+}
