@@ -448,7 +448,8 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
         ("VPCLAB_GUEST", &name.shown),
     ];
     let instance = world.instances.get(&plan.instance_id);
-    let has_role = instance.is_some_and(|instance| instance.iam_instance_profile.is_some());
+    let profile = instance.and_then(|instance| world.instance_profiles.get(instance.iam_instance_profile.as_ref()?));
+    let has_role = profile.is_some_and(|profile| profile.role.is_some());
     if !has_role {
         variables.push(("AWS_ACCESS_KEY_ID", &key.access_key_id));
         variables.push(("AWS_SECRET_ACCESS_KEY", &key.secret_access_key));

@@ -15,6 +15,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,9 @@ pub struct Listeners {
     pub tls: Vec<std::net::TcpListener>,
 }
 
+/// The kernel's own IP_TTL.
+const USUAL_HOPS: u8 = 64;
+
 /// Who sent a request; in the extensions of every request that a service sees.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -98,8 +102,8 @@ pub trait Service: Send + Sync + 'static {
     /// The service that a host name means, such as `s3`, whose signatures the door checks; `None` for one that knows none.
     fn called(&self, host: &str) -> Option<String>;
 
-    /// How many hops the answers to a caller may take; the kernel's usual number where it is nobody's concern.
-    fn hop_limit(&self, _origin: Option<&Origin>) -> Option<u8> {
+    /// How many hops the answer to a request of that method may take; `None` for a service of which it is nobody's concern.
+    fn hop_limit(&self, _origin: Option<&Origin>, _method: &http::Method) -> Option<u8> {
         None
     }
 
@@ -235,22 +239,30 @@ impl Door {
         stream.set_nodelay(true).context("setting TCP_NODELAY")?;
         let local = stream.local_addr().context("asking which address was called")?;
         let caller = Caller { peer, local, origin: self.origins.get(peer.ip()), tls: tls.is_some() };
-        if let Some(hops) = self.service.hop_limit(caller.origin.as_deref()) {
-            stream.set_ttl(hops.into()).context("setting IP_TTL")?;
-        }
+        let hops = self.hops(&stream, &caller)?;
         let stream = Steady::new(stream, self.limits.write_time);
-        let Some(tls) = tls else { return self.http1(stream, caller).await };
+        let Some(tls) = tls else { return self.http1(stream, caller, hops).await };
         let stream =
             timeout(self.limits.header_time, tls.accept(stream)).await.context("TLS handshake took too long")?;
         let stream = stream.context("TLS handshake")?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        if http2 { self.http2(stream, caller).await } else { self.http1(stream, caller).await }
+        if http2 { self.http2(stream, caller).await } else { self.http1(stream, caller, hops).await }
+    }
+
+    /// A second handle of the socket, where answers differ in how far they may go.
+    fn hops(&self, stream: &TcpStream, caller: &Caller) -> anyhow::Result<Option<Arc<std::net::TcpStream>>> {
+        if self.service.hop_limit(caller.origin.as_deref(), &http::Method::PUT).is_none() {
+            return Ok(None);
+        }
+        let handle = stream.as_fd().try_clone_to_owned().context("another handle of a connection")?;
+        Ok(Some(Arc::new(handle.into())))
     }
 
     async fn http1(
         self: &Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin,
         caller: Caller,
+        hops: Option<Arc<std::net::TcpStream>>,
     ) -> anyhow::Result<()> {
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
@@ -260,8 +272,19 @@ impl Door {
             .max_buf_size(self.limits.header_bytes.max(8192));
         let door = self.clone();
         let service = service_fn(move |request| {
-            let (door, caller) = (door.clone(), caller.clone());
-            async move { door.answer(request, &caller).await }
+            let (door, caller, hops) = (door.clone(), caller.clone(), hops.clone());
+            async move {
+                let method = request.method().clone();
+                let answer = door.answer(request, &caller).await;
+                if let Some(stream) = hops {
+                    // HTTP/1.1 answers one after another, so what is set now is this answer's.
+                    let limit = door.service.hop_limit(caller.origin.as_deref(), &method).unwrap_or(USUAL_HOPS);
+                    if let Err(error) = stream.set_ttl(limit.into()) {
+                        tracing::warn!(%error, "setting IP_TTL");
+                    }
+                }
+                answer
+            }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut shutdown = self.shutdown.clone();

@@ -51,7 +51,7 @@ mod headers;
 mod naming;
 mod parameters;
 mod s3_action;
-mod sign;
+pub(in crate::services) mod sign;
 mod tables;
 mod target;
 #[cfg(test)]

@@ -234,3 +234,6 @@ async fn hold(body: Body) -> Result<Bytes, Refused> {
     }
     Ok(held.freeze())
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,12 @@ pub fn start(service: Arc<dyn Service>, limits: Limits) -> Running {
 
 /// The same; the guest is that instance.
 pub fn start_as(service: Arc<dyn Service>, limits: Limits, instance_id: &str) -> Running {
+    let access = Arc::new(Access::new(Directory::default(), Arc::new(Tokens::new([0; 32]))));
+    start_with(service, limits, instance_id, access)
+}
+
+/// The same with these keys.
+pub fn start_with(service: Arc<dyn Service>, limits: Limits, instance_id: &str, access: Arc<Access>) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let authority = CertificateAuthority::load_or_create(folder.path(), is_aws_name).unwrap();
     let pem = authority.pem().to_owned();
@@ -57,7 +63,6 @@ pub fn start_as(service: Arc<dyn Service>, limits: Limits, instance_id: &str) ->
     let listeners = Listeners { plain: vec![plain], tls: vec![tls] };
     let ended = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let access = Arc::new(Access::new(Directory::default(), Arc::new(Tokens::new([0; 32]))));
         runtime.block_on(serve(listeners, service, authority, origins, access, limits, shutdown))
     });
     Running { plain: addresses[0], tls: addresses[1], pem, stop, ended, _folder: folder }

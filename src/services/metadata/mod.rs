@@ -151,7 +151,11 @@ impl Service for Metadata {
         None
     }
 
-    fn hop_limit(&self, origin: Option<&Origin>) -> Option<u8> {
+    /// Only a session's token is kept near: version 1 of the protocol knows no limit.
+    fn hop_limit(&self, origin: Option<&Origin>, method: &Method) -> Option<u8> {
+        if method != Method::PUT {
+            return None;
+        }
         let trees = self.trees.load();
         trees.get(origin?.instance_id.as_deref()?).map(|tree| tree.options.hop_limit)
     }

@@ -172,3 +172,27 @@ fn who_is_switched_off_or_unknown_reads_nothing() {
     assert_eq!(stranger.ask("GET /latest/meta-data/instance-id", "").0, 404);
     stranger.running.end();
 }
+
+/// A container behind one more hop gets no token with a limit of 1, and everything else.
+#[test]
+fn only_a_tokens_answer_is_limited_in_hops() {
+    let world = world("HttpPutResponseHopLimit: 2");
+    let metadata = Metadata::new(Arc::new(Tokens::new([7; 32])), [7; 32], &world);
+    let origin = |id: &str| Origin {
+        account: String::new(),
+        region: String::new(),
+        vpc_id: String::new(),
+        network_interface_id: String::new(),
+        instance_id: Some(id.to_owned()),
+        private_ip: [10, 0, 1, 10].into(),
+        vpc_endpoint_id: None,
+        endpoint_vpc_id: None,
+        endpoint_vpc_arn: None,
+        endpoint_account: None,
+        name: String::new(),
+    };
+    let app = origin(world.instances.keys().next().unwrap());
+    assert_eq!(metadata.hop_limit(Some(&app), &Method::PUT), Some(2));
+    assert_eq!(metadata.hop_limit(Some(&app), &Method::GET), None);
+    assert_eq!(metadata.hop_limit(Some(&origin("i-0")), &Method::PUT), None);
+}

@@ -18,7 +18,7 @@ const ENCODED_IN_PATH: AsciiSet = ENCODED.remove(b'/');
 
 /// Whether the signature covers the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Payload {
+pub enum Payload {
     /// SHA-256 of it, in hexadecimal.
     Hash(String),
     /// It streams: `UNSIGNED-PAYLOAD`.
@@ -41,7 +41,7 @@ impl Payload {
 
 /// With what a request is signed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Signer<'a> {
+pub struct Signer<'a> {
     pub credentials: &'a Credentials,
     pub region: &'a str,
     /// Name in the credential scope, such as `s3`.

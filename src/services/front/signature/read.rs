@@ -237,6 +237,7 @@ pub fn strip(parts: &mut Parts, payload: &Payload, presigned: bool) -> Result<()
     parts.headers.remove(AUTHORIZATION);
     parts.headers.remove("x-amz-security-token");
     parts.headers.remove("x-amz-content-sha256");
+    parts.headers.remove("x-amz-date");
     if let Payload::Chunked { .. } = payload {
         let length = parts.headers.remove("x-amz-decoded-content-length");
         let length = length.filter(|length| length.to_str().is_ok_and(|text| text.parse::<u64>().is_ok()));
