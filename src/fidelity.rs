@@ -9,7 +9,7 @@ use std::path::Path;
 /// Facts of the frozen list.
 const FACTS: usize = 273;
 /// As many work, and never fewer again; 260 are 95 %.
-const WORKING: usize = 260;
+const WORKING: usize = 263;
 
 /// One row of a table of facts.
 #[derive(Debug, PartialEq, Eq)]
