@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
 
 use super::journal::Journal;
 use super::refusal::{Cause, Refused};
@@ -26,6 +27,8 @@ use crate::model::region::is_region;
 use crate::policy::{Context, Document, Kind, Policy, Principal};
 use crate::services::tokens::{Grant, TokenError, Tokens};
 
+/// Bytes of all held bodies at once.
+const MEMORY: usize = 256 << 20;
 /// Bytes of a held body: the most that DynamoDB takes, and more than any other JSON or Query service does.
 const LONGEST_BODY: usize = 16 << 20;
 /// What a temporary key id begins with.
@@ -40,6 +43,30 @@ pub struct Access {
     pub tokens: Arc<Tokens>,
     /// Notes decisions.
     pub journal: Arc<Journal>,
+    /// Room for bodies that are held; a permit is a byte.
+    memory: Arc<Semaphore>,
+}
+
+/// The part of the room that one request's body has; dropping it gives it back.
+struct Room {
+    memory: Arc<Semaphore>,
+    taken: usize,
+}
+
+impl Room {
+    /// Takes so many bytes more, where they are free. Not waited for: several half-sent bodies may have it all.
+    fn take(&mut self, bytes: usize) -> Result<(), Refused> {
+        let wanted = u32::try_from(bytes).ok().and_then(|bytes| self.memory.try_acquire_many(bytes).ok());
+        wanted.ok_or_else(|| Refused::new(Cause::Busy, "Too many requests are under way: please try again"))?.forget();
+        self.taken += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.memory.add_permits(self.taken);
+    }
 }
 
 /// Who signed.
@@ -53,7 +80,12 @@ struct Identity {
 impl Access {
     /// Of a world, with the key of its temporary credentials.
     pub fn new(directory: Directory, tokens: Arc<Tokens>) -> Self {
-        Self { directory: ArcSwap::from_pointee(directory), tokens, journal: Arc::default() }
+        Self {
+            directory: ArcSwap::from_pointee(directory),
+            tokens,
+            journal: Arc::default(),
+            memory: Arc::new(Semaphore::new(MEMORY)),
+        }
     }
 
     /// Proves a request to a service (`s3`, `dynamodb`, …), or answers why not.
@@ -95,7 +127,10 @@ impl Access {
                 (body, Some(proof))
             }
             _ => {
-                let held = hold(body).await?;
+                let mut room = Room { memory: Arc::clone(&self.memory), taken: 0 };
+                let held = hold(body, &mut room).await?;
+                // It is given back with the request.
+                parts.extensions.insert(Arc::new(room));
                 let hash = canonical::digest(&held);
                 signed.check(&parts, &identity.secret, &hash)?;
                 if matches!(&signed.payload, Payload::Hash(said) if *said != hash) {
@@ -223,11 +258,13 @@ fn region_called(parts: &Parts) -> Option<String> {
 }
 
 /// The whole body, where it is no longer than a service takes.
-async fn hold(body: Body) -> Result<Bytes, Refused> {
+async fn hold(body: Body, room: &mut Room) -> Result<Bytes, Refused> {
     let (mut body, mut held) = (body, BytesMut::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refused::new(Cause::Incomplete, error.to_string()))?;
-        held.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        let data: &[u8] = frame.data_ref().map_or(&[], |data| data);
+        room.take(data.len())?;
+        held.extend_from_slice(data);
         if held.len() > LONGEST_BODY {
             return Err(Refused::new(Cause::TooLarge, format!("The request has more than {LONGEST_BODY} bytes")));
         }

@@ -44,6 +44,8 @@ pub enum Cause {
     TooLarge,
     /// The body did not come whole.
     Incomplete,
+    /// There is no room for it now.
+    Busy,
 }
 
 /// A request that is turned away.
@@ -91,6 +93,7 @@ impl Refused {
             Cause::BadChunks => (400, "InvalidRequest"),
             Cause::TooLarge => (400, "EntityTooLarge"),
             Cause::Incomplete => (400, "IncompleteBody"),
+            Cause::Busy => (503, "SlowDown"),
         }
     }
 
@@ -110,6 +113,7 @@ impl Refused {
             | Cause::HeadersNotSigned
             | Cause::PayloadMismatch => (forbidden, "InvalidSignatureException"),
             Cause::TooLarge => (413, "RequestEntityTooLargeException"),
+            Cause::Busy => (503, "ServiceUnavailable"),
             Cause::MissingLength | Cause::BadChunks | Cause::Incomplete => (400, "SerializationException"),
         }
     }
@@ -128,6 +132,7 @@ impl Refused {
             | Cause::HeadersNotSigned
             | Cause::PayloadMismatch => (403, "SignatureDoesNotMatch"),
             Cause::TooLarge => (413, "RequestEntityTooLarge"),
+            Cause::Busy => (503, "ServiceUnavailable"),
             Cause::MissingLength | Cause::BadChunks | Cause::Incomplete => (400, "MalformedInput"),
         }
     }

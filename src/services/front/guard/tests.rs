@@ -199,3 +199,18 @@ fn only_s3_takes_requests_that_nobody_signed() {
         lab.running.end();
     }
 }
+
+/// Bodies that are held share a bounded room, whoever sends them.
+#[test]
+fn held_bodies_share_a_room() {
+    let memory = Arc::new(Semaphore::new(10));
+    let room = || Room { memory: Arc::clone(&memory), taken: 0 };
+    let (mut one, mut other) = (room(), room());
+    one.take(6).unwrap();
+    assert_eq!(other.take(5).unwrap_err().cause, Cause::Busy);
+    other.take(4).unwrap();
+    drop(one);
+    other.take(6).unwrap();
+    drop(other);
+    assert_eq!(memory.available_permits(), 10);
+}

@@ -21,7 +21,7 @@ impl Operations {
         request: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
         let visitor = Visitor::of(&request)?;
-        visitor.ask("s3:ListAllMyBuckets", "*", |_| {})?;
+        visitor.ask("s3:ListAllMyBuckets", "arn:aws:s3:::*", |_| {})?;
         let account = visitor.account().ok_or_else(|| s3_error!(AccessDenied))?;
         let input = request.input;
         let most = input.max_buckets.map_or(MOST, |most| usize::try_from(most).unwrap_or(0));
