@@ -2,10 +2,14 @@
 //!
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
 
+use std::collections::BTreeMap;
+
+use dynoxide::actions::get_shard_iterator::decode_shard_iterator;
 use serde_json::Value;
 
+use super::{items, partiql};
 use crate::model::access::Ask;
-use crate::model::region::partition;
+use crate::model::region::{is_region, partition};
 use crate::policy::Context;
 
 /// Where a table without ARN is.
@@ -17,30 +21,69 @@ pub struct Place<'a> {
     pub region: &'a str,
 }
 
+/// What a table has that a request does not tell.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// Its partition key.
+    pub key: String,
+    /// Partition keys of its indexes.
+    pub indexes: BTreeMap<String, String>,
+    /// The last part of its stream's ARN.
+    pub stream_label: Option<String>,
+}
+
 impl Place<'_> {
     fn arn(&self, rest: &str) -> String {
         let Self { account, region } = self;
         format!("arn:{}:dynamodb:{region}:{account}:{rest}", partition(region))
     }
 
-    fn table(&self, name: &str) -> String {
-        if name.starts_with("arn:") { name.to_owned() } else { self.arn(&format!("table/{name}")) }
+    /// The ARN of a table that is named by its name or its ARN.
+    ///
+    /// # Errors
+    /// When it is neither: whatever the engine might make of it, nobody else would read the same.
+    fn table(&self, name: &str) -> Result<String, String> {
+        match of_arn(name) {
+            Some((_, rest)) if is_name(rest) => Ok(name.to_owned()),
+            None if is_name(name) => Ok(self.arn(&format!("table/{name}"))),
+            _ => Err(format!(
+                "1 validation error detected: Value '{}' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+                shown(name)
+            )),
+        }
     }
+}
+
+/// The place of a table's ARN and what stands behind `table/`; `None` where it is none, in every part.
+fn of_arn(arn: &str) -> Option<(Place<'_>, &str)> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", of, "dynamodb", region, account, rest] = parts[..] else { return None };
+    let good = is_region(region)
+        && of == partition(region)
+        && account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit());
+    Some((Place { account, region }, rest.strip_prefix("table/")?)).filter(|_| good)
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    !name.is_empty() && name.len() <= 255 && name.bytes().all(allowed)
+}
+
+/// A name in an error: as much of it as people read.
+fn shown(name: &str) -> String {
+    format!("{:.300}", name.escape_debug().to_string())
 }
 
 /// Account and Region of the tables that a request is about: those of their ARNs, else the caller's.
 ///
 /// # Errors
-/// The request is about tables of several accounts or Regions.
+/// The request is about tables of several accounts or Regions, or names one that can't be.
 pub fn owner(operation: &str, body: &Value, account: &str, region: &str) -> Result<(String, String), String> {
-    let place = Place { account, region };
     let mut owners: Vec<(String, String)> = Vec::new();
-    for (_, arn, _) in touched(operation, body, &place)? {
-        let mut parts = arn.split(':').skip(3);
-        if let (Some(region), Some(account)) = (parts.next(), parts.next())
-            && !region.is_empty()
-        {
-            let owner = (account.to_owned(), region.to_owned());
+    for each in touched(operation, body, &Place { account, region }, &|_| None)? {
+        if let Some((place, _)) = of_arn(&each.resource) {
+            let owner = (place.account.to_owned(), place.region.to_owned());
             if !owners.contains(&owner) {
                 owners.push(owner);
             }
@@ -53,28 +96,25 @@ pub fn owner(operation: &str, body: &Value, account: &str, region: &str) -> Resu
     }
 }
 
-/// What policies are asked; `key_of` tells the name of a table's partition key.
+/// What policies are asked.
 ///
 /// # Errors
-/// A statement of PartiQL that names no table.
+/// What names no table.
 pub fn asks(
     operation: &str,
     body: &Value,
     place: &Place<'_>,
-    key_of: &dyn Fn(&str) -> Option<String>,
+    schema: &dyn Fn(&str) -> Option<Schema>,
 ) -> Result<Vec<Ask>, String> {
     let common = common_keys(operation, body);
-    let asks = touched(operation, body, place)?.into_iter().map(|(action, resource, item)| {
+    let asks = touched(operation, body, place, schema)?.into_iter().map(|each| {
         let mut context = common.clone();
-        let table = resource.split(":table/").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        if let Some(value) = item.and_then(|item| plain(item.get(key_of(table)?)?)) {
-            context.set_all("dynamodb:LeadingKeys", vec![value]);
-        }
-        let owner = resource.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or(place.account);
+        context.extend(each.keys(schema));
+        let owner = each.resource.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or(place.account);
         Ask {
-            action: format!("dynamodb:{action}"),
+            action: format!("dynamodb:{}", each.action),
             resource_account: Some(owner.to_owned()),
-            resource,
+            resource: each.resource,
             resource_policy: None,
             context,
         }
@@ -82,18 +122,58 @@ pub fn asks(
     Ok(asks.collect())
 }
 
-/// An action, the resource that it is done to, and the item or key in which its partition key stands.
-type Touched<'b> = (String, String, Option<&'b Value>);
+/// What is done to one table or index.
+struct Touched<'b> {
+    action: String,
+    resource: String,
+    /// The part of the request that says it; `None` where items can't be told.
+    part: Option<&'b Value>,
+}
 
-fn touched<'b>(operation: &str, body: &'b Value, place: &Place<'_>) -> Result<Vec<Touched<'b>>, String> {
+impl Touched<'_> {
+    /// `dynamodb:LeadingKeys` and `dynamodb:Attributes`.
+    fn keys(&self, schema: &dyn Fn(&str) -> Option<Schema>) -> Context {
+        let mut keys = Context::default();
+        let Some(part) = self.part else { return keys };
+        let attributes = items::attributes(part);
+        if !attributes.is_empty() {
+            keys.set_all("dynamodb:Attributes", attributes.into_iter().collect());
+        }
+        let Some((_, rest)) = of_arn(&self.resource) else { return keys };
+        let (table, index) = rest.split_once("/index/").map_or((rest, None), |(table, index)| (table, Some(index)));
+        let Some(schema) = schema(table) else { return keys };
+        let key = index.map_or(Some(&schema.key), |index| schema.indexes.get(index));
+        let values = key.map(|key| items::leading_keys(part, key)).unwrap_or_default();
+        if !values.is_empty() {
+            keys.set_all("dynamodb:LeadingKeys", values.into_iter().collect());
+        }
+        keys
+    }
+}
+
+/// Operations on items of one table.
+const ON_ITEMS: [&str; 6] = ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"];
+
+fn touched<'b>(
+    operation: &str,
+    body: &'b Value,
+    place: &Place<'_>,
+    schema: &dyn Fn(&str) -> Option<Schema>,
+) -> Result<Vec<Touched<'b>>, String> {
+    let plain = |resource: String| vec![Touched { action: operation.to_owned(), resource, part: None }];
+    let text = |member: &str| body.get(member).and_then(Value::as_str);
     let found: Vec<Touched<'b>> = match operation {
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = body.get("RequestItems").and_then(Value::as_object).into_iter().flatten();
-            tables.map(|(name, _)| (operation.to_owned(), place.table(name), None)).collect()
+            let each = tables.map(|(name, part)| {
+                Ok(Touched { action: operation.to_owned(), resource: place.table(name)?, part: Some(part) })
+            });
+            each.collect::<Result<_, String>>()?
         }
         "TransactGetItems" | "TransactWriteItems" => {
             let items = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
-            items.filter_map(Value::as_object).flatten().filter_map(|(part, it)| of_part(part, it, place)).collect()
+            let parts = items.filter_map(Value::as_object).flatten();
+            parts.filter_map(|(part, it)| of_part(part, it, place)).collect::<Result<_, _>>()?
         }
         "ExecuteStatement" => vec![of_statement(body, place)?],
         "BatchExecuteStatement" | "ExecuteTransaction" => {
@@ -101,26 +181,52 @@ fn touched<'b>(operation: &str, body: &'b Value, place: &Place<'_>) -> Result<Ve
             let statements = body.get(name).and_then(Value::as_array).into_iter().flatten();
             statements.map(|statement| of_statement(statement, place)).collect::<Result<_, _>>()?
         }
-        "ListTables" => vec![(operation.to_owned(), place.arn("table/*"), None)],
-        "ListStreams" if body.get("TableName").is_none() => vec![(operation.to_owned(), "*".to_owned(), None)],
-        "DescribeEndpoints" | "DescribeLimits" | "GetRecords" => vec![(operation.to_owned(), "*".to_owned(), None)],
-        _ => {
-            let member = ["TableName", "TableArn", "ResourceArn", "StreamArn"].into_iter();
-            let name = member.filter_map(|member| body.get(member)?.as_str()).next().unwrap_or_default();
-            let table = place.table(name);
-            let resource = match body.get("IndexName").and_then(Value::as_str) {
-                Some(index) => format!("{table}/index/{index}"),
-                None => table,
-            };
-            vec![(operation.to_owned(), resource, body.get("Key").or_else(|| body.get("Item")))]
+        "ListStreams" if text("TableName").is_none() => plain("*".to_owned()),
+        "DescribeEndpoints" | "DescribeLimits" => plain("*".to_owned()),
+        "TagResource" | "UntagResource" | "ListTagsOfResource" => {
+            let arn = text("ResourceArn").unwrap_or_default();
+            let good = of_arn(arn).is_some_and(|(_, name)| is_name(name));
+            good.then(|| plain(arn.to_owned())).ok_or_else(|| not_an_arn("ResourceArn", arn))?
         }
+        "DescribeStream" | "GetShardIterator" => {
+            let arn = text("StreamArn").unwrap_or_default();
+            let stream = of_arn(arn).and_then(|(_, rest)| rest.split_once("/stream/"));
+            let good = stream.is_some_and(|(table, label)| is_name(table) && !label.contains('/'));
+            good.then(|| plain(arn.to_owned())).ok_or_else(|| not_an_arn("StreamArn", arn))?
+        }
+        // Anybody can write an iterator, so what it names is asked for.
+        "GetRecords" => {
+            let decoded = text("ShardIterator").and_then(decode_shard_iterator);
+            let (table, _, _) = decoded.ok_or("Invalid ShardIterator")?;
+            let label = schema(&table).and_then(|schema| schema.stream_label).unwrap_or_else(|| "*".to_owned());
+            plain(format!("{}/stream/{label}", place.table(&table)?))
+        }
+        "ListTables" => Vec::new(),
+        _ => match text("TableName") {
+            Some(name) => {
+                let table = place.table(name)?;
+                // Others have no such member, and their resource is the table, whatever a request says.
+                let index = text("IndexName").filter(|_| matches!(operation, "Query" | "Scan"));
+                let resource = match index {
+                    Some(index) if is_name(index) => format!("{table}/index/{index}"),
+                    Some(index) => return Err(format!("`{}` is no index's name", shown(index))),
+                    None => table,
+                };
+                let part = ON_ITEMS.contains(&operation).then_some(body);
+                vec![Touched { action: operation.to_owned(), resource, part }]
+            }
+            None => Vec::new(),
+        },
     };
-    // A batch of nothing is the engine's to refuse; whoever may not do the operation at all learns nothing of it.
-    let nothing = (operation.to_owned(), place.arn("table/*"), None);
-    Ok(if found.is_empty() { vec![nothing] } else { found })
+    // A request about nothing is the engine's to refuse; whoever may not do the operation at all learns nothing of it.
+    Ok(if found.is_empty() { plain(place.arn("table/*")) } else { found })
 }
 
-fn of_part<'b>(part: &str, it: &'b Value, place: &Place<'_>) -> Option<Touched<'b>> {
+fn not_an_arn(member: &str, written: &str) -> String {
+    format!("Invalid {member}: Invalid ResourceArn provided as input {}", shown(written))
+}
+
+fn of_part<'b>(part: &str, it: &'b Value, place: &Place<'_>) -> Option<Result<Touched<'b>, String>> {
     let action = match part {
         "Get" => "GetItem",
         "Put" => "PutItem",
@@ -129,18 +235,22 @@ fn of_part<'b>(part: &str, it: &'b Value, place: &Place<'_>) -> Option<Touched<'
         "ConditionCheck" => "ConditionCheckItem",
         _ => return None,
     };
-    let item = it.get("Key").or_else(|| it.get("Item"));
-    Some((action.to_owned(), place.table(it.get("TableName")?.as_str()?), item))
+    let resource = place.table(it.get("TableName")?.as_str()?);
+    Some(resource.map(|resource| Touched { action: action.to_owned(), resource, part: Some(it) }))
 }
 
 /// PartiQL: the verb, and the table behind `FROM`, `INTO` or `UPDATE`.
 fn of_statement<'b>(statement: &Value, place: &Place<'_>) -> Result<Touched<'b>, String> {
     let text = statement.get("Statement").and_then(Value::as_str).unwrap_or_default();
-    let words = words(text);
+    let words = partiql::words(text).ok_or("Statement wasn't well formed, can't be processed: ")?;
     let is = |index: usize, word: &str| words.get(index).is_some_and(|it| !it.1 && it.0.eq_ignore_ascii_case(word));
-    let behind = |word: &str| (0..words.len()).find(|index| is(*index, word)).map(|index| index + 1);
     let (verb, at) = match () {
-        () if is(0, "SELECT") => ("Select", behind("FROM")),
+        () if is(0, "SELECT") => {
+            let mut froms = (0..words.len()).filter(|index| is(*index, "FROM"));
+            // It is a reserved word. Of two, the engine might mean the other one.
+            let only = froms.next().filter(|_| froms.next().is_none());
+            ("Select", only.map(|index| index + 1))
+        }
         () if is(0, "INSERT") && is(1, "INTO") => ("Insert", Some(2)),
         () if is(0, "UPDATE") => ("Update", Some(1)),
         () if is(0, "DELETE") && is(1, "FROM") => ("Delete", Some(2)),
@@ -149,31 +259,15 @@ fn of_statement<'b>(statement: &Value, place: &Place<'_>) -> Result<Touched<'b>,
     let name =
         at.and_then(|at| words.get(at)).ok_or("Statement wasn't well formed, can't be processed: it names no table")?;
     // `"table"."index"` is two words with a dot between.
-    let index = at.and_then(|at| (words.get(at + 1)?.0 == ".").then(|| words.get(at + 2)).flatten());
-    let table = place.table(&name.0);
-    let resource = index.map_or_else(|| table.clone(), |index| format!("{table}/index/{}", index.0));
-    Ok((format!("PartiQL{verb}"), resource, None))
-}
-
-/// Words of a statement, and whether they were quoted; texts in single quotes are none.
-fn words(text: &str) -> Vec<(String, bool)> {
-    let mut words = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let quoted = |quote: char| rest[1..].find(quote).map_or(rest.len(), |end| end + 2);
-        let end = match first {
-            '"' | '\'' => quoted(first),
-            '.' | ',' | '(' | ')' | '{' | '}' | '[' | ']' | '=' | '<' | '>' | ':' | ';' | '?' | '*' => 1,
-            _ => rest.find(|c: char| c.is_whitespace() || "\"'.,(){}[]=<>:;?*".contains(c)).unwrap_or(rest.len()),
-        };
-        match first {
-            '"' => words.push((rest[1..end].trim_end_matches('"').to_owned(), true)),
-            '\'' => {}
-            _ => words.push((rest[..end].to_owned(), false)),
-        }
-        rest = rest[end..].trim_start();
-    }
-    words
+    let dotted = at.is_some_and(|at| is(at + 1, "."));
+    let index = at.filter(|_| dotted).map(|at| words.get(at + 2).map_or("", |word| word.0.as_str()));
+    let table = place.table(&name.0)?;
+    let resource = match index {
+        Some(index) if is_name(index) => format!("{table}/index/{index}"),
+        Some(index) => return Err(format!("`{}` is no index's name", shown(index))),
+        None => table,
+    };
+    Ok(Touched { action: format!("PartiQL{verb}"), resource, part: None })
 }
 
 fn common_keys(operation: &str, body: &Value) -> Context {
@@ -191,9 +285,4 @@ fn common_keys(operation: &str, body: &Value) -> Context {
         keys.set("dynamodb:EnclosingOperation", operation);
     }
     keys
-}
-
-/// The text of `{"S": "a"}`, `{"N": "1"}` or `{"B": "…"}`.
-fn plain(value: &Value) -> Option<String> {
-    value.as_object()?.values().next()?.as_str().map(str::to_owned)
 }

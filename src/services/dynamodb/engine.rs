@@ -3,6 +3,10 @@
 use dynoxide::{Database, DynoxideError, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::asks::Schema;
+use crate::model::region::partition;
 
 /// What the error of an unknown operation says.
 pub(super) const UNKNOWN: &str = "UnknownOperationException";
@@ -71,12 +75,24 @@ fn written<T: Serialize>(answer: &T) -> Result<String> {
     serde_json::to_string(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// The name of a table's partition key; `None` where there is no such table.
-pub(super) fn partition_key(database: &Database, table: &str) -> Option<String> {
+/// Keys and stream of a table; `None` where there is no such table.
+pub(super) fn schema(database: &Database, table: &str) -> Option<Schema> {
     let metadata = database.get_table_metadata(table).ok()??;
-    let schema: serde_json::Value = serde_json::from_str(&metadata.key_schema).ok()?;
-    let hash = schema.as_array()?.iter().find(|key| key["KeyType"] == "HASH")?;
-    Some(hash["AttributeName"].as_str()?.to_owned())
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let hash = |keys: &Value| {
+        let hash = keys.as_array()?.iter().find(|key| key["KeyType"] == "HASH")?;
+        hash["AttributeName"].as_str().map(str::to_owned)
+    };
+    let definitions = [metadata.gsi_definitions.as_deref(), metadata.lsi_definitions.as_deref()];
+    let indexes = definitions.into_iter().flatten().filter_map(read);
+    let indexes = indexes.flat_map(|list| list.as_array().cloned().unwrap_or_default());
+    Some(Schema {
+        key: hash(&read(&metadata.key_schema)?)?,
+        indexes: indexes
+            .filter_map(|index| Some((index["IndexName"].as_str()?.to_owned(), hash(&index["KeySchema"])?)))
+            .collect(),
+        stream_label: metadata.stream_label,
+    })
 }
 
 /// Account and Region in the engine's ARNs, which knows none.
@@ -84,13 +100,13 @@ const INVENTED: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
 
 /// An answer with the ARNs of an account and Region.
 pub(super) fn in_account(answer: &str, account: &str, region: &str) -> String {
-    answer.replace(INVENTED, &format!("arn:aws:dynamodb:{region}:{account}:"))
+    answer.replace(INVENTED, &format!("arn:{}:dynamodb:{region}:{account}:", partition(region)))
 }
 
 /// A request with tables by their names and with the engine's ARNs; an ARN that is a value comes back as it was by
 /// [`in_account`].
 pub(super) fn of_engine(request: &str, account: &str, region: &str) -> String {
-    let ours = format!("arn:aws:dynamodb:{region}:{account}:");
+    let ours = format!("arn:{}:dynamodb:{region}:{account}:", partition(region));
     if !request.contains(&ours) {
         return request.to_owned();
     }

@@ -201,16 +201,19 @@ fn nonsense_is_refused() {
 
 #[test]
 fn every_table_is_asked_for() {
-    let place = asks::Place { account: "1", region: "us-east-1" };
+    let place = asks::Place { account: OWNER, region: "us-east-1" };
     let asked = |operation: &str, body: Value| {
-        let asks = asks::asks(operation, &body, &place, &|_| Some("id".to_owned())).unwrap();
+        let asks = asks::asks(operation, &body, &place, &|_| {
+            Some(asks::Schema { key: "id".to_owned(), ..asks::Schema::default() })
+        })
+        .unwrap();
         let line = |ask: &crate::model::access::Ask| {
             let keys = ask
                 .context
                 .get("dynamodb:LeadingKeys")
                 .map(|keys| format!(" [{}]", keys.join(",")))
                 .unwrap_or_default();
-            let resource = ask.resource.replace("arn:aws:dynamodb:us-east-1:1:table/", "");
+            let resource = ask.resource.replace(&format!("arn:aws:dynamodb:us-east-1:{OWNER}:table/"), "");
             format!("{} {resource}{keys}", ask.action.replace("dynamodb:", ""))
         };
         asks.iter().map(line).collect::<Vec<_>>().join(", ")
@@ -237,6 +240,99 @@ fn every_table_is_asked_for() {
     ] {
         assert_eq!(asked(operation, body), expected, "{operation}");
     }
-    let mixed = json!({"RequestItems": {"arn:aws:dynamodb:us-east-1:1:table/a": {}, "arn:aws:dynamodb:us-east-1:2:table/b": {}}});
-    assert!(asks::owner("BatchGetItem", &mixed, "1", "us-east-1").is_err());
+    let of = |account: &str, name: &str| format!("arn:aws:dynamodb:us-east-1:{account}:table/{name}");
+    let mixed = json!({"RequestItems": {of(OWNER, "a"): {}, of(OTHER, "b"): {}}});
+    assert!(asks::owner("BatchGetItem", &mixed, OWNER, "us-east-1").is_err());
+}
+
+/// What the engine does not read names nothing: neither another table nor an index that a denial does not mean.
+#[test]
+fn decoys_change_nothing() {
+    let place = asks::Place { account: OWNER, region: "us-east-1" };
+    let secret = format!("arn:aws:dynamodb:us-east-1:{OWNER}:table/secret");
+    for (operation, body, expected) in [
+        ("GetItem", json!({"TableName": "secret", "IndexName": "x", "Key": {}}), secret.clone()),
+        ("DeleteTable", json!({"TableName": "secret", "IndexName": "x"}), secret.clone()),
+        ("TagResource", json!({"TableName": "open", "ResourceArn": secret, "Tags": []}), secret.clone()),
+        (
+            "DescribeStream",
+            json!({"TableName": "open", "StreamArn": format!("{secret}/stream/1")}),
+            format!("{secret}/stream/1"),
+        ),
+        ("ExecuteStatement", json!({"Statement": "SELECT * /* FROM open */ FROM secret"}), secret.clone()),
+        ("ExecuteStatement", json!({"Statement": "SELECT * -- FROM open\nFROM secret"}), secret.clone()),
+        ("ExecuteStatement", json!({"Statement": "SELECT * FROM 'secret' WHERE a = b"}), secret.clone()),
+    ] {
+        let asked = asks::asks(operation, &body, &place, &|_| None).unwrap();
+        let resources: Vec<&str> = asked.iter().map(|ask| ask.resource.as_str()).collect();
+        assert_eq!(resources, [expected.as_str()], "{operation} {body}");
+    }
+    // What could be read in two ways is not read at all.
+    for (operation, body) in [
+        ("GetItem", json!({"TableName": "arn:aws-cn:dynamodb:us-east-1:111122223333:table/secret"})),
+        ("GetItem", json!({"TableName": format!("{secret}/index/x")})),
+        ("GetItem", json!({"TableName": "a/../secret"})),
+        ("Query", json!({"TableName": "t", "IndexName": "../../secret"})),
+        ("TagResource", json!({"ResourceArn": format!("{secret}/index/x")})),
+        ("TagResource", json!({"TableName": "open"})),
+        ("DescribeStream", json!({"StreamArn": "x/secret"})),
+        ("GetShardIterator", json!({"StreamArn": format!("{secret}/stream/a/b")})),
+        ("GetRecords", json!({"ShardIterator": "nonsense"})),
+        ("BatchGetItem", json!({"RequestItems": {"..": {}, "a/b": {}}})),
+        ("TransactGetItems", json!({"TransactItems": [{"Get": {"TableName": "a b"}}]})),
+        ("ExecuteStatement", json!({"Statement": "SELECT a.from FROM open, FROM secret"})),
+        ("ExecuteStatement", json!({"Statement": "SELECT 1FROM secret WHERE a = b FROM open"})),
+        ("ExecuteStatement", json!({"Statement": "SELECT * FROM open /* unterminated"})),
+    ] {
+        let asked = asks::asks(operation, &body, &place, &|_| None);
+        assert!(asked.is_err(), "{operation} {body}: {asked:?}");
+    }
+}
+
+/// A policy on leading keys with ForAllValues lets pass whatever has none, so each operation on items must tell its own.
+#[test]
+fn every_leading_key_is_told() {
+    let place = asks::Place { account: OWNER, region: "us-east-1" };
+    for (operation, body, expected) in [
+        (
+            "Query",
+            json!({"TableName": "t", "KeyConditionExpression": "id = :i", "ExpressionAttributeValues": {":i": {"S": "a"}}}),
+            vec!["a"],
+        ),
+        (
+            "BatchGetItem",
+            json!({"RequestItems": {"t": {"Keys": [{"id": {"S": "a"}}, {"id": {"S": "b"}}]}}}),
+            vec!["a", "b"],
+        ),
+        (
+            "BatchWriteItem",
+            json!({"RequestItems": {"t": [{"PutRequest": {"Item": {"id": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"id": {"S": "b"}}}}]}}),
+            vec!["a", "b"],
+        ),
+    ] {
+        let schema = |_: &str| Some(asks::Schema { key: "id".to_owned(), ..asks::Schema::default() });
+        let asked = asks::asks(operation, &body, &place, &schema).unwrap();
+        let keys = asked[0].context.get("dynamodb:LeadingKeys").unwrap_or_default();
+        assert_eq!(keys, expected, "{operation}");
+    }
+}
+
+/// Whoever names an account that the lab does not have makes no file.
+#[test]
+fn strange_accounts_make_no_files() {
+    let lab = lab();
+    let before = std::fs::read_dir(lab.folder.path()).unwrap().count();
+    let long = "9".repeat(300);
+    for (account, kind) in [
+        ("000000000001", "#AccessDeniedException"),
+        ("1", "#ValidationException"),
+        ("../../../x", "#ValidationException"),
+        (&long, "#ValidationException"),
+    ] {
+        let arn = format!("arn:aws:dynamodb:us-east-1:{account}:table/orders");
+        let (status, answer) = lab.ask("GetItem", "", &json!({"TableName": arn, "Key": item("a", 1)}));
+        assert!(status == 400 && answer["__type"].as_str().unwrap().ends_with(kind), "{status} {answer}");
+    }
+    assert_eq!(std::fs::read_dir(lab.folder.path()).unwrap().count(), before);
+    lab.running.end();
 }
