@@ -272,7 +272,7 @@ fn calls_are_decided_by_the_way_of_their_packets() {
     fails(&allowed, "s3:GetObject is allowed, where S3 was expected to deny it", Some("first.yaml:10"));
     let by_another = format!("{{from: app, call: s3:PutObject, {on}, as: anonymous, deny: S3}}");
     fails(&by_another, "s3:PutObject is denied, but not by S3", Some("first.yaml:10"));
-    fails("{from: app, call: kms:Decrypt}", "it is dropped: NO_ROUTE_TO_DESTINATION", None);
+    fails("{from: app, call: kms:Decrypt}", "it is dropped: NO_ROUTE_TO_DESTINATION", Some("first.yaml:5"));
 }
 
 #[test]

@@ -90,6 +90,10 @@ fn the_readme_shows_the_ids_of_the_examples() {
         &Memory::new([("no-way-back.yaml", include_str!("../../../examples/no-way-back.yaml"))]),
         "no-way-back.yaml",
     );
+    let policies = loaded(
+        &Memory::new([("endpoint-policies.yaml", include_str!("../../../examples/endpoint-policies.yaml"))]),
+        "endpoint-policies.yaml",
+    );
     // The demo's second part: the first example without what makes or names the endpoint.
     let lines = include_str!("../../../examples/first.yaml").lines();
     let without: Vec<&str> =
@@ -100,7 +104,7 @@ fn the_readme_shows_the_ids_of_the_examples() {
         let resources = lab.stacks.iter().flat_map(|stack| &stack.resources);
         resources.filter_map(|resource| resource.physical_id.clone()).collect::<Vec<_>>()
     };
-    let known: Vec<String> = [&first, &private, &no_way_back, &without].into_iter().flat_map(made).collect();
+    let known: Vec<String> = [&first, &private, &no_way_back, &policies, &without].into_iter().flat_map(made).collect();
     let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| ["i", "rtb", "vpce", "acl"].contains(&kind));
     let shown: Vec<&str> = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(is_id).collect();
     assert!(shown.len() >= 5, "{shown:?}");
