@@ -63,13 +63,21 @@ pub(super) struct Failure {
     pub status: StatusCode,
     pub code: String,
     pub message: String,
+    /// More elements of S3's XML, as names and texts.
+    details: Vec<(&'static str, String)>,
     /// The code that the service had in its Query days, for clients that still look for it.
     query_code: Option<&'static str>,
 }
 
 impl Failure {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), query_code: None }
+        Self { status, code: code.to_owned(), message: message.into(), details: Vec::new(), query_code: None }
+    }
+
+    /// The same with more elements in S3's XML, as names and texts.
+    pub fn with(mut self, details: &[(&'static str, String)]) -> Self {
+        self.details = details.to_vec();
+        self
     }
 
     /// Policies deny it.
@@ -160,7 +168,12 @@ impl Failure {
         let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
         let error = format!("<Code>{code}</Code><Message>{message}</Message>");
         match form {
-            Form::S3 => ("application/xml", format!("{head}<Error>{error}<RequestId>{request_id}</RequestId></Error>")),
+            Form::S3 => {
+                let details = self.details.iter().map(|(name, text)| format!("<{name}>{}</{name}>", escaped(text)));
+                let details = details.collect::<String>();
+                let id = format!("<RequestId>{request_id}</RequestId>");
+                ("application/xml", format!("{head}<Error>{error}{details}{id}</Error>"))
+            }
             Form::Ec2 => (
                 "text/xml;charset=UTF-8",
                 format!(

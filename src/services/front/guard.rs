@@ -31,6 +31,8 @@ use crate::services::tokens::{Grant, TokenError, Tokens};
 const MEMORY: usize = 256 << 20;
 /// Bytes of a held body: the most that DynamoDB takes, and more than any other JSON or Query service does.
 const LONGEST_BODY: usize = 16 << 20;
+/// The Region of names that are for all Regions.
+const GLOBAL: &str = "us-east-1";
 /// What a temporary key id begins with.
 const TEMPORARY: &str = "ASIA";
 
@@ -110,17 +112,18 @@ impl Access {
         let region = region_called(&parts);
         let Some(signed) = signature::read(&parts)? else {
             if service != "s3" {
-                return Err(Refused::new(Cause::Missing, "Missing Authentication Token"));
+                return Err(Refused::new(Cause::Missing, "Request is missing Authentication Token"));
             }
             let payload = signature::payload(&parts)?;
             signature::strip(&mut parts, &payload, false)?;
-            let body = body::signed(body, &payload, None);
+            let body = body::signed(body, &payload, None, length(&parts));
             return Ok(self.with_session(parts, body, directory, region.as_deref(), None));
         };
         let now = SystemTime::now();
         signed.check_time(now)?;
-        check_scope(&signed, service, region.as_deref())?;
-        let identity = self.identify(&directory, &signed, now)?;
+        signed.check_scope(service, region.as_deref())?;
+        check_payload(&signed.payload, service)?;
+        let identity = self.identify(&directory, &signed, service, now)?;
         let (body, proof) = match service {
             "s3" => {
                 let proof = signed.check(&parts, &identity.secret, canonical::EMPTY)?;
@@ -141,7 +144,7 @@ impl Access {
         };
         signature::strip(&mut parts, &signed.payload, signed.expires.is_some())?;
         let body = match proof {
-            Some(proof) => body::signed(body, &signed.payload, Some(&proof)),
+            Some(proof) => body::signed(body, &signed.payload, Some(&proof), length(&parts)),
             None => body,
         };
         Ok(self.with_session(parts, body, directory, region.as_deref(), Some((signed, identity))))
@@ -169,15 +172,33 @@ impl Access {
         Request::from_parts(parts, body)
     }
 
-    fn identify(&self, directory: &Directory, signed: &Signed, now: SystemTime) -> Result<Identity, Refused> {
+    /// Whose key it is.
+    ///
+    /// # Errors
+    /// Nobody's, in S3's words or in those of all other services.
+    fn identify(
+        &self,
+        directory: &Directory,
+        signed: &Signed,
+        service: &str,
+        now: SystemTime,
+    ) -> Result<Identity, Refused> {
         let id = &signed.access_key_id;
-        let unknown =
-            || Refused::new(Cause::UnknownKey, "The AWS Access Key Id you provided does not exist in our records.");
+        let refused =
+            |cause, of_s3: &str, of_others: &str| Refused::new(cause, if service == "s3" { of_s3 } else { of_others });
+        let invalid = "The security token included in the request is invalid.";
+        let unknown = || {
+            let of_s3 = "The AWS Access Key Id you provided does not exist in our records.";
+            refused(Cause::UnknownKey, of_s3, invalid).with("AWSAccessKeyId", id.as_str())
+        };
         match &signed.session_token {
             Some(token) => {
                 let (secret, grant) = self.tokens.open(id, token, now).map_err(|error| match error {
-                    TokenError::Expired => Refused::new(Cause::ExpiredToken, error.to_string()),
-                    TokenError::Invalid => Refused::new(Cause::InvalidToken, error.to_string()),
+                    TokenError::Expired => {
+                        let of_others = "The security token included in the request is expired";
+                        refused(Cause::ExpiredToken, &error.to_string(), of_others)
+                    }
+                    TokenError::Invalid => refused(Cause::InvalidToken, &error.to_string(), invalid),
                 })?;
                 Ok(temporary(secret, grant))
             }
@@ -211,32 +232,24 @@ fn temporary(secret: String, grant: Grant) -> Identity {
     Identity { principal: grant.principal, secret, policies, keys }
 }
 
-/// The scope is about this service in this Region.
-fn check_scope(signed: &Signed, service: &str, region: Option<&str>) -> Result<(), Refused> {
-    let named = match service {
-        "s3" => matches!(signed.service(), "s3"),
-        "sts" | "dynamodb" => signed.service() == service,
-        // What others sign is not always what their endpoints are called.
-        _ => true,
-    };
-    if !named {
-        let message = format!("Credential should be scoped to correct service: '{service}'.");
-        let cause = if service == "s3" { Cause::Malformed } else { Cause::Mismatch };
-        return Err(Refused::new(cause, message));
+/// What a signature may say of a body.
+fn check_payload(payload: &Payload, service: &str) -> Result<(), Refused> {
+    match (service, payload) {
+        // The head would be signed for no body, and any body go with it.
+        ("s3", Payload::Implied) => {
+            let message = "Missing required header for this request: x-amz-content-sha256";
+            Err(Refused::new(Cause::MissingPayload, message))
+        }
+        ("s3", _) | (_, Payload::Hash(_) | Payload::Unsigned | Payload::Implied) => Ok(()),
+        (_, Payload::Chunked { name, .. }) => {
+            Err(Refused::new(Cause::BadPayload, format!("a body of the kind {name} is for S3 alone")))
+        }
     }
-    match region {
-        Some(region) if region != signed.region() => Err(Refused::new(
-            if service == "s3" { Cause::Malformed } else { Cause::Mismatch },
-            match service {
-                "s3" => format!(
-                    "The authorization header is malformed; the region '{}' is wrong; expecting '{region}'",
-                    signed.region()
-                ),
-                _ => format!("Credential should be scoped to a valid region. (not {}, but {region})", signed.region()),
-            },
-        )),
-        _ => Ok(()),
-    }
+}
+
+/// `Content-Length`.
+fn length(parts: &Parts) -> Option<u64> {
+    parts.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The Region in the name that was called.
@@ -244,6 +257,9 @@ fn region_called(parts: &Parts) -> Option<String> {
     let head = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
     let name = parts.uri.authority().map(http::uri::Authority::as_str).or(head)?.to_ascii_lowercase();
     let name = name.rsplit_once(':').map_or(name.as_str(), |(name, _)| name);
+    if name == "sts.amazonaws.com" {
+        return Some(GLOBAL.to_owned());
+    }
     let labels: Vec<&str> =
         name.strip_suffix(".cn").unwrap_or(name).strip_suffix(".amazonaws.com")?.split('.').collect();
     let labels = match labels.as_slice() {

@@ -8,6 +8,8 @@ use crate::services::failure::{Failure, Form};
 /// What is wrong with a signature or a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
+    /// The request contradicts itself.
+    BadRequest,
     /// The `Authorization` header is none.
     Malformed,
     /// The signature in the query is none.
@@ -34,6 +36,8 @@ pub enum Cause {
     RequestExpired,
     /// The signature is another.
     Mismatch,
+    /// No header says which hash the body has.
+    MissingPayload,
     /// The header about the body's hash is none.
     BadPayload,
     /// The body is another.
@@ -56,19 +60,28 @@ pub struct Refused {
     pub cause: Cause,
     /// AWS's text.
     pub message: String,
+    /// More elements of S3's XML, as names and texts.
+    pub details: Vec<(&'static str, String)>,
 }
 
 impl Refused {
     /// With AWS's text.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        Self { cause, message: message.into(), details: Vec::new() }
+    }
+
+    /// The same with one more element.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.details.push((name, text.into()));
+        self
     }
 
     /// AWS's status and code in a service's protocol.
-    fn code(&self, service: &str, form: Form) -> (u16, &'static str) {
+    fn code(&self, form: Form) -> (u16, &'static str) {
         match form {
             Form::S3 => self.s3_code(),
-            Form::Json | Form::RestJson => self.json_code(service),
+            Form::Json | Form::RestJson => self.json_code(form),
             Form::Query | Form::Ec2 => self.query_code(),
         }
     }
@@ -78,7 +91,7 @@ impl Refused {
         match self.cause {
             Cause::Malformed => (400, "AuthorizationHeaderMalformed"),
             Cause::MalformedQuery => (400, "AuthorizationQueryParametersError"),
-            Cause::OldSignature => (400, "InvalidRequest"),
+            Cause::OldSignature | Cause::MissingPayload | Cause::BadRequest => (400, "InvalidRequest"),
             Cause::Missing | Cause::MissingDate | Cause::HeadersNotSigned | Cause::RequestExpired => {
                 (403, "AccessDenied")
             }
@@ -97,13 +110,17 @@ impl Refused {
         }
     }
 
-    fn json_code(&self, service: &str) -> (u16, &'static str) {
-        // DynamoDB answers every error of the caller's with 400; the others say 403 of who is not let in.
-        let forbidden = if service == "dynamodb" { 400 } else { 403 };
+    fn json_code(&self, form: Form) -> (u16, &'static str) {
+        // Services with operations in `X-Amz-Target` answer every error of the caller's with 400; REST says 403 of who is not
+        // let in.
+        let forbidden = if form == Form::Json { 400 } else { 403 };
         match self.cause {
-            Cause::Malformed | Cause::MalformedQuery | Cause::MissingDate | Cause::BadPayload => {
-                (400, "IncompleteSignatureException")
-            }
+            Cause::Malformed
+            | Cause::MalformedQuery
+            | Cause::MissingDate
+            | Cause::MissingPayload
+            | Cause::BadPayload => (400, "IncompleteSignatureException"),
+            Cause::BadRequest => (400, "ValidationException"),
             Cause::Missing | Cause::OldSignature => (forbidden, "MissingAuthenticationTokenException"),
             Cause::UnknownKey | Cause::InvalidToken => (forbidden, "UnrecognizedClientException"),
             Cause::ExpiredToken => (forbidden, "ExpiredTokenException"),
@@ -120,9 +137,12 @@ impl Refused {
 
     fn query_code(&self) -> (u16, &'static str) {
         match self.cause {
-            Cause::Malformed | Cause::MalformedQuery | Cause::MissingDate | Cause::BadPayload => {
-                (400, "IncompleteSignature")
-            }
+            Cause::Malformed
+            | Cause::MalformedQuery
+            | Cause::MissingDate
+            | Cause::MissingPayload
+            | Cause::BadPayload => (400, "IncompleteSignature"),
+            Cause::BadRequest => (400, "ValidationError"),
             Cause::Missing | Cause::OldSignature => (403, "MissingAuthenticationToken"),
             Cause::UnknownKey | Cause::InvalidToken => (403, "InvalidClientTokenId"),
             Cause::ExpiredToken => (403, "ExpiredToken"),
@@ -140,8 +160,10 @@ impl Refused {
     /// As an answer.
     pub fn answer<B>(&self, service: &str, request: &http::Request<B>) -> Response<Body> {
         let form = Form::of(service, request);
-        let (status, code) = self.code(service, form);
+        let (status, code) = self.code(form);
         let status = StatusCode::from_u16(status).expect("the table's are statuses");
-        Failure::new(status, code, self.message.clone()).answer(form)
+        // DynamoDB says whose code it is (B5.1).
+        let code = if service == "dynamodb" { format!("com.amazon.coral.service#{code}") } else { code.to_owned() };
+        Failure::new(status, &code, self.message.clone()).with(&self.details).answer(form)
     }
 }

@@ -166,6 +166,8 @@ fn a_wrong_signature_never_reaches_a_service() {
         for (credentials, code) in [(other_id, unknown), (other_secret, mismatch)] {
             let (status, body) = lab.post(Some(&credentials), "us-east-1", "hello", "hello");
             assert!(status >= 400 && body.contains(code), "{service}: {status} {body}");
+            // DynamoDB says whose code it is (B5.1).
+            assert_eq!(body.contains("com.amazon.coral.service#"), service == "dynamodb", "{body}");
         }
         let (status, body) = lab.post(Some(&lab.root()), "eu-west-1", "hello", "hello");
         assert!(status >= 400 && body.contains("eu-west-1"), "{service}: {status} {body}");
@@ -213,4 +215,89 @@ fn held_bodies_share_a_room() {
     other.take(6).unwrap();
     drop(other);
     assert_eq!(memory.available_permits(), 10);
+}
+
+impl Lab {
+    /// Status and body of a request in these words; `*` stands for the root user's signature of a GET of `/` at `host`.
+    fn raw(&self, host: &str, request: &str) -> (u16, String) {
+        let (credentials, service) = (self.root(), self.host.split('.').next().unwrap());
+        let mut headers = HeaderMap::new();
+        let signer = Signer { credentials: &credentials, region: "us-east-1", service, now: OffsetDateTime::now_utc() };
+        let uri = format!("http://{host}/").parse().unwrap();
+        signer.sign(&http::Method::GET, &uri, &mut headers, &Hashed::of(b"")).unwrap();
+        let head = headers.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
+        let answer = self.running.raw(request.replace('*', &head.collect::<String>()).as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+}
+
+/// Without the header the signature is about no body at all, and whatever comes would go with it.
+#[test]
+fn s3_demands_to_be_told_which_body_comes() {
+    let lab = lab("s3");
+    let (host, root) = (lab.host.clone(), lab.root());
+    let date = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+    let date = OffsetDateTime::now_utc().format(date).unwrap();
+    let scope = format!("{}/us-east-1/s3/aws4_request", &date[..8]);
+    let request = format!("PUT\n/b\n\nhost:{host}\nx-amz-date:{date}\n\nhost;x-amz-date\n{}", canonical::EMPTY);
+    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", canonical::digest(request.as_bytes()));
+    let key = canonical::key(&root.secret_access_key, &scope);
+    let signature = canonical::hexadecimal(&canonical::hmac(&key, text.as_bytes()));
+    let id = root.access_key_id;
+    let (status, body) = lab.raw(
+        &host,
+        &format!(
+            "PUT /b HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 8\r\nx-amz-date: {date}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders=host;x-amz-date, Signature={signature}\r\n\r\nanything"
+        ),
+    );
+    assert!(status == 400 && body.contains("<Code>InvalidRequest</Code>"), "{status} {body}");
+    assert!(body.contains("Missing required header for this request: x-amz-content-sha256"), "{body}");
+    lab.running.end();
+}
+
+/// Chunks of S3's kind are undone for S3 alone: of others, policies would decide about one body and a backend get another.
+#[test]
+fn chunks_are_for_s3_alone() {
+    let lab = lab("dynamodb");
+    let host = lab.host.clone();
+    let (status, body) = lab.raw(
+        &host,
+        &format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nx-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n*\r\n"
+        ),
+    );
+    assert!(status == 400 && body.contains("is for S3 alone"), "{status} {body}");
+    lab.running.end();
+}
+
+/// Whoever is called is whoever was signed for.
+#[test]
+fn a_request_names_one_host() {
+    let lab = lab("s3");
+    let host = lab.host.clone();
+    let get = |target: &str, more: &str| {
+        lab.raw(&host, &format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n"))
+    };
+    for same in ["/".to_owned(), format!("http://{host}/"), format!("http://{}:80/", host.to_uppercase())] {
+        assert_eq!(get(&same, "*").0, 200, "{same}");
+    }
+    for signed in ["*", ""] {
+        let (status, body) = get(&format!("http://other.{host}/"), signed);
+        assert!(status == 400 && body.contains("The request names more than one host"), "{status} {body}");
+        let (status, body) = get("/", &format!("Host: other.{host}\r\n{signed}"));
+        assert!(status == 400 && body.contains("The request names more than one host"), "{status} {body}");
+    }
+    lab.running.end();
+}
+
+/// A name that is for all Regions is signed for one.
+#[test]
+fn sts_without_a_region_is_in_us_east_1() {
+    let lab = Lab { host: "sts.amazonaws.com".into(), ..lab("sts") };
+    assert_eq!(lab.post(Some(&lab.root()), "us-east-1", "hello", "hello").0, 200);
+    let (status, body) = lab.post(Some(&lab.root()), "eu-west-1", "hello", "hello");
+    assert!(status == 403 && body.contains("a valid region, not 'eu-west-1'"), "{status} {body}");
+    lab.running.end();
 }

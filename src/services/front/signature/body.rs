@@ -20,8 +20,9 @@ use crate::services::front::{Body, BodyError};
 /// Bytes of a chunk's head, or of all trailing headers.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// The body that was signed; headers that come behind it are its trailers. `proof` is absent where nobody signed.
-pub fn signed(body: Body, payload: &Payload, proof: Option<&Proof>) -> Body {
+/// The body that was signed; headers that come behind it are its trailers. `proof` is absent where nobody signed. `length` is
+/// what the head says of it without its chunks.
+pub fn signed(body: Body, payload: &Payload, proof: Option<&Proof>, length: Option<u64>) -> Body {
     match payload {
         Payload::Unsigned | Payload::Implied => body,
         Payload::Hash(hash) => hashed(body, hash.clone()),
@@ -34,6 +35,7 @@ pub fn signed(body: Body, payload: &Payload, proof: Option<&Proof>) -> Body {
                 chain,
                 hash: Sha256::new(),
                 left: 0,
+                missing: length,
                 expected: None,
                 trailer: *trailer,
                 state: State::Head,
@@ -129,6 +131,8 @@ struct Chunks {
     hash: Sha256,
     /// Of the chunk's data, still to come.
     left: u64,
+    /// Of all chunks' data, still to come.
+    missing: Option<u64>,
     /// The chunk's signature.
     expected: Option<String>,
     trailer: bool,
@@ -148,7 +152,10 @@ impl Chunks {
                 }
                 State::Data if self.left > 0 => {
                     let piece = self.source.some(self.left).await?;
-                    self.left -= piece.len() as u64;
+                    let size = piece.len() as u64;
+                    self.left -= size;
+                    let missing = self.missing.map(|missing| missing.checked_sub(size).ok_or_else(other_length));
+                    self.missing = missing.transpose()?;
                     self.hash.update(&piece);
                     return Ok(Some(Frame::data(piece)));
                 }
@@ -176,6 +183,9 @@ impl Chunks {
             return Ok(None);
         }
         self.check_chunk()?;
+        if self.missing.is_some_and(|missing| missing > 0) {
+            return Err(other_length());
+        }
         self.end().await.map(Some)
     }
 
@@ -220,6 +230,11 @@ impl Chunks {
         self.state = State::Ended;
         Ok(headers)
     }
+}
+
+fn other_length() -> BodyError {
+    let message = "You did not provide the number of bytes specified by the x-amz-decoded-content-length HTTP header";
+    Refused::new(Cause::Incomplete, message).into()
 }
 
 fn bad(what: &str) -> BodyError {

@@ -29,6 +29,15 @@ pub fn query(query: &str, but: Option<&str>) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
+/// The queries that clients sign for a query as it came: a plus that nobody encoded is itself to some, a space to others.
+pub fn queries(text: &str, but: Option<&str>) -> Vec<String> {
+    let mut found = vec![query(text, but)];
+    if text.contains('+') {
+        found.push(query(&text.replace('+', "%20"), but));
+    }
+    found
+}
+
 /// The paths that clients sign for a path as it came. S3 has it encoded once, by its own rule; every other service encodes
 /// what was sent a second time, with dots resolved. Some clients leave characters as they sent them, and AWS takes that.
 pub fn paths(s3: bool, path: &str) -> Vec<String> {

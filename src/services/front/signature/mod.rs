@@ -79,19 +79,19 @@ impl Signed {
     }
 
     /// Whether the date is good.
+    ///
+    /// # Errors
+    /// With AWS's text, which is S3's own or that of all other services.
     pub fn check_time(&self, now: SystemTime) -> Result<(), Refused> {
-        let malformed =
-            || Refused::new(Cause::Malformed, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
+        let malformed = || {
+            let message = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"";
+            Refused::new(self.malformed(), message)
+        };
         let form = format_description!("[year][month][day]T[hour][minute][second]Z");
         let date = time::PrimitiveDateTime::parse(&self.date, form).map_err(|_| malformed())?.assume_utc();
         let seconds = u64::try_from(date.unix_timestamp()).map_err(|_| malformed())?;
         let signed_at = UNIX_EPOCH + Duration::from_secs(seconds);
-        if !self.date.starts_with(self.scope.split('/').next().unwrap_or_default()) {
-            return Err(Refused::new(
-                Cause::Malformed,
-                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP",
-            ));
-        }
+        self.check_day()?;
         let early = signed_at > now + SKEW;
         let late = match self.expires {
             Some(expires) => signed_at + expires < now,
@@ -99,14 +99,108 @@ impl Signed {
         };
         match (early, late, self.expires) {
             (false, false, _) => Ok(()),
-            (false, true, Some(_)) => Err(Refused::new(Cause::RequestExpired, "Request has expired")),
+            (false, true, Some(expires)) => Err(Refused::new(Cause::RequestExpired, "Request has expired")
+                .with("X-Amz-Expires", expires.as_secs().to_string())
+                .with("Expires", long(signed_at + expires))
+                .with("ServerTime", long(now))),
             (true, _, Some(_)) => Err(Refused::new(Cause::RequestExpired, "Request is not yet valid")),
-            _ => {
-                let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-                let now = OffsetDateTime::from(now).format(form).unwrap_or_default();
-                let message = "The difference between the request time and the current time is too large.";
-                Err(Refused::new(Cause::Skewed, format!("{message} (signed {}, now {now})", self.date)))
+            (early, _, None) => Err(self.skewed(early, now)),
+        }
+    }
+
+    fn skewed(&self, early: bool, now: SystemTime) -> Refused {
+        let (date, at) = (&self.date, short(now));
+        if self.is_s3() {
+            let message = "The difference between the request time and the current time is too large.";
+            return Refused::new(Cause::Skewed, message)
+                .with("RequestTime", date.clone())
+                .with("ServerTime", long(now))
+                .with("MaxAllowedSkewMilliseconds", SKEW.as_millis().to_string());
+        }
+        let message = match early {
+            true => {
+                format!("Signature not yet current: {date} is still later than {} ({at} + 15 min.)", short(now + SKEW))
             }
+            false => format!("Signature expired: {date} is now earlier than {} ({at} - 15 min.)", short(now - SKEW)),
+        };
+        Refused::new(Cause::Skewed, message)
+    }
+
+    fn is_s3(&self) -> bool {
+        self.service() == "s3"
+    }
+
+    /// What a signature is of which a part makes no sense.
+    fn malformed(&self) -> Cause {
+        if self.expires.is_some() { Cause::MalformedQuery } else { Cause::Malformed }
+    }
+
+    /// How S3's texts about a scope begin.
+    fn prefix(&self) -> &'static str {
+        match self.expires {
+            Some(_) => "Error parsing the X-Amz-Credential parameter",
+            None => "The authorization header is malformed",
+        }
+    }
+
+    /// The scope's day is the date's.
+    fn check_day(&self) -> Result<(), Refused> {
+        let (day, prefix) = (self.scope.split('/').next().unwrap_or_default(), self.prefix());
+        if self.date.starts_with(day) {
+            return Ok(());
+        }
+        let of_date = &self.date[..8];
+        Err(match self.is_s3() {
+            true => Refused::new(
+                self.malformed(),
+                format!(
+                    "{prefix}; Invalid credential date \"{day}\". This date is not the same as X-Amz-Date: \"{of_date}\"."
+                ),
+            ),
+            false => Refused::new(
+                Cause::Mismatch,
+                format!(
+                    "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP, '{day}' != '{of_date}', from '{}'.",
+                    self.date
+                ),
+            ),
+        })
+    }
+
+    /// The scope is about the service that was called, in the Region that was called.
+    ///
+    /// # Errors
+    /// With AWS's text. Services other than S3, STS and DynamoDB may be signed by any name: what they sign is not always what
+    /// their endpoints are called.
+    pub fn check_scope(&self, service: &str, region: Option<&str>) -> Result<(), Refused> {
+        let prefix = self.prefix();
+        if matches!(service, "s3" | "sts" | "dynamodb") && self.service() != service {
+            let other = self.service().escape_debug();
+            return Err(match service {
+                "s3" => Refused::new(
+                    self.malformed(),
+                    format!("{prefix}; incorrect service \"{other}\". This endpoint belongs to \"s3\"."),
+                ),
+                _ => Refused::new(
+                    Cause::Mismatch,
+                    format!("Credential should be scoped to correct service: '{service}'. "),
+                ),
+            });
+        }
+        let other = self.region().escape_debug();
+        match region {
+            Some(region) if region != self.region() => Err(match service {
+                "s3" => Refused::new(
+                    self.malformed(),
+                    format!("{prefix}; the region '{other}' is wrong; expecting '{region}'"),
+                )
+                .with("Region", region),
+                _ => Refused::new(
+                    Cause::Mismatch,
+                    format!("Credential should be scoped to a valid region, not '{other}'. "),
+                ),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -115,7 +209,7 @@ impl Signed {
     /// # Errors
     /// With AWS's text.
     pub fn check(&self, parts: &Parts, secret_access_key: &str, hash: &str) -> Result<Proof, Refused> {
-        let s3 = self.service() == "s3";
+        let s3 = self.is_s3();
         let key = canonical::key(secret_access_key, &self.scope);
         let payload = match &self.payload {
             Payload::Hash(hash) => hash,
@@ -124,13 +218,14 @@ impl Signed {
             Payload::Implied => hash,
         };
         let but = self.expires.map(|_| "X-Amz-Signature");
-        let query = canonical::query(parts.uri.query().unwrap_or_default(), but);
+        let queries = canonical::queries(parts.uri.query().unwrap_or_default(), but);
+        let paths = canonical::paths(s3, parts.uri.path());
         let mut headers = Vec::new();
         for name in &self.headers {
             headers.extend([name.as_bytes(), b":", &value(parts, name), b"\n"].concat());
         }
         let signed = self.headers.join(";");
-        for path in canonical::paths(s3, parts.uri.path()) {
+        for (path, query) in paths.iter().flat_map(|path| queries.iter().map(move |query| (path, query))) {
             let mut text = format!("{}\n{path}\n{query}\n", parts.method).into_bytes();
             text.extend(&headers);
             text.extend(format!("\n{signed}\n{payload}").into_bytes());
@@ -151,6 +246,18 @@ impl Signed {
             },
         ))
     }
+}
+
+/// `2013-05-24T00:00:00Z`.
+fn long(time: SystemTime) -> String {
+    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    OffsetDateTime::from(time).format(form).unwrap_or_default()
+}
+
+/// `20130524T000000Z`.
+fn short(time: SystemTime) -> String {
+    let form = format_description!("[year][month][day]T[hour][minute][second]Z");
+    OffsetDateTime::from(time).format(form).unwrap_or_default()
 }
 
 /// What proves the chunks of a body whose head is proved.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
@@ -29,6 +29,7 @@ const PARAMETERS: [&str; 8] = [
 /// # Errors
 /// It has one that is none, with AWS's text.
 pub fn read(parts: &Parts) -> Result<Option<Signed>, Refused> {
+    check_host(parts)?;
     let query = Query(parts.uri.query().unwrap_or_default());
     let in_query = query.get("X-Amz-Algorithm").is_some() || query.get("X-Amz-Signature").is_some();
     let header = one(&parts.headers, AUTHORIZATION.as_str())?;
@@ -162,6 +163,22 @@ fn payload(said: Option<&str>) -> Result<Payload, Refused> {
     }
 }
 
+/// A target that names a host names the one of the `Host` header: the one is what was called, the other what was signed.
+fn check_host(parts: &Parts) -> Result<(), Refused> {
+    let plain = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name.strip_suffix(":80").or(name.strip_suffix(":443")).map(str::to_owned).unwrap_or(name)
+    };
+    let called = parts.uri.authority().map(|name| plain(name.as_str()));
+    let named = parts.headers.get_all(HOST).iter().map(|name| name.to_str().map(plain).unwrap_or_default());
+    let mut names: Vec<String> = called.into_iter().chain(named).collect();
+    names.dedup();
+    match names.len() {
+        0 | 1 => Ok(()),
+        _ => Err(Refused::new(Cause::BadRequest, "The request names more than one host")),
+    }
+}
+
 /// `host` is signed, and every `x-amz-` header that came.
 fn check_headers(parts: &Parts, signed: &Signed) -> Result<(), Refused> {
     let is_signed = |name: &str| signed.headers.iter().any(|other| other == name);
@@ -245,6 +262,8 @@ pub fn strip(parts: &mut Parts, payload: &Payload, presigned: bool) -> Result<()
             Refused::new(Cause::MissingLength, "You must provide the x-amz-decoded-content-length HTTP header.")
         })?;
         parts.headers.insert(CONTENT_LENGTH, length);
+        // Its frames went with the connection.
+        parts.headers.remove(TRANSFER_ENCODING);
         strip_encoding(&mut parts.headers);
     }
     if presigned {

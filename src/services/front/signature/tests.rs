@@ -12,6 +12,8 @@ use proptest::prelude::*;
 use super::body::signed;
 use super::*;
 use crate::services::front::BodyError;
+use crate::services::upstream::Credentials;
+use crate::services::upstream::sign::{Payload as Hashed, Signer};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const SCOPE: &str = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
@@ -95,7 +97,13 @@ fn a_presigned_url_is_good_for_as_long_as_it_says() {
     let at = |hours: u64| midnight() + Duration::from_secs(hours * 3600);
     assert!(check(&url, SECRET, at(0)).is_ok());
     assert!(check(&url, SECRET, at(24)).is_ok());
-    assert_eq!(check(&url, SECRET, at(25)).unwrap_err(), Refused::new(Cause::RequestExpired, "Request has expired"));
+    let refused = check(&url, SECRET, at(25)).unwrap_err();
+    assert_eq!((refused.cause, refused.to_string().as_str()), (Cause::RequestExpired, "Request has expired"));
+    assert_eq!(
+        refused.details,
+        [("X-Amz-Expires", "86400"), ("Expires", "2013-05-25T00:00:00Z"), ("ServerTime", "2013-05-25T01:00:00Z")]
+            .map(|(name, text)| (name, text.to_owned()))
+    );
     assert_eq!(check(&url, SECRET, midnight() - SKEW * 2).unwrap_err().cause, Cause::RequestExpired);
     let longer = parts(&PRESIGNED.replace("86400", "86401"), host);
     assert_eq!(check(&longer, SECRET, at(0)).unwrap_err().cause, Cause::Mismatch);
@@ -137,9 +145,20 @@ fn decoded(
     payload: &Payload,
     proof: Option<&Proof>,
 ) -> Result<(Vec<u8>, http::HeaderMap), Refused> {
+    decoded_of(body, piece, payload, proof, None)
+}
+
+/// The same; the head says how long it is without chunks.
+fn decoded_of(
+    body: &[u8],
+    piece: usize,
+    payload: &Payload,
+    proof: Option<&Proof>,
+    length: Option<u64>,
+) -> Result<(Vec<u8>, http::HeaderMap), Refused> {
     let pieces: Vec<Result<Frame<Bytes>, BodyError>> =
         body.chunks(piece.max(1)).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
-    let body = signed(StreamBody::new(futures::stream::iter(pieces)).boxed_unsync(), payload, proof);
+    let body = signed(StreamBody::new(futures::stream::iter(pieces)).boxed_unsync(), payload, proof, length);
     let collected = futures::executor::block_on(body.collect());
     match collected {
         Ok(collected) => {
@@ -176,6 +195,56 @@ fn a_body_in_signed_chunks() {
     assert_eq!(parts.headers["content-length"], "66560");
     for gone in ["authorization", "content-encoding", "x-amz-content-sha256", "x-amz-decoded-content-length"] {
         assert!(!parts.headers.contains_key(gone), "{gone}");
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
+#[test]
+fn headers_behind_a_signed_body_are_signed() {
+    let head = "Host: s3.amazonaws.com\nx-amz-date: 20130524T000000Z\nx-amz-storage-class: REDUCED_REDUNDANCY\nx-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER\nContent-Encoding: aws-chunked\nx-amz-decoded-content-length: 66560\nx-amz-trailer: x-amz-checksum-crc32c\nTransfer-Encoding: chunked";
+    let names = "content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class;x-amz-trailer";
+    let signature = "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e";
+    let mut parts = with_authorization("PUT /examplebucket/chunkObject.txt", head, names, signature);
+    let proof = check(&parts, SECRET, midnight()).unwrap();
+    let payload = read(&parts).unwrap().unwrap().payload;
+    let sum = "x-amz-checksum-crc32c:sOO8/Q==\r\n";
+    let signature = "x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n";
+    let body = |trailer: &str| {
+        [
+            b"10000;chunk-signature=b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2\r\n".as_slice(),
+            &[b'a'; 65536],
+            b"\r\n400;chunk-signature=1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7\r\n",
+            &[b'a'; 1024],
+            b"\r\n0;chunk-signature=2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992\r\n",
+            trailer.as_bytes(),
+        ]
+        .concat()
+    };
+    let whole = body(&format!("{sum}{signature}"));
+    for piece in [7, 4096, whole.len()] {
+        let (data, trailers) = decoded_of(&whole, piece, &payload, Some(&proof), Some(66560)).unwrap();
+        assert!(data == [b'a'; 66560] && trailers.len() == 1, "in pieces of {piece}");
+        assert_eq!(trailers["x-amz-checksum-crc32c"], "sOO8/Q==");
+    }
+    let cause = |trailer: &str| decoded(&body(trailer), 4096, &payload, Some(&proof)).unwrap_err().cause;
+    assert_eq!(cause(&format!("{}{signature}", sum.replace("sOO8", "tOO8"))), Cause::Mismatch);
+    assert_eq!(cause(&format!("{sum}{}", signature.replace("d81f", "d81e"))), Cause::Mismatch);
+    assert_eq!(cause(signature), Cause::Mismatch, "the header is gone");
+    assert_eq!(cause(&format!("{sum}\r\n")), Cause::BadChunks, "nobody signed it");
+    strip(&mut parts, &payload, false).unwrap();
+    assert_eq!(parts.headers["content-length"], "66560");
+    assert!(!parts.headers.contains_key("transfer-encoding"), "the body has one length");
+}
+
+/// Neither more nor less than the head says.
+#[test]
+fn chunks_are_as_long_as_was_said() {
+    let unsigned = Payload::Chunked { name: String::new(), signed: false, trailer: true };
+    let body = b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n";
+    let decoded = |length| decoded_of(body, 4096, &unsigned, None, Some(length)).map(|(data, _)| data);
+    assert_eq!(decoded(6).unwrap(), b"hello!");
+    for length in [0, 5, 7, u64::MAX] {
+        assert_eq!(decoded(length).unwrap_err().cause, Cause::Incomplete, "{length}");
     }
 }
 
@@ -247,7 +316,163 @@ fn a_date_is_at_most_a_quarter_of_an_hour_off() {
     }
 }
 
+/// A PUT as a signer of ours signs it.
+fn by_our_signer(path: &str, query: &str, value: &str, service: &str, body: &[u8]) -> Parts {
+    let credentials = Credentials {
+        access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+        secret_access_key: SECRET.into(),
+        session_token: Some("a/token+=".into()),
+    };
+    let signer = Signer { credentials: &credentials, region: "us-east-1", service, now: midnight().into() };
+    let uri: http::Uri = format!("http://host.example:8080{path}?{query}").parse().unwrap();
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-amz-meta-a", http::HeaderValue::from_str(value).unwrap());
+    signer.sign(&http::Method::PUT, &uri, &mut headers, &Hashed::of(body)).unwrap();
+    let mut request = Request::put(format!("{path}?{query}")).header("host", "host.example:8080").body(()).unwrap();
+    request.headers_mut().extend(headers);
+    request.into_parts().0
+}
+
+fn verified(parts: &Parts, body: &[u8]) -> Result<Proof, Refused> {
+    let signed = read(parts)?.expect("it is signed");
+    signed.check_time(midnight())?;
+    signed.check(parts, SECRET, &canonical::digest(body))
+}
+
+/// A plus is itself to some clients, and a space to others.
+#[test]
+fn a_plus_in_a_query_is_signed_in_two_ways() {
+    for signed in ["prefix=a%2Bb", "prefix=a%20b"] {
+        let mut parts = by_our_signer("/b", signed, "v", "s3", b"");
+        parts.uri = "/b?prefix=a+b".parse().unwrap();
+        assert!(verified(&parts, b"").is_ok(), "{signed}");
+        parts.uri = "/b?prefix=a-b".parse().unwrap();
+        assert_eq!(verified(&parts, b"").unwrap_err().cause, Cause::Mismatch);
+    }
+}
+
+/// S3's keys are signed as they are; all other services have dots and empty steps made plain first.
+#[test]
+fn paths_are_signed_as_their_service_has_them() {
+    for (service, path, expected) in [
+        ("s3", "/b/a%20b/../c//d", "/b/a%20b/../c//d"),
+        ("s3", "/b/a!b(c)'*=@$", "/b/a%21b%28c%29%27%2A%3D%40%24"),
+        ("s3", "", "/"),
+        ("lambda", "/f/arn%3Aaws/x", "/f/arn%253Aaws/x"),
+        ("lambda", "/a/./b/../c//d/", "/a/c/d/"),
+        ("lambda", "/..", "/"),
+    ] {
+        assert_eq!(canonical::paths(service == "s3", path)[0], expected, "{path}");
+    }
+}
+
+/// What AWS says of a scope or a date that is not the one it must be.
+#[test]
+fn scopes_and_dates_are_refused_in_each_services_words() {
+    let signed = |scope: &str, expires: Option<u64>| Signed {
+        access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+        session_token: None,
+        date: "20130524T000000Z".into(),
+        scope: scope.into(),
+        headers: vec!["host".into()],
+        signature: String::new(),
+        expires: expires.map(Duration::from_secs),
+        payload: Payload::Unsigned,
+    };
+    let words = |signed: &Signed, service: &str| {
+        let checked = signed.check_time(midnight()).and_then(|()| signed.check_scope(service, Some("us-east-1")));
+        let refused = checked.unwrap_err();
+        let (_, code) = refused.s3_code();
+        format!("{code}: {refused}")
+    };
+    let header = "AuthorizationHeaderMalformed: The authorization header is malformed";
+    let query = "AuthorizationQueryParametersError: Error parsing the X-Amz-Credential parameter";
+    for (expires, prefix) in [(None, header), (Some(60), query)] {
+        let words = |scope: &str| words(&signed(scope, expires), "s3");
+        assert_eq!(
+            words("20130523/us-east-1/s3/aws4_request"),
+            format!(
+                "{prefix}; Invalid credential date \"20130523\". This date is not the same as X-Amz-Date: \"20130524\"."
+            )
+        );
+        assert_eq!(
+            words("20130524/us-east-1/sqs/aws4_request"),
+            format!("{prefix}; incorrect service \"sqs\". This endpoint belongs to \"s3\".")
+        );
+        assert_eq!(
+            words("20130524/eu-west-1/s3/aws4_request"),
+            format!("{prefix}; the region 'eu-west-1' is wrong; expecting 'us-east-1'")
+        );
+    }
+    let words = |scope: &str| words(&signed(scope, None), "sts");
+    assert_eq!(
+        words("20130523/us-east-1/sts/aws4_request"),
+        "SignatureDoesNotMatch: Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP, '20130523' != '20130524', from '20130524T000000Z'."
+    );
+    assert_eq!(
+        words("20130524/us-east-1/s3/aws4_request"),
+        "SignatureDoesNotMatch: Credential should be scoped to correct service: 'sts'. "
+    );
+    assert_eq!(
+        words("20130524/eu-west-1/sts/aws4_request"),
+        "SignatureDoesNotMatch: Credential should be scoped to a valid region, not 'eu-west-1'. "
+    );
+    let sts = signed("20130524/us-east-1/sts/aws4_request", None);
+    let late = sts.check_time(midnight() + SKEW + Duration::from_secs(1)).unwrap_err().to_string();
+    assert_eq!(
+        late,
+        "Signature expired: 20130524T000000Z is now earlier than 20130524T000001Z (20130524T001501Z - 15 min.)"
+    );
+    let early = sts.check_time(midnight() - SKEW - Duration::from_secs(1)).unwrap_err().to_string();
+    assert_eq!(
+        early,
+        "Signature not yet current: 20130524T000000Z is still later than 20130523T235959Z (20130523T234459Z + 15 min.)"
+    );
+}
+
 proptest! {
+    /// What is signed is verified, and nothing else: whichever part of it differs, the signature is another's.
+    #[test]
+    fn what_is_signed_is_what_came(
+        path in "(/[a-zA-Z0-9._~!$&'()*+,;=:@-]{0,8}(%[2-7][0-9A-F])?){1,4}",
+        query in "([a-z-]{1,6}(=[a-zA-Z0-9._~/:@-]{0,6}(%[2-7][0-9A-F])?)?&){0,3}z",
+        value in "[ -~]{0,20}",
+        body in prop::collection::vec(any::<u8>(), 0..40),
+        s3 in any::<bool>(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let service = if s3 { "s3" } else { "lambda" };
+        let parts = by_our_signer(&path, &query, &value, service, &body);
+        prop_assert!(verified(&parts, &body).is_ok(), "{path} {query}");
+        let names: Vec<http::HeaderName> = parts.headers.keys().cloned().collect();
+        for name in names {
+            let was = parts.headers[&name].as_bytes();
+            if was.is_empty() {
+                continue;
+            }
+            // Whose key it is, its secret says.
+            let key_id = if name == "authorization" { "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE".len() } else { 0 };
+            let (mut changed, at) = (was.to_vec(), key_id + at.index(was.len() - key_id));
+            changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+            let mut other = parts.clone();
+            other.headers.insert(&name, http::HeaderValue::from_bytes(&changed).unwrap());
+            prop_assert!(verified(&other, &body).is_err(), "{name}: {changed:?}");
+        }
+        let elsewhere = |target: String| {
+            let mut other = parts.clone();
+            other.uri = target.parse().unwrap();
+            verified(&other, &body)
+        };
+        let others = [format!("{path}x?{query}"), format!("{path}?{query}&x")];
+        prop_assert!(others.into_iter().all(|target| elsewhere(target).is_err()));
+        let mut other = parts.clone();
+        other.method = http::Method::POST;
+        prop_assert!(verified(&other, &body).is_err());
+        if !s3 {
+            prop_assert!(verified(&parts, &[body.as_slice(), b"x"].concat()).is_err());
+        }
+    }
+
     /// Nothing that a client sends for a signature makes the door fall.
     #[test]
     fn noise_is_refused_or_unsigned(authorization in ".{0,200}", query in "[ -~]{0,200}", date in "[0-9TZ]{0,20}") {
