@@ -293,3 +293,6 @@ fn answer(operation: &str, result: &str) -> Response<Body> {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     answer
 }
+
+#[cfg(test)]
+mod tests;
