@@ -10,21 +10,9 @@ use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
+use super::failure::QUERY;
 use super::front::{self, Body, Caller, Service};
 use crate::model::Origin;
-
-/// Services whose errors are XML in the Query protocol's form.
-const QUERY_SERVICES: [&str; 9] = [
-    "autoscaling",
-    "cloudformation",
-    "elasticache",
-    "elasticbeanstalk",
-    "elasticloadbalancing",
-    "monitoring",
-    "rds",
-    "sns",
-    "sts",
-];
 
 /// Answers 501 and says who called through which endpoint.
 #[derive(Debug, Default)]
@@ -122,7 +110,7 @@ fn form(service: &str, message: &str, context: Option<serde_json::Value>) -> (&'
              <Message>{text}</Message></Error></Errors><RequestID>vpclab</RequestID></Response>"
         );
         ("text/xml;charset=UTF-8", body.into())
-    } else if QUERY_SERVICES.contains(&service) {
+    } else if QUERY.contains(&service) {
         let body = format!(
             "<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code><Message>{text}</Message></Error>\
              <RequestId>vpclab</RequestId></ErrorResponse>"

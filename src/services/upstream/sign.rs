@@ -2,15 +2,14 @@
 //!
 //! The client's own signature ended at our door: it is about our names and the lab's keys.
 
-use hmac::{Hmac, KeyInit, Mac};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::Credentials;
+use crate::services::front::signature::canonical::{self, digest, hexadecimal, hmac, squeezed};
 
 /// Everything but RFC 3986's unreserved characters.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -28,7 +27,7 @@ pub enum Payload {
 impl Payload {
     /// Of a body that is there.
     pub fn of(body: &[u8]) -> Self {
-        Self::Hash(hexadecimal(&Sha256::digest(body)))
+        Self::Hash(digest(body))
     }
 
     fn text(&self) -> &str {
@@ -73,9 +72,8 @@ impl Signer<'_> {
         }
         let scope = format!("{}/{}/{}/aws4_request", &date[..8], self.region, self.service);
         let (signed, canonical) = self.canonical(method, uri, headers, payload);
-        let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hexadecimal(&Sha256::digest(canonical)));
-        let secret = format!("AWS4{}", self.credentials.secret_access_key);
-        let key = scope.split('/').fold(secret.into_bytes(), |key, part| hmac(&key, part.as_bytes()));
+        let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", digest(&canonical));
+        let key = canonical::key(&self.credentials.secret_access_key, &scope);
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, Signature={}",
             self.credentials.access_key_id,
@@ -125,22 +123,6 @@ fn canonical_query(query: &str) -> String {
         .collect();
     pairs.sort();
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
-}
-
-/// Without spaces at the ends, and with one in place of several.
-fn squeezed(value: &[u8]) -> Vec<u8> {
-    let words: Vec<&[u8]> = value.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).collect();
-    words.join(&b' ')
-}
-
-fn hmac(key: &[u8], data: &[u8]) -> Vec<u8> {
-    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length will do");
-    hmac.update(data);
-    hmac.finalize().into_bytes().to_vec()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
