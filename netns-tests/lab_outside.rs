@@ -1,5 +1,5 @@
 //! Beyond the VPC with real kernels: the internet guest, Elastic IPs, a NAT gateway as a hop, path MTU discovery by ping and by
-//! TCP, and a guest on premises.
+//! TCP, and a guest on premises with its questions to an inbound resolver endpoint.
 
 use std::process::{Child, Stdio};
 
@@ -8,10 +8,11 @@ use anyhow::{Context, Result, ensure};
 use super::Story;
 use super::harness::*;
 
-pub const STORIES: [Story; 3] = [
+pub const STORIES: [Story; 4] = [
     ("outside::pings_find_out_the_path", pings_find_out_the_path),
     ("outside::tcp_finds_out_the_path", tcp_finds_out_the_path),
     ("outside::on_premises_reaches_interface_endpoints_only", on_premises_reaches_interface_endpoints_only),
+    ("outside::on_premises_asks_an_inbound_resolver", on_premises_asks_an_inbound_resolver),
 ];
 
 const INTERNET: &str = "198.51.100.10";
@@ -163,5 +164,46 @@ fn on_premises_reaches_interface_endpoints_only(stage: &Stage) -> Result<()> {
     );
     let trace = lab.json(&["trace", "office", "s3.us-east-1.amazonaws.com:443"])?;
     ensure!(trace["NetworkPathFound"] == false, "{trace}");
+    Ok(())
+}
+
+/// S3 by both kinds of endpoints, the interface endpoint's private names for questions from outside, and where those are asked.
+const INBOUND: &str = "
+  FromOfficeDns: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: DNS, VpcId: !Ref Vpc, SecurityGroupIngress: [{IpProtocol: udp, FromPort: 53, ToPort: 53, CidrIp: 192.168.0.0/24}, {IpProtocol: tcp, FromPort: 53, ToPort: 53, CidrIp: 192.168.0.0/24}]}}
+  Inbound: {Type: AWS::Route53Resolver::ResolverEndpoint, Properties: {Direction: INBOUND, SecurityGroupIds: [!Ref FromOfficeDns], IpAddresses: [{SubnetId: !Ref Subnet, Ip: 10.0.1.53}, {SubnetId: !Ref Subnet, Ip: 10.0.1.54}]}}
+  Inside: {Type: AWS::EC2::VPCEndpoint, DependsOn: S3, Properties: {VpcEndpointType: Interface, VpcId: !Ref Vpc, ServiceName: !Sub \"com.amazonaws.${AWS::Region}.s3\", SubnetIds: [!Ref Subnet], SecurityGroupIds: [!Ref FromOffice], PrivateDnsEnabled: true}}
+  Data: {Type: AWS::S3::Bucket, Properties: {BucketName: of-the-office}}
+  app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Subnet, ImageId: ami-0}}
+";
+
+fn on_premises_asks_an_inbound_resolver(stage: &Stage) -> Result<()> {
+    let template = ON_PREMISES.replace("CidrBlock: 10.0.0.0/16}", "CidrBlock: 10.0.0.0/16, EnableDnsHostnames: true}");
+    stage.write("inbound.yaml", &format!("{template}{INBOUND}"))?;
+    let lab = stage.up("inbound", &["inbound.yaml"])?;
+    let inside = lab.endpoint("Inside")?["private_ip_addresses"][0].as_str().context("an address")?.to_owned();
+    let name = "of-the-office.s3.us-east-1.amazonaws.com";
+    let dig = |guest: &str, more: &[&str]| -> Result<String> {
+        let dig = [&["dig", "+short", "+tries=1", "+time=2"], more, &[name]].concat();
+        Ok(lab.exec(guest, &dig)?.stdout)
+    };
+    for more in [&["@10.0.1.53"][..], &["@10.0.1.54", "+tcp"]] {
+        let said = dig("office", more)?;
+        ensure!(said.trim() == inside, "{more:?}: {said}");
+    }
+    for guest in ["app", "office"] {
+        let said = dig(guest, &[])?;
+        ensure!(!said.is_empty() && !said.contains(&inside), "{guest} asks its own resolver: {said}");
+    }
+    // A group of the endpoint's decides, which base+2 does not have.
+    let said = dig("app", &["@10.0.1.53"])?;
+    ensure!(!said.contains(&inside), "nobody lets the VPC's own guests ask: {said}");
+    let drops = lab.vpclab(&["drops", "app"])?.ok()?;
+    ensure!(drops.contains("ENI_SG_RULES_MISMATCH") && drops.contains("FromOfficeDns"), "{drops}");
+    // With its resolver changed, as a network's administrator would, the office's own clients take the interface endpoint.
+    let script = format!("echo nameserver 10.0.1.53 > /etc/resolv.conf; curl -sS --max-time 10 https://{name}/");
+    let said = lab.exec("office", &["sh", "-c", &script])?.ok()?;
+    ensure!(said.contains("<Code>AccessDenied</Code>"), "S3 answers, and knows nobody: {said}");
+    let flows = lab.vpclab(&["flows", "office"])?.ok()?;
+    ensure!(flows.contains(&format!("> {inside}:443")) && flows.contains("> 10.0.1.53:53"), "{flows}");
     Ok(())
 }

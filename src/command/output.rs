@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
 use crate::model::access::AccessReport;
-use crate::run::protocol::{DropLine, FlowLogSummary, Summary};
+use crate::run::protocol::{DropLine, FlowLogSummary, ResolverEndpointSummary, Summary};
 
 /// Prints to stdout, and fails instead of panicking when the reader is gone.
 pub fn print(text: &str) -> Result<()> {
@@ -87,6 +87,16 @@ pub fn summary(summary: &Summary) -> String {
                 let _ = writeln!(text, "  {}: {name}", endpoint.name);
             }
         }
+    }
+    if !summary.resolver_endpoints.is_empty() {
+        let row = |endpoint: &ResolverEndpointSummary| {
+            let addresses: Vec<String> = endpoint.ip_addresses.iter().map(ToString::to_string).collect();
+            let (name, id) = (endpoint.name.clone(), endpoint.resolver_endpoint_id.clone());
+            vec![name, addresses.join(","), endpoint.host_vpc.clone(), id]
+        };
+        text.push('\n');
+        let rows: Vec<Vec<String>> = summary.resolver_endpoints.iter().map(row).collect();
+        text.push_str(&table(&["RESOLVER ENDPOINT", "ASK AT", "VPC", "ID"], &rows));
     }
     if !summary.flow_logs.is_empty() {
         let row =

@@ -42,6 +42,7 @@ fn text(lab: &str, status: &Value) -> String {
     section(&mut text, status, "Instances", &["Guest", "InstanceId", "PrivateIpAddress", "SubnetId"]);
     section(&mut text, status, "VpcEndpoints", &["VpcEndpointId", "VpcEndpointType", "ServiceName", "State"]);
     section(&mut text, status, "VpcEndpointServices", &["ServiceId", "ServiceName", "ServiceState"]);
+    section(&mut text, status, "ResolverEndpoints", &["Id", "Name", "Direction", "Status", "HostVPCId"]);
     section(&mut text, status, "LoadBalancers", &["LoadBalancerName", "Scheme", "DNSName"]);
     section(
         &mut text,
@@ -50,6 +51,7 @@ fn text(lab: &str, status: &Value) -> String {
         &["FlowLogId", "TrafficType", "DeliverLogsStatus", "LostRecords", "LogFile"],
     );
     section(&mut text, status, "Buckets", &["Name"]);
+    section(&mut text, status, "Tables", &["TableName", "TableStatus"]);
     text
 }
 

@@ -66,6 +66,7 @@ pub fn compile(world: &World) -> Compiled {
     let mut guests = compiler.add_guest_links();
     compiler.add_interfaces();
     compiler.add_endpoints();
+    compiler.add_resolver_endpoints();
     compiler.add_balancers();
     compiler.give_roles();
     compiler.add_nat_gateways();
@@ -91,6 +92,7 @@ struct Compiler<'w> {
     subnets: HashMap<&'w str, SubnetIndex>,
     interfaces: HashMap<&'w str, InterfaceIndex>,
     endpoints: HashMap<&'w str, EndpointIndex>,
+    resolver_endpoints: HashMap<&'w str, ResolverEndpointIndex>,
     balancers: HashMap<&'w str, BalancerIndex>,
     /// Interface id → link, for interfaces of instances.
     links: HashMap<&'w str, LinkIndex>,
@@ -113,6 +115,7 @@ impl<'w> Compiler<'w> {
             subnets: HashMap::new(),
             interfaces: HashMap::new(),
             endpoints: HashMap::new(),
+            resolver_endpoints: HashMap::new(),
             balancers: HashMap::new(),
             links: HashMap::new(),
             services: HashMap::new(),
@@ -148,8 +151,15 @@ impl<'w> Compiler<'w> {
         let endpoint_ids: HashMap<EndpointIndex, &str> =
             self.endpoints.iter().map(|(id, index)| (*index, *id)).collect();
         let endpoint_of = |way: Way| match way {
-            Way::LinkLocal => None,
+            Way::LinkLocal | Way::ResolverEndpoint(_) => None,
             Way::Endpoint(index) => self.world.vpc_endpoints.get(*endpoint_ids.get(&index)?),
+        };
+        let resolver_endpoint_of = |way: Way| match way {
+            Way::ResolverEndpoint(index) => {
+                let object = self.tables.resolver_endpoints.get(index.at())?.object;
+                Some(self.tables.object(object).id.clone())
+            }
+            Way::LinkLocal | Way::Endpoint(_) => None,
         };
         let outside = |entry: &FabricEntry, name: String| Origin {
             account: String::new(),
@@ -163,6 +173,7 @@ impl<'w> Compiler<'w> {
             endpoint_vpc_id: endpoint_of(entry.way).map(|endpoint| endpoint.vpc_id.clone()),
             endpoint_vpc_arn: endpoint_of(entry.way).map(vpc_arn),
             endpoint_account: endpoint_of(entry.way).map(|endpoint| endpoint.meta.account.clone()),
+            resolver_endpoint_id: resolver_endpoint_of(entry.way),
         };
         let origin = |entry: &FabricEntry| {
             let interface = match entry.client {

@@ -168,6 +168,7 @@ impl<'w> Compiler<'w> {
 
     /// One address for each (private address, way in) of whoever can be a service's client (DESIGN decision 6): a guest, a
     /// balancer whose target is an endpoint, a NAT gateway whose subnet has an endpoint's route; and, through interface
+    /// and resolver
     /// endpoints, guests of peered VPCs and on premises.
     pub(super) fn add_fabric(&mut self) {
         let mut entries = Vec::new();
@@ -177,9 +178,7 @@ impl<'w> Compiler<'w> {
             }
             let client = Client::Interface(InterfaceIndex(number as u32));
             let peers = self.peers(interface.vpc);
-            let ways = self.ways(|endpoint| {
-                endpoint.vpc == interface.vpc || endpoint.gateway_service.is_none() && peers.contains(&endpoint.vpc)
-            });
+            let ways = self.ways(Some(interface.vpc), |vpc| vpc == interface.vpc || peers.contains(&vpc));
             for address in &interface.addresses {
                 entries.extend(ways.iter().map(|way| FabricEntry { client, address: *address, way: *way }));
             }
@@ -187,7 +186,7 @@ impl<'w> Compiler<'w> {
         for (number, customer) in self.tables.customers.iter().enumerate() {
             let Some(gateway) = self.tables.vpn_gateways.get(customer.gateway.at()) else { continue };
             let client = Client::OnPremises(CustomerIndex(number as u32));
-            let ways = self.ways(|endpoint| endpoint.vpc == gateway.vpc && endpoint.gateway_service.is_none());
+            let ways = self.ways(None, |vpc| vpc == gateway.vpc);
             entries.extend(ways.iter().map(|way| FabricEntry { client, address: customer.address, way: *way }));
         }
         let guest = self.tables.internet.guest.map(|guest| guest.address);
@@ -195,10 +194,17 @@ impl<'w> Compiler<'w> {
         self.tables.fabric = Fabric::new(entries);
     }
 
-    fn ways(&self, leads_to: impl Fn(&Endpoint) -> bool) -> Vec<Way> {
+    /// The ways in of somebody who sees the gateway endpoints of the VPC `routed`, and reaches network interfaces in VPCs.
+    fn ways(&self, routed: Option<VpcIndex>, reaches: impl Fn(VpcIndex) -> bool) -> Vec<Way> {
+        let leads_to = |endpoint: &Endpoint| match endpoint.gateway_service {
+            Some(_) => Some(endpoint.vpc) == routed,
+            None => reaches(endpoint.vpc),
+        };
         let endpoints = self.tables.endpoints.iter().enumerate().filter(|(_, endpoint)| leads_to(endpoint));
         let endpoints = endpoints.map(|(number, _)| Way::Endpoint(EndpointIndex(number as u32)));
-        std::iter::once(Way::LinkLocal).chain(endpoints).collect()
+        let resolvers = self.tables.resolver_endpoints.iter().enumerate().filter(|(_, it)| reaches(it.vpc));
+        let resolvers = resolvers.map(|(number, _)| Way::ResolverEndpoint(ResolverEndpointIndex(number as u32)));
+        std::iter::once(Way::LinkLocal).chain(endpoints).chain(resolvers).collect()
     }
 
     /// The VPCs at the other ends of a VPC's peering connections.

@@ -1,4 +1,4 @@
-//! Endpoints, load balancers, and which of them serves which network interface.
+//! Endpoints, resolver endpoints, load balancers, and which of them serves which network interface.
 
 use super::*;
 use crate::model::{self, VpcEndpointState, VpcEndpointType, short_service_name};
@@ -17,6 +17,16 @@ impl<'w> Compiler<'w> {
             let s3 = short_service_name(&endpoint.service_name, &endpoint.meta.region) == Some("s3");
             let always_tracked = gateway_service.is_none() || !s3;
             self.tables.endpoints.push(Endpoint { object, vpc, gateway_service, always_tracked, available });
+        }
+    }
+
+    pub(super) fn add_resolver_endpoints(&mut self) {
+        for endpoint in self.world.resolver_endpoints.values() {
+            let Some(vpc) = self.vpcs.get(endpoint.host_vpc_id.as_str()).copied() else { continue };
+            let object = self.object(&endpoint.resolver_endpoint_id, &endpoint.meta);
+            let index = ResolverEndpointIndex(self.tables.resolver_endpoints.len() as u32);
+            self.resolver_endpoints.insert(&endpoint.resolver_endpoint_id, index);
+            self.tables.resolver_endpoints.push(ResolverEndpoint { object, vpc });
         }
     }
 
@@ -96,6 +106,16 @@ impl<'w> Compiler<'w> {
                 let Some(interface) = self.interfaces.get(id.as_str()).copied() else { continue };
                 let backend = self.backend(endpoint, id);
                 self.tables.interfaces[interface.at()].role = Role::Endpoint { endpoint: index, backend };
+            }
+        }
+        for endpoint in self.world.resolver_endpoints.values() {
+            let Some(index) = self.resolver_endpoints.get(endpoint.resolver_endpoint_id.as_str()).copied() else {
+                continue;
+            };
+            for address in &endpoint.ip_addresses {
+                if let Some(interface) = self.interfaces.get(address.network_interface_id.as_str()) {
+                    self.tables.interfaces[interface.at()].role = Role::ResolverEndpoint(index);
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 mod filters;
 mod lab;
 mod network;
+mod resolver_endpoints;
 mod services;
 
 use std::collections::BTreeMap;

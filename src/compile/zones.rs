@@ -1,8 +1,8 @@
-//! DNS: the public names of the lab's internet, and one view per VPC (B1.2, B3.3).
+//! DNS: the public names of the lab's internet, one view per VPC and one per inbound resolver endpoint (B1.2, B3.3).
 
 use crate::dns::{Records, View, Zones};
 use crate::model::{
-    DnsEntry, DnsEntryScope, InterfaceType, LoadBalancer, NetworkInterface, VpcEndpoint, VpcEndpointState,
+    DnsEntryScope, InterfaceType, LoadBalancer, NetworkInterface, ResolverEndpoint, VpcEndpoint, VpcEndpointState,
     VpcEndpointType, World, aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
 };
 
@@ -44,7 +44,22 @@ pub(super) fn zones(world: &World) -> Zones {
             add_endpoint(&mut zones, world, endpoint);
         }
     }
+    for resolver in world.resolver_endpoints.values() {
+        add_inbound_view(&mut zones, world, resolver);
+    }
     zones
+}
+
+/// What others hear at an inbound resolver endpoint: the VPC's own names, and those that endpoints keep for it (B3.3).
+fn add_inbound_view(zones: &mut Zones, world: &World, resolver: &ResolverEndpoint) {
+    let Some(mut view) = zones.view(&resolver.host_vpc_id).cloned() else { return };
+    let here = world.vpc_endpoints.values().filter(|it| it.vpc_id == resolver.host_vpc_id);
+    for endpoint in here.filter(|it| it.state == VpcEndpointState::Available) {
+        for name in endpoint.private_names() {
+            add_private(&mut view, name, endpoint_addresses(world, endpoint, None));
+        }
+    }
+    zones.add_view(&resolver.resolver_endpoint_id, view);
 }
 
 /// Public names of S3 and DynamoDB, answered with addresses of the Region's published ranges.
@@ -97,34 +112,36 @@ fn add_balancer(zones: &mut Zones, balancer: &LoadBalancer) {
 }
 
 fn add_endpoint(zones: &mut Zones, world: &World, endpoint: &VpcEndpoint) {
-    let zone_of = |subnet_id: &str| world.subnets.get(subnet_id).map(|subnet| subnet.availability_zone.as_str());
-    let addresses = |zone: Option<&str>| {
-        let interfaces = endpoint.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id));
-        let here = interfaces.filter(|interface| zone.is_none() || zone_of(&interface.subnet_id) == zone);
-        Records::endpoint(here.filter_map(|interface| interface.private_ip_addresses.first().copied()))
-    };
+    let addresses = |zone: Option<&str>| endpoint_addresses(world, endpoint, zone);
     for entry in &endpoint.dns_entries {
         match &entry.scope {
             DnsEntryScope::Regional => zones.add_public(&entry.dns_name, addresses(None)).expect(MODEL_NAMES),
             DnsEntryScope::Zonal(zone) => {
                 zones.add_public(&entry.dns_name, addresses(Some(zone))).expect(MODEL_NAMES);
             }
-            DnsEntryScope::Private => add_private(zones, endpoint, entry, addresses(None)),
+            DnsEntryScope::Private => {}
+        }
+    }
+    if let Some(view) = zones.view_mut(&endpoint.vpc_id) {
+        for name in endpoint.private_names_in_vpc() {
+            add_private(view, name, addresses(None));
         }
     }
 }
 
+/// The private addresses of an endpoint's network interfaces, of one zone or of all.
+fn endpoint_addresses(world: &World, endpoint: &VpcEndpoint, zone: Option<&str>) -> Records {
+    let zone_of = |subnet_id: &str| world.subnets.get(subnet_id).map(|subnet| subnet.availability_zone.as_str());
+    let interfaces = endpoint.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id));
+    let here = interfaces.filter(|interface| zone.is_none() || zone_of(&interface.subnet_id) == zone);
+    Records::endpoint(here.filter_map(|interface| interface.private_ip_addresses.first().copied()))
+}
+
 /// A private name lives in a zone of its own in the endpoint's VPC; a wildcard lives in the zone of what it hangs under.
-fn add_private(zones: &mut Zones, endpoint: &VpcEndpoint, entry: &DnsEntry, records: Records) {
-    if endpoint.private_dns_only_for_inbound_resolver_endpoint {
-        return;
-    }
-    let apex = entry.dns_name.strip_prefix("*.").unwrap_or(&entry.dns_name);
-    if let Some(view) = zones.view_mut(&endpoint.vpc_id) {
-        let zone = view.private_zone(apex).expect(MODEL_NAMES);
-        // Without an address the zone stands empty and the name stops resolving (B3.1).
-        if !matches!(&records, Records::Addresses { addresses, .. } if addresses.is_empty()) {
-            zone.add(&entry.dns_name, records).expect(MODEL_NAMES);
-        }
+fn add_private(view: &mut View, name: &str, records: Records) {
+    let zone = view.private_zone(name.strip_prefix("*.").unwrap_or(name)).expect(MODEL_NAMES);
+    // Without an address the zone stands empty and the name stops resolving (B3.1).
+    if !matches!(&records, Records::Addresses { addresses, .. } if addresses.is_empty()) {
+        zone.add(name, records).expect(MODEL_NAMES);
     }
 }

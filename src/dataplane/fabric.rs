@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use super::tables::{CustomerIndex, EndpointIndex, InterfaceIndex};
+use super::tables::{CustomerIndex, EndpointIndex, InterfaceIndex, ResolverEndpointIndex};
 
 /// How a packet came to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +12,8 @@ pub enum Way {
     LinkLocal,
     /// Through an endpoint.
     Endpoint(EndpointIndex),
+    /// To the resolver, through an inbound resolver endpoint.
+    ResolverEndpoint(ResolverEndpointIndex),
 }
 
 /// Whose address it is.

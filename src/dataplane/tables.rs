@@ -48,6 +48,8 @@ indexes! {
     RouteTableIndex,
     /// Into [`Tables::endpoints`].
     EndpointIndex,
+    /// Into [`Tables::resolver_endpoints`].
+    ResolverEndpointIndex,
     /// Into [`Tables::services`].
     ServiceIndex,
     /// Into [`Tables::balancers`].
@@ -83,6 +85,8 @@ pub struct Tables {
     pub route_tables: Vec<RouteTable>,
     /// VPC endpoints of both types.
     pub endpoints: Vec<Endpoint>,
+    /// Inbound resolver endpoints.
+    pub resolver_endpoints: Vec<ResolverEndpoint>,
     /// Emulated services behind a link.
     pub services: Vec<Service>,
     /// Network Load Balancers.
@@ -210,6 +214,8 @@ pub enum Role {
         /// Which of its nodes.
         node: u32,
     },
+    /// Of an inbound resolver endpoint.
+    ResolverEndpoint(ResolverEndpointIndex),
     /// A NAT gateway's.
     NatGateway(NatGatewayIndex),
     /// Attached to nothing: it exists, ARP answers, nobody listens.
@@ -282,6 +288,15 @@ pub struct Endpoint {
     pub always_tracked: bool,
     /// State is `available`.
     pub available: bool,
+}
+
+/// An inbound resolver endpoint: addresses at which others ask the VPC's resolver.
+#[derive(Clone, Copy, Debug)]
+pub struct ResolverEndpoint {
+    /// Name.
+    pub object: ObjectIndex,
+    /// The VPC whose resolver answers.
+    pub vpc: VpcIndex,
 }
 
 /// An emulated service: a namespace behind a link whose sockets answer.
@@ -418,6 +433,9 @@ impl Tables {
                 within("balancer node: interface", node.interface.0, self.interfaces.len())?;
             }
         }
+        for endpoint in &self.resolver_endpoints {
+            within("resolver endpoint: vpc", endpoint.vpc.0, self.vpcs.len())?;
+        }
         for gateway in &self.internet_gateways {
             within("internet gateway: vpc", gateway.vpc.0, self.vpcs.len())?;
         }
@@ -445,6 +463,7 @@ impl Tables {
             Role::Guest(link) => link.at() < self.links.len(),
             Role::Detached => true,
             Role::NatGateway(index) => index.at() < self.nat_gateways.len(),
+            Role::ResolverEndpoint(index) => index.at() < self.resolver_endpoints.len(),
             Role::BalancerNode { balancer, node } => (node as usize) < nodes(balancer),
             Role::Endpoint { endpoint, backend } => {
                 endpoint.at() < self.endpoints.len()

@@ -11,7 +11,7 @@ use super::record::{Records, Soa};
 pub struct Zones {
     /// By apex; the root is always there and knows that a name does not exist.
     public: HashMap<Key, Zone>,
-    /// By VPC id.
+    /// By the id of a VPC or of an inbound resolver endpoint.
     views: BTreeMap<String, View>,
 }
 
@@ -74,7 +74,7 @@ impl Zones {
         zone.insert(&name, records)
     }
 
-    /// Makes or replaces the view of a VPC. A VPC without one is refused.
+    /// Makes or replaces the view of a VPC, or of an inbound resolver endpoint. Who has none is refused.
     pub fn add_view(&mut self, vpc_id: impl Into<String>, view: View) {
         self.views.insert(vpc_id.into(), view);
     }

@@ -25,6 +25,15 @@ pub struct Origin {
     pub endpoint_vpc_arn: Option<String>,
     /// That endpoint's owner: `aws:VpceAccount`.
     pub endpoint_account: Option<String>,
+    /// The inbound resolver endpoint that a question to the resolver came through.
+    pub resolver_endpoint_id: Option<String>,
     /// Name for people: the guest's.
     pub name: String,
+}
+
+impl Origin {
+    /// Whose names the resolver answers it with: an inbound resolver endpoint's, else those of its own VPC.
+    pub fn dns_view(&self) -> &str {
+        self.resolver_endpoint_id.as_deref().unwrap_or(&self.vpc_id)
+    }
 }

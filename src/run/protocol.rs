@@ -169,6 +169,8 @@ pub struct Summary {
     pub guests: Vec<GuestSummary>,
     /// VPC endpoints.
     pub endpoints: Vec<EndpointSummary>,
+    /// Inbound resolver endpoints.
+    pub resolver_endpoints: Vec<ResolverEndpointSummary>,
     /// Flow logs.
     pub flow_logs: Vec<FlowLogSummary>,
     /// What was ignored, parsed but not enforced, or went wrong without ending the lab.
@@ -199,6 +201,16 @@ pub struct EndpointSummary {
     pub state: String,
     pub dns_names: Vec<String>,
     pub private_ip_addresses: Vec<Ipv4Addr>,
+}
+
+/// An inbound resolver endpoint in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "members carry AWS's names")]
+pub struct ResolverEndpointSummary {
+    pub name: String,
+    pub resolver_endpoint_id: String,
+    pub host_vpc: String,
+    pub ip_addresses: Vec<Ipv4Addr>,
 }
 
 /// A flow log and the file that it writes.

@@ -14,7 +14,7 @@ use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, P
 use crate::dns::NoAddress;
 use crate::model::access::AccessReport;
 use crate::model::naming::{GuestName, INTERNET};
-use crate::model::{Meta, VpcEndpointType, World, describe};
+use crate::model::{Meta, ResolverEndpoint, VpcEndpointType, World, describe};
 
 /// The names of all links: guests', and services' in their own words.
 #[derive(Clone, Debug)]
@@ -36,7 +36,8 @@ pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<Stri
     let mut guests: Vec<GuestSummary> = guests.iter().filter_map(|guest| guest_summary(world, guest)).collect();
     // The world's order is that of ids, which mean nothing to a reader.
     guests.sort_by(|a, b| a.guest.cmp(&b.guest));
-    Summary { lab: lab.to_owned(), guests, endpoints: endpoints(world), flow_logs: Vec::new(), notices }
+    let (endpoints, resolver_endpoints) = (endpoints(world), resolver_endpoints(world));
+    Summary { lab: lab.to_owned(), guests, endpoints, resolver_endpoints, flow_logs: Vec::new(), notices }
 }
 
 fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {
@@ -106,6 +107,19 @@ fn endpoints(world: &World) -> Vec<EndpointSummary> {
         .collect();
     endpoints.sort_by(|a, b| (&a.name, &a.vpc_endpoint_id).cmp(&(&b.name, &b.vpc_endpoint_id)));
     endpoints
+}
+
+fn resolver_endpoints(world: &World) -> Vec<ResolverEndpointSummary> {
+    let summary = |endpoint: &ResolverEndpoint| {
+        let vpc = world.vpcs.get(&endpoint.host_vpc_id);
+        ResolverEndpointSummary {
+            name: name_of(&endpoint.meta, &endpoint.resolver_endpoint_id),
+            resolver_endpoint_id: endpoint.resolver_endpoint_id.clone(),
+            host_vpc: vpc.map(|vpc| name_of(&vpc.meta, &vpc.vpc_id)).unwrap_or_default(),
+            ip_addresses: endpoint.ip_addresses.iter().map(|address| address.ip).collect(),
+        }
+    };
+    world.resolver_endpoints.values().map(summary).collect()
 }
 
 /// AWS's Describe shapes, each instance with the name of its guest.

@@ -1,4 +1,4 @@
-//! The VPC resolver at base+2 and 169.254.169.253: DNS over UDP and TCP for all VPCs of a lab.
+//! The VPC resolver at base+2, 169.254.169.253 and inbound resolver endpoints: DNS over UDP and TCP for all VPCs of a lab.
 //!
 //! Which view answers follows from the source address ([`Origins`]); what it answers is [`crate::dns`]; the wire format
 //! is hickory's. Nothing is forwarded anywhere: the emulated internet has the lab's names and no others.
@@ -207,13 +207,13 @@ impl Resolver {
     fn ask(&self, request: &Request) -> Option<dns::Answer> {
         let query = request.queries.queries().first().expect("a message without one question was refused").original();
         let origin = self.origins.get(request.src().ip());
-        let vpc_id = origin.as_ref().map_or("", |origin| origin.vpc_id.as_str());
+        let view = origin.as_ref().map_or("", |origin| origin.dns_view());
         let name = dns::Name::from_labels(query.name().iter()).expect("hickory's names have the same limits");
         let rotation = self.asked.fetch_add(1, Ordering::Relaxed);
-        let answer = dns::answer_name(&self.zones.load(), vpc_id, &name, record_type(query.query_type()), rotation);
+        let answer = dns::answer_name(&self.zones.load(), view, &name, record_type(query.query_type()), rotation);
         tracing::debug!(
             origin = origin.as_ref().map_or("unknown", |origin| origin.name.as_str()),
-            vpc = vpc_id,
+            view,
             question = %name,
             record_type = %query.query_type(),
             answer = ?answer.as_ref().map(|answer| answer.response_code),

@@ -104,7 +104,7 @@ Resources:
 const NAT_ADDRESS: &str = "203.0.113.1";
 const PUB_ADDRESS: &str = "203.0.113.2";
 
-fn addresses(zones: &Zones, view: &str, name: &str) -> Vec<Ipv4Addr> {
+pub fn addresses(zones: &Zones, view: &str, name: &str) -> Vec<Ipv4Addr> {
     let answer = answer(zones, view, name, RecordType::A, 0).expect("an answer");
     let address = |data: &Data| if let Data::A(address) = data { Some(*address) } else { None };
     answer.records.iter().filter_map(|record| address(&record.data)).collect()

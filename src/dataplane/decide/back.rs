@@ -79,6 +79,9 @@ impl Walk<'_> {
                 Role::Endpoint { endpoint, .. } => {
                     Some(("interface endpoint", tables.endpoints.get(endpoint.at())?.object))
                 }
+                Role::ResolverEndpoint(endpoint) => {
+                    Some(("resolver endpoint", tables.resolver_endpoints.get(endpoint.at())?.object))
+                }
                 Role::Guest(_) | Role::Detached => None,
             },
             Place::InternetGateway(index) => {

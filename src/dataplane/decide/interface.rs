@@ -83,6 +83,12 @@ pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refu
             }
             Ok(Step::InterfaceEndpoint { interface: index, endpoint, backend })
         }
+        Role::ResolverEndpoint(endpoint) => {
+            if rule.is_some() {
+                walk.record("network interface", object, rule, before, || "receives".to_owned());
+            }
+            Ok(Step::ResolverEndpoint(index, endpoint))
+        }
         Role::BalancerNode { balancer, node } => {
             walk.endpoint = None;
             Ok(Step::Balance { balancer, node })

@@ -11,6 +11,7 @@
 //!   ▼              ▼
 //! route.rs ──────► enter (interface.rs) ─► guest's link
 //!   │ │ │ │           ├─► endpoint.rs (interface endpoint) ─► service
+//!   │ │ │ │           ├─► resolver_endpoint.rs ─► the VPC's resolver
 //!   │ │ │ │           ├─► nat_gateway.rs ─► route.rs of its subnet
 //!   │ │ │ │           ▼                          │
 //!   │ │ │ │         balancer.rs ◄────────────────┘
@@ -37,6 +38,7 @@ mod link_local;
 mod memory;
 mod nat_gateway;
 mod peering;
+mod resolver_endpoint;
 mod route;
 mod vpn;
 
@@ -210,6 +212,7 @@ enum Step {
         endpoint: EndpointIndex,
         backend: EndpointBackend,
     },
+    ResolverEndpoint(InterfaceIndex, ResolverEndpointIndex),
     Balance {
         balancer: BalancerIndex,
         node: u32,
@@ -365,6 +368,7 @@ impl Walk<'_> {
             Step::InterfaceEndpoint { interface, endpoint, backend } => {
                 endpoint::interface(self, interface, endpoint, backend)
             }
+            Step::ResolverEndpoint(interface, endpoint) => resolver_endpoint::serve(self, interface, endpoint),
             Step::Balance { balancer, node } => balancer::balance(self, balancer, node),
             Step::NatGateway(gateway) => nat_gateway::translate(self, gateway),
             Step::InternetGateway(gateway) => internet::leave_by(self, gateway),

@@ -186,6 +186,7 @@ fn only_a_tokens_answer_is_limited_in_hops() {
         instance_id: Some(id.to_owned()),
         private_ip: [10, 0, 1, 10].into(),
         vpc_endpoint_id: None,
+        resolver_endpoint_id: None,
         endpoint_vpc_id: None,
         endpoint_vpc_arn: None,
         endpoint_account: None,

@@ -31,6 +31,7 @@ fn origin(vpc_id: &str) -> Origin {
         instance_id: None,
         private_ip: Ipv4Addr::new(10, 0, 1, 10),
         vpc_endpoint_id: None,
+        resolver_endpoint_id: None,
         endpoint_vpc_id: None,
         endpoint_vpc_arn: None,
         endpoint_account: None,

@@ -121,6 +121,7 @@ pub fn session(policy: &str, principal: Principal) -> Session {
         instance_id: Some("i-1".into()),
         private_ip: std::net::Ipv4Addr::new(10, 0, 1, 10),
         vpc_endpoint_id: Some(endpoint),
+        resolver_endpoint_id: None,
         endpoint_vpc_id: Some("vpc-1".into()),
         endpoint_vpc_arn: Some("arn:aws:ec2:us-east-1:111122223333:vpc/vpc-1".into()),
         endpoint_account: Some("111122223333".into()),
