@@ -87,7 +87,8 @@ impl<'w> Compiler<'w> {
             Err(_) => *interface.private_ip_addresses.first()?,
         };
         let zone = self.zone(&self.world.subnets.get(&interface.subnet_id)?.availability_zone_id);
-        Some(BalancerTarget { address, port: target.port, zone })
+        let proxy_protocol = group.attributes.get("proxy_protocol_v2.enabled").is_some_and(|value| value == "true");
+        Some(BalancerTarget { address, port: target.port, zone, proxy_protocol })
     }
 
     /// Says of every requester-managed interface what it does.

@@ -40,6 +40,7 @@ use super::flow_log::Counters;
 use super::nat::Leases;
 use super::plan::Asks;
 pub use super::plan::{Key, Limiters, Limits, Plan, Plans, Stamp, Stamps};
+use super::proxy_protocol::ProxyProtocol;
 use super::tables::{InterfaceIndex, LinkIndex, Tables};
 use crate::packet::{Offload, Packet, protocol, tcp_flags};
 
@@ -139,6 +140,8 @@ pub struct Flow {
     pub acls: Vec<AclCheck>,
     /// The interfaces whose security groups track it: a change of their rules does not cut it (B1.6).
     pub tracked: Vec<InterfaceIndex>,
+    /// What its target hears of its client before all else.
+    pub proxy_protocol: Option<Arc<ProxyProtocol>>,
     /// The sequence number of its first packet (TCP): the balancer's hash takes it.
     pub tcp_sequence: u32,
     /// Start, in milliseconds of the lab's time.
@@ -163,6 +166,7 @@ impl Flow {
             acls: Vec::new(),
             tracked: Vec::new(),
             logged: None,
+            proxy_protocol: None,
             tcp_sequence: 0,
             started,
             checked: AtomicU32::new(epoch),
@@ -209,6 +213,21 @@ impl Flow {
         self.fins = AtomicU8::new(older.fins.load(Ordering::Relaxed));
         self.frames = [copy(&older.frames[0]), copy(&older.frames[1])];
         self.bytes = [copy(&older.bytes[0]), copy(&older.bytes[1])];
+        self.introduce(older.proxy_protocol.clone());
+    }
+
+    /// Has its target told of its client first.
+    pub fn introduce(&mut self, proxy_protocol: Option<Arc<ProxyProtocol>>) {
+        for plan in &mut self.plans {
+            plan.asks = plan.asks.with(Asks::PROXY_PROTOCOL, proxy_protocol.is_some());
+        }
+        self.proxy_protocol = proxy_protocol;
+    }
+
+    /// The header that its target lacks.
+    #[inline]
+    pub fn introduction(&self) -> Option<&ProxyProtocol> {
+        self.proxy_protocol.as_deref().filter(|it| !it.is_done())
     }
 
     /// Notes a packet. One exchange opens a flow; for UDP it takes a second one until it counts as a stream (B1.6).
@@ -322,6 +341,8 @@ pub fn is_syn(packet: &Packet) -> bool {
 pub enum Found {
     /// A plan to repeat; the packet is noted.
     Plan(Plan),
+    /// The same, of a flow whose target lacks its PROXY protocol header.
+    Introducing(Arc<Flow>, Direction),
     /// Packets of this direction are refused: the answers to what that link sent.
     Refused(Refused, LinkIndex),
     /// The flow's key, but other MAC addresses than its packets have: to be admitted first. Nothing is noted, or a forged
@@ -382,6 +403,9 @@ impl FlowTable {
             return Found::Refused(refused, flow.owner());
         }
         flow.note(*direction, seen);
+        if plan.asks.has(Asks::PROXY_PROTOCOL) && flow.introduction().is_some() {
+            return Found::Introducing(Arc::clone(flow), *direction);
+        }
         Found::Plan(*plan)
     }
 

@@ -12,6 +12,9 @@
 //!
 //! Security groups and network ACLs are asked on a miss alone: a plan that stands has passed them, or is a refusal itself.
 //!
+//! A balancer's PROXY protocol header is sent while a connection opens (`proxy_protocol`); until the target has it, a flow's frames take a
+//! slower way, under the lock of that connection's header.
+//!
 //! Flow logs add a few counters to the flows that pass a logged interface, and an entry of their bounded ledger, under its lock,
 //! to packets without a flow; a lab without flow logs pays for one branch.
 //!
@@ -42,6 +45,7 @@ pub mod nat;
 pub mod path;
 mod pipeline;
 pub mod plan;
+pub mod proxy_protocol;
 mod rates;
 mod routes;
 pub mod tables;

@@ -1,6 +1,9 @@
 //! A frame's way, on one screen: [`Dataplane::handle`].
 
+mod introduce;
 mod report;
+
+use introduce::Introductions;
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -19,6 +22,7 @@ use super::fragments::{self, Fragments};
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Hop, Path, TraceQuery};
 use super::plan::{Asks, Key, Limiters, Limits, Plan, plans};
+use super::proxy_protocol::ProxyProtocol;
 use super::rates::Rates;
 use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
@@ -29,6 +33,8 @@ use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN
 pub struct Outbox {
     /// Where to, and the frame from its Ethernet header, checksums complete.
     pub frames: Vec<(LinkIndex, Vec<u8>)>,
+    /// Frames of guests that waited and go on after the others, each with its offload header.
+    pub released: Vec<(LinkIndex, [u8; VNET_HEADER_LEN], Vec<u8>)>,
 }
 
 /// The decisions of a lab: tables that are swapped whole, and the flows that live between swaps.
@@ -42,6 +48,7 @@ pub struct Dataplane {
     fragments: Fragments,
     ports: PortPools,
     rates: Rates,
+    introductions: Introductions,
     drops: Drops,
     ledger: Ledger,
     hasher: ahash::RandomState,
@@ -112,6 +119,7 @@ impl Dataplane {
             fragments: Fragments::new(seed),
             ports: PortPools::default(),
             rates: Rates::default(),
+            introductions: Introductions::default(),
             drops: Drops::new(),
             ledger: Ledger::new(hasher.clone()),
             hasher,
@@ -162,6 +170,7 @@ impl Dataplane {
         let key = Key::of(ingress, &arrival.packet);
         match self.flows.find(&key, &arrival.seen(), &tables, epoch) {
             Found::Plan(plan) => self.carry(frame, &arrival, &plan, outbox),
+            Found::Introducing(flow, direction) => self.introduce(frame, &arrival, &flow, direction, outbox),
             Found::Refused(refused, answers) => self.refuse_answer(&arrival, refused, answers),
             Found::Stranger(flow, direction) => self.admit_stranger(&arrival, &flow, direction, frame, outbox),
             Found::Stale(flow, direction) => self.decide_again(&arrival, &flow, direction, frame, outbox),
@@ -263,7 +272,10 @@ impl Dataplane {
                     return self.refuse_answer(arrival, refused, flow.owner());
                 }
                 flow.note(direction, &arrival.seen());
-                self.carry(frame, arrival, plan, outbox)
+                match flow.introduction() {
+                    Some(_) => self.introduce(frame, arrival, flow, direction, outbox),
+                    None => self.carry(frame, arrival, plan, outbox),
+                }
             }
             Ok(_) => self.decide_again(arrival, flow, direction, frame, outbox),
             Err(refused) => self.refuse(arrival, refused),
@@ -297,7 +309,7 @@ impl Dataplane {
         let leases = living.leases.into_inner();
         match outcome {
             Outcome::Deliver(decision) => match self.establish(arrival, key, *decision, leases, observed) {
-                Ok(plan) => self.carry(frame, arrival, &plan, outbox),
+                Ok(plan) => self.carry_of(&key, frame, arrival, &plan, outbox),
                 Err(refused) => self.refuse(arrival, refused),
             },
             other => {
@@ -371,7 +383,7 @@ impl Dataplane {
         }
         match refusal {
             Some(refused) => self.refuse_answer(arrival, refused, flow.owner()),
-            None => self.carry(frame, arrival, &plan, outbox),
+            None => self.carry_of(&key, frame, arrival, &plan, outbox),
         }
     }
 
@@ -453,13 +465,14 @@ impl Dataplane {
     ) -> Flow {
         let plans = plans(ingress, packet, came, &decision);
         let back = Key::of_header(decision.forward.link, &decision.forward.header.answer());
-        let Decision { stamps, timeouts, via, limiters, acls, tracked, .. } = decision;
+        let Decision { stamps, timeouts, via, limiters, acls, tracked, proxy_header, .. } = decision;
         let mut flow = Flow::new([key, back], plans, stamps, timeouts, arrival.epoch, arrival.now);
         flow.leases = leases;
         flow.via = via;
         flow.limiters = limiters;
         flow.acls = acls;
         flow.tracked = tracked;
+        flow.introduce(proxy_header.map(|header| Arc::new(ProxyProtocol::new(header))));
         flow
     }
 
@@ -487,7 +500,7 @@ impl Dataplane {
             Err(flow) => {
                 self.settle(&flow);
                 // Unchanged addresses need no memory: the answer finds its way by itself.
-                if plan.translates() {
+                if plan.translates() || plan.asks.has(Asks::PROXY_PROTOCOL) {
                     return Err(Refused { reason: DropReason::FlowLimit, object: None });
                 }
             }
@@ -498,33 +511,41 @@ impl Dataplane {
     /// Rewrites and sends: the end of every good way.
     #[inline]
     fn carry(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Verdict {
+        match self.check(frame, arrival, plan, outbox) {
+            Some(verdict) => verdict,
+            None => send_on(frame, &arrival.packet, &arrival.offload, plan),
+        }
+    }
+
+    /// What a plan asks of a packet: the verdict when it doesn't keep to it.
+    #[inline]
+    fn check(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Option<Verdict> {
         let (packet, asks) = (&arrival.packet, plan.asks);
         if asks.has(Asks::WHOLE) && packet.fragment != packet::Fragment::None {
-            return self.refuse_by_limit(arrival, DropReason::ProtocolRestriction, |limiters| limiters.whole_only);
+            return Some(
+                self.refuse_by_limit(arrival, DropReason::ProtocolRestriction, |limiters| limiters.whole_only),
+            );
         }
         if asks.has(Asks::HOP) && packet.ttl <= 1 {
-            return self.report_ttl(arrival, None, self.limits(arrival).hop, frame, outbox);
+            return Some(self.report_ttl(arrival, None, self.limits(arrival).hop, frame, outbox));
         }
         if asks.has(Asks::METERED) && !self.rates.take(arrival.ingress, arrival.now) {
-            return self.refuse(arrival, Refused { reason: DropReason::LinkLocalRate, object: None });
+            return Some(self.refuse(arrival, Refused { reason: DropReason::LinkLocalRate, object: None }));
         }
         if arrival.offload.wire_len(packet) > usize::from(plan.mtu) {
-            return self.too_big(frame, arrival, plan, outbox);
+            return Some(self.too_big(frame, arrival, plan, outbox));
         }
-        if packet.tcp_flags & tcp_flags::SYN != 0 && plan.mss != u16::MAX {
-            packet::clamp_mss(frame, packet, plan.mss, arrival.offload.checksum);
-        }
-        packet::rewrite(frame, packet, &plan.rewrite, arrival.offload.checksum);
-        Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(&arrival.offload, packet) }
+        None
     }
 
     /// Ends what was idle too long in a part of the flows; returns when to call again. A full round takes
     /// [`Self::EXPIRY_ROUND`], so that no call holds its worker up for long.
-    pub fn tick(&self, now: Duration, _outbox: &mut Outbox) -> Duration {
+    pub fn tick(&self, now: Duration, outbox: &mut Outbox) -> Duration {
         for flow in self.flows.expire(now, 1) {
             self.settle(&flow);
         }
         self.fragments.expire(now, 1);
+        self.introduce_again(now, outbox);
         now + Self::EXPIRY_ROUND / FlowTable::SHARDS as u32
     }
 
@@ -540,6 +561,7 @@ impl Dataplane {
     /// What is left to do for a flow that is gone.
     fn settle(&self, flow: &Flow) {
         self.give_back(&flow.leases);
+        self.introductions.end(flow);
         self.close(flow);
     }
 
@@ -705,6 +727,16 @@ impl Dataplane {
         self.drops.note(DropRecord { number: 0, at: now, ingress, answers, reason, detail, object, header, count: 1 });
         Verdict::Drop(reason)
     }
+}
+
+/// Rewrites a packet by a plan that it keeps to, and sends it.
+#[inline]
+fn send_on(frame: &mut [u8], packet: &Packet, offload: &Offload, plan: &Plan) -> Verdict {
+    if packet.tcp_flags & tcp_flags::SYN != 0 && plan.mss != u16::MAX {
+        packet::clamp_mss(frame, packet, plan.mss, offload.checksum);
+    }
+    packet::rewrite(frame, packet, &plan.rewrite, offload.checksum);
+    Verdict::Forward { link: plan.egress, vnet: packet::offload::emit(offload, packet) }
 }
 
 /// A packet's header as people may see it: a service answers fabric addresses, which stand for private ones.

@@ -8,7 +8,7 @@ use super::tables::{LinkIndex, ObjectIndex, Tables, VpcIndex};
 use crate::packet::{Mac, Packet, Rewrite};
 
 /// One direction of a conversation as seen where its frames enter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// Where its frames enter.
     pub link: LinkIndex,
@@ -149,6 +149,8 @@ impl Asks {
     pub const METERED: Self = Self(4);
     /// Too much: no packet of this direction leaves.
     pub const REFUSED: Self = Self(8);
+    /// That the target gets its PROXY protocol header first.
+    pub const PROXY_PROTOCOL: Self = Self(16);
 
     /// One of them is asked.
     #[inline]
@@ -156,8 +158,8 @@ impl Asks {
         self.0 & one.0 != 0
     }
 
-    fn with(self, one: Self, asked: bool) -> Self {
-        if asked { Self(self.0 | one.0) } else { self }
+    pub(super) fn with(self, one: Self, asked: bool) -> Self {
+        if asked { Self(self.0 | one.0) } else { Self(self.0 & !one.0) }
     }
 
     fn of(limits: &Limits, refused: bool) -> Self {

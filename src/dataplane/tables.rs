@@ -362,6 +362,8 @@ pub struct BalancerTarget {
     pub port: u16,
     /// Zone number.
     pub zone: u32,
+    /// Its group's `proxy_protocol_v2.enabled`.
+    pub proxy_protocol: bool,
 }
 
 impl Tables {

@@ -18,6 +18,8 @@ pub enum Verdict {
     },
     /// The answer stands in the outbox.
     Answer,
+    /// It goes no further for now: it waits, or what it says is said in another frame, which may stand in the outbox.
+    Kept,
     /// Gone, counted and logged.
     Drop(DropReason),
 }
@@ -120,6 +122,7 @@ reasons! {
     ProtocolRestriction "PROTOCOL_RESTRICTION" "the object carries other protocols only: a load balancer TCP and UDP, a NAT gateway TCP, UDP and ICMP echo; and of fragments both only UDP's";
     Hairpin "ELBV2_HAIRPIN" "the load balancer chose the client itself as target, and with its address preserved the answer can't come back";
     PortAllocation "ERROR_PORT_ALLOCATION" "55,000 connections from this address to this destination are open: no source port is left";
+    ProxyProtocolWaits "PROXY_PROTOCOL_WAITS" "as much waits for the target to acknowledge the PROXY protocol header as may; the sender sends it again";
     // The house itself.
     FlowLimit "FLOW_LIMIT" "the network interface has as many tracked flows as one may have";
     UnknownFlow "UNKNOWN_FLOW" "the packet answers no flow that is known";

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`parse`](mod@parse) | frame → [`Packet`]: what the dataplane needs, with the offsets to rewrite it |
 //! | [`rewrite`](mod@rewrite) | changes addresses, ports, TTL and MSS in place, with incremental checksums |
+//! | [`tcp`] | a TCP header's numbers and options, in place |
 //! | [`offload`] | the virtio header of a TAP: distrusts the guest's, emits our own |
 //! | [`fragment`] | cuts a packet for a smaller MTU |
 //! | [`build`] | whole frames: ARP, resets, ICMP errors, and the ones that tests need |
@@ -27,6 +28,7 @@ pub mod notation;
 pub mod offload;
 pub mod parse;
 pub mod rewrite;
+pub mod tcp;
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@
 use std::net::Ipv4Addr;
 
 use super::checksum::Delta;
-use super::{ETHERNET_LEN, Fragment, Mac, Packet, Quoted, icmp, protocol, tcp_flags};
+use super::{ETHERNET_LEN, Fragment, Mac, Packet, Quoted, icmp, protocol, tcp, tcp_flags};
 
 /// What to change. Addresses and ports that are `None` stay.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -60,11 +60,11 @@ const IPV4_SOURCE: usize = 12;
 const IPV4_DESTINATION: usize = 16;
 const SOURCE_PORT: usize = 0;
 const DESTINATION_PORT: usize = 2;
-const TCP_CHECKSUM: usize = 16;
+pub(super) const TCP_CHECKSUM: usize = 16;
 const UDP_CHECKSUM: usize = 6;
 const ICMP_CHECKSUM: usize = 2;
 const ICMP_IDENTIFIER: usize = 4;
-const TCP_OPTIONS: usize = 20;
+pub(super) const TCP_OPTIONS: usize = 20;
 
 /// Offset of the checksum in the L4 header.
 #[inline]
@@ -130,15 +130,12 @@ pub fn rewrite_quoted(
 /// Lowers the MSS option of a SYN to `maximum`; returns whether it did. An absent option stays absent: it means 536
 /// (RFC 9293 3.7.1), which fits every link of a lab.
 pub fn clamp_mss(frame: &mut [u8], packet: &Packet, maximum: u16, checksum: L4Checksum) -> bool {
-    if packet.protocol != protocol::TCP || packet.fragment == Fragment::Later {
-        return false;
-    }
     if packet.tcp_flags & tcp_flags::SYN == 0 {
         return false;
     }
-    let start = packet.l4_offset + TCP_OPTIONS;
-    let Some(options) = frame.get(start..packet.payload_offset) else { return false };
-    let Some(offset) = mss_offset(options).map(|offset| start + offset) else { return false };
+    let found = tcp::options(frame, packet).and_then(|options| tcp::find(options, tcp::option::MSS));
+    let Some((at, 4)) = found else { return false };
+    let offset = packet.l4_offset + TCP_OPTIONS + at + 2;
     let Some((old, mut delta)) = put_word(frame, offset, |old| old.min(maximum)) else { return false };
     if old <= maximum {
         return false;
@@ -261,37 +258,16 @@ fn put(bytes: &mut [u8], offset: usize, new: u16) -> Delta {
 
 /// A checksum field, which a quote may have cut off, or in half: then there is nothing to update.
 #[inline]
-fn put_checksum(bytes: &mut [u8], offset: usize, new: impl FnOnce(u16) -> u16) -> Delta {
+pub(super) fn put_checksum(bytes: &mut [u8], offset: usize, new: impl FnOnce(u16) -> u16) -> Delta {
     put_word(bytes, offset, new).map(|(_, delta)| delta).unwrap_or_default()
 }
 
 /// Replaces a big-endian word; returns what it was, and the change.
 #[inline]
-fn put_word(bytes: &mut [u8], offset: usize, new: impl FnOnce(u16) -> u16) -> Option<(u16, Delta)> {
+pub(super) fn put_word(bytes: &mut [u8], offset: usize, new: impl FnOnce(u16) -> u16) -> Option<(u16, Delta)> {
     let field = bytes.get_mut(offset..)?.first_chunk_mut::<2>()?;
     let old = u16::from_be_bytes(*field);
     let new = new(old);
     *field = new.to_be_bytes();
     Some((old, Delta::word(old, new)))
-}
-
-/// Offset of the MSS value in TCP options (RFC 9293 3.2). Options that lie about their length end the search.
-fn mss_offset(options: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        match *options.get(at)? {
-            0 => return None,
-            1 => at += 1,
-            kind => {
-                let len = usize::from(*options.get(at + 1)?);
-                if kind == 2 && len == 4 {
-                    return Some(at + 2);
-                }
-                if len < 2 {
-                    return None;
-                }
-                at += len;
-            }
-        }
-    }
 }

@@ -208,15 +208,15 @@ impl Pump {
                 }
                 self.write(link, &buffer[..len], now);
             }
-            Verdict::Answer | Verdict::Drop(_) => {}
+            Verdict::Answer | Verdict::Kept | Verdict::Drop(_) => {}
         }
         // Also a drop may have something to tell its sender.
-        if !outbox.frames.is_empty() {
+        if !outbox.is_empty() {
             self.send_out(outbox, now);
         }
     }
 
-    /// Sends the frames that the dataplane made itself.
+    /// Sends the frames that the dataplane made itself, and those that it kept back.
     fn send_out(&self, outbox: &mut Outbox, now: Duration) {
         for (link, frame) in outbox.frames.drain(..) {
             self.captures.offer(link.at(), false, None, &frame);
@@ -224,6 +224,14 @@ impl Pump {
                 self.write(link, &frame, now);
             } else {
                 self.write(link, &[&PLAIN_HEADER[..], &frame].concat(), now);
+            }
+        }
+        for (link, vnet, frame) in outbox.released.drain(..) {
+            self.captures.offer(link.at(), false, Some(&vnet), &frame);
+            if self.header_len() == 0 {
+                self.write(link, &frame, now);
+            } else {
+                self.write(link, &[&vnet[..], &frame].concat(), now);
             }
         }
     }

@@ -101,6 +101,7 @@ impl Lab {
                 Ok(Notation::new(&self.names[&link.0], &Packet { source, ..packet }).to_string())
             }
             Verdict::Drop(reason) => Err(reason),
+            Verdict::Kept => Ok("kept".to_owned()),
             Verdict::Answer => match parse(&outbox.frames[0].1) {
                 Ok(Parsed::Ipv4(packet)) => Ok(format!("answered {}", Notation::new(&notation.link, &packet))),
                 other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 //! A Network Load Balancer's node (B9): listener, target, and the node's own address towards the target.
 
 use super::*;
-use crate::dataplane::balance;
+use crate::dataplane::{balance, proxy_protocol};
 
 /// Chooses a target and sends the packet on from the node.
 pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Result<Step, Refused> {
@@ -63,7 +63,13 @@ fn send_on(
         walk.carry_whole_only(object);
     }
     let (place, before) = (Place::Interface(node.interface), walk.header);
-    if walk.endpoint.take().is_some() {
+    let endpoint = walk.endpoint.take();
+    if target.proxy_protocol && before.protocol == protocol::TCP {
+        let endpoint = endpoint.and_then(|index| walk.tables.endpoints.get(index.at()));
+        let id = endpoint.map(|endpoint| walk.tables.object(endpoint.object).id.as_str());
+        walk.proxy_header = Some(proxy_protocol::header(&before, id));
+    }
+    if endpoint.is_some() {
         walk.sender = place;
     } else {
         walk.end_leg(place, place);
@@ -82,7 +88,8 @@ fn send_on(
     }
     walk.rest_on(interface.vpc)?;
     walk.record("load balancer", object, Some(listener.object), before, || {
-        format!("chose target {}:{}", target.address, target.port)
+        let told = if target.proxy_protocol { ", which is told of the client by PROXY protocol" } else { "" };
+        format!("chose target {}:{}{told}", target.address, target.port)
     });
     walk.observe(node.interface, Side::Egress);
     walk.check_groups(node.interface, Side::Egress)?;

@@ -142,6 +142,8 @@ pub struct Decision {
     pub acls: Vec<AclCheck>,
     /// The interfaces whose groups track the flow (B1.6).
     pub tracked: Vec<InterfaceIndex>,
+    /// The PROXY protocol header that its target hears first (B4.1).
+    pub proxy_header: Option<Box<[u8]>>,
 }
 
 /// How a walk ended.
@@ -248,6 +250,8 @@ struct Walk<'a> {
     keeps_client: bool,
     /// The interface endpoint that it passed last.
     endpoint: Option<EndpointIndex>,
+    /// What the target hears first, of who called.
+    proxy_header: Option<Box<[u8]>>,
     /// Who on the way forgets the flow first.
     remembered: Remembered,
     via: Option<ObjectIndex>,
@@ -299,6 +303,7 @@ pub fn decide(
         back: None,
         keeps_client: false,
         endpoint: None,
+        proxy_header: None,
         remembered: Remembered::Groups,
         answers_reporter: None,
         via: None,
@@ -338,6 +343,7 @@ pub fn decide(
         via: walk.via,
         acls: walk.acls,
         tracked,
+        proxy_header: walk.proxy_header,
     }))
 }
 

@@ -41,6 +41,8 @@ pub fn mac(vpc: u8, address: &str) -> Mac {
 pub struct Lab {
     pub dataplane: Dataplane,
     pub now: Duration,
+    /// What went out beside the last frame that was forwarded.
+    sent_beside: Vec<String>,
 }
 
 /// Whole effect of a frame.
@@ -50,6 +52,8 @@ pub enum Effect {
     Sent(String, Mac, Mac),
     /// Answered on the same link.
     Answered(String),
+    /// Kept, while that was sent, in the notation of where it went.
+    Kept(Vec<String>),
     /// Dropped.
     Dropped(DropReason),
 }
@@ -61,7 +65,11 @@ impl Lab {
 
     pub fn with(tables: Tables) -> Self {
         assert_eq!(tables.validate(), Ok(()));
-        Self { dataplane: Dataplane::new(Arc::new(tables), [1, 2, 3, 4]), now: Duration::from_secs(1) }
+        Self {
+            dataplane: Dataplane::new(Arc::new(tables), [1, 2, 3, 4]),
+            now: Duration::from_secs(1),
+            sent_beside: Vec::new(),
+        }
     }
 
     /// A guest sends what its kernel would: from its own MAC to the neighbour's or the router's.
@@ -88,7 +96,8 @@ impl Lab {
         let noted = self.dataplane.next_drop() - before;
         match verdict {
             Verdict::Forward { link, vnet } => {
-                assert_eq!((noted, outbox.frames.len(), vnet), (0, 0, [0; VNET_HEADER_LEN]));
+                assert_eq!((noted, vnet), (0, [0; VNET_HEADER_LEN]));
+                self.sent_beside = texts(&outbox);
                 let packet = ipv4(frame);
                 assert_valid_checksums(frame);
                 let text = Notation::new(NAMES[link.at()], &packet).to_string();
@@ -102,6 +111,10 @@ impl Lab {
                     Ok(Parsed::Ipv4(packet)) => Notation::new(NAMES[link.at()], &packet).to_string(),
                     other => format!("{other:?}"),
                 })
+            }
+            Verdict::Kept => {
+                assert_eq!(noted, 0);
+                Effect::Kept(texts(&outbox))
             }
             Verdict::Drop(reason) => {
                 assert_eq!((noted, outbox.frames.len()), (1, 0), "a drop is noted, once, and sends nothing");
@@ -117,6 +130,17 @@ impl Lab {
             Effect::Sent(text, ..) => assert_eq!(text, left, "{sent}"),
             other => panic!("{sent}: {other:?}"),
         }
+        assert!(self.sent_beside.is_empty(), "{sent}: {:?}", self.sent_beside);
+    }
+
+    /// Sends and expects it to leave as that text; what else is sent.
+    #[track_caller]
+    pub fn passes_with(&mut self, sent: &str, left: &str) -> Vec<String> {
+        match self.send(sent) {
+            Effect::Sent(text, ..) => assert_eq!(text, left, "{sent}"),
+            other => panic!("{sent}: {other:?}"),
+        }
+        std::mem::take(&mut self.sent_beside)
     }
 
     #[track_caller]
@@ -143,6 +167,17 @@ impl Lab {
         let neighbour = owner.map(|owner| &tables.interfaces[owner.at()]).filter(|it| it.subnet == interface.subnet);
         (own, neighbour.map_or(subnet.router_mac, |it| it.mac))
     }
+}
+
+/// What is to be sent, checksums proved.
+pub fn texts(outbox: &Outbox) -> Vec<String> {
+    let made = outbox.frames.iter().map(|(link, frame)| (link, frame));
+    let released = outbox.released.iter().map(|(link, _, frame)| (link, frame));
+    let text = |(link, frame): (&LinkIndex, &Vec<u8>)| {
+        assert_valid_checksums(frame);
+        Notation::new(NAMES[link.at()], &ipv4(frame)).to_string()
+    };
+    made.chain(released).map(text).collect()
 }
 
 pub fn link(name: &str) -> LinkIndex {
@@ -284,7 +319,7 @@ pub fn tables() -> Tables {
 }
 
 fn add_balancer(tables: &mut Tables) {
-    let target = |address| BalancerTarget { address: ip(address), port: 8080, zone: 0 };
+    let target = |address| BalancerTarget { address: ip(address), port: 8080, zone: 0, proxy_protocol: false };
     let listener = |port, targets| Listener {
         object: ObjectIndex(0),
         tcp: true,

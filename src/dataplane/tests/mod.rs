@@ -9,6 +9,7 @@ mod flow_logs;
 mod network_acls;
 mod noise;
 mod outside;
+mod proxy_protocol;
 mod routing;
 mod rules;
 mod security_groups;

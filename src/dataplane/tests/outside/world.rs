@@ -175,7 +175,7 @@ fn add_inside(tables: &mut Tables) {
         tcp,
         udp: !tcp,
         port,
-        targets: vec![BalancerTarget { address: ip("10.0.1.20"), port: 8080, zone: 0 }],
+        targets: vec![BalancerTarget { address: ip("10.0.1.20"), port: 8080, zone: 0, proxy_protocol: false }],
         preserve_client_ip: false,
     };
     tables.balancers.push(Balancer {
