@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{ServerName, UnixTime};
-use rustls::{CertificateError, Error, RootCertStore};
+use rustls::{AlertDescription, CertificateError, Error, RootCertStore, ServerConnection};
 
 use super::*;
 
@@ -103,4 +103,47 @@ fn serial_numbers_differ() {
     let [one, two] = ["a.amazonaws.com", "b.amazonaws.com"].map(|name| authority.certificate(Some(name)).unwrap());
     // The serial follows the version within the first bytes; everything before it is the same.
     assert_ne!(one.cert[0][..36], two.cert[0][..36]);
+}
+
+/// A ClientHello as OpenSSL 1.0 would say it with that highest version (0x0302 for TLS 1.1), and what the server answers.
+fn old_hello(server: Arc<rustls::ServerConfig>, version: [u8; 2]) -> (Result<(), Error>, Vec<u8>) {
+    let hello = [
+        &version[..],
+        &[7; 32],
+        &[0],
+        // ECDHE-ECDSA with AES-128-GCM and with AES-128-CBC.
+        &[0, 4, 0xc0, 0x2b, 0xc0, 0x09],
+        &[1, 0],
+        // Extensions: groups (P-256, X25519), point formats, signatures (ECDSA with P-256 and SHA-256).
+        &[0, 24],
+        &[0, 10, 0, 6, 0, 4, 0, 23, 0, 29],
+        &[0, 11, 0, 2, 1, 0],
+        &[0, 13, 0, 4, 0, 2, 4, 3],
+    ]
+    .concat();
+    let mut record = vec![22, 3, 1, 0, hello.len() as u8 + 4, 1, 0, 0, hello.len() as u8];
+    record.extend(hello);
+    let mut server = ServerConnection::new(server).unwrap();
+    server.read_tls(&mut &record[..]).unwrap();
+    let answered = server.process_new_packets().map(|_| ());
+    let mut answer = Vec::new();
+    while server.wants_write() {
+        server.write_tls(&mut answer).unwrap();
+    }
+    (answered, answer)
+}
+
+#[test]
+fn nothing_older_than_tls_1_2_is_spoken() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = authority(folder.path()).server_config(&[]).unwrap();
+    let (answered, answer) = old_hello(server.clone(), [3, 3]);
+    assert_eq!(answered, Ok(()), "the same hello with TLS 1.2");
+    assert_eq!(answer[..1], [22], "a ServerHello");
+    for version in [[3, 2], [3, 1], [3, 0]] {
+        let (answered, answer) = old_hello(server.clone(), version);
+        assert!(matches!(answered, Err(Error::PeerIncompatible(_))), "{version:?}: {answered:?}");
+        let alert = u8::from(AlertDescription::ProtocolVersion);
+        assert_eq!(answer, [21, 3, 3, 0, 2, 2, alert], "{version:?}: a fatal alert");
+    }
 }
