@@ -25,6 +25,8 @@ mod outside;
 mod sdk;
 #[path = "lab_services.rs"]
 mod services;
+#[path = "lab_tls.rs"]
+mod tls;
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
@@ -59,7 +61,8 @@ fn main() -> ExitCode {
             .chain(expect::STORIES)
             .chain(cases::STORIES)
             .chain(outside::STORIES)
-            .chain(services::STORIES);
+            .chain(services::STORIES)
+            .chain(tls::STORIES);
         // Where they are installed, only their own user may be able to look.
         let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);

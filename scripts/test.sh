@@ -21,6 +21,7 @@ need cc build-essential
 need_now "building vpclab needs a C compiler for its cryptography"
 if [ "$fast" != --fast ]; then
     need curl curl
+    need openssl openssl
     need dig bind9-dnsutils
     need ip iproute2
     need ethtool ethtool

@@ -20,6 +20,7 @@ Examples:
   vpclab capture app
   vpclab capture app tcp and port 443
   vpclab capture app -w app.pcapng
+  vpclab capture app -w app.pcapng --tls-secrets
   vpclab capture app -w - | tshark -r -")]
 pub struct Arguments {
     /// [STACK/]NAME: logical id, Name tag or instance id.
@@ -32,6 +33,13 @@ pub struct Arguments {
     /// End after this many frames.
     #[arg(short, long, value_name = "N")]
     count: Option<u64>,
+    /// With -w: add the TLS secrets of the lab's services, so that Wireshark shows their HTTPS in plain text.
+    ///
+    /// Secrets of the lab's newest connections to its services stand at the file's start, those of other guests' included, and new
+    /// ones before the packets that they open. Opened is what the file holds from its ClientHello on. TLS between guests and to
+    /// real backends stays closed.
+    #[arg(long, requires = "write")]
+    tls_secrets: bool,
 }
 
 /// Runs the verb.
@@ -39,12 +47,13 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let filter = arguments.filter.join(" ");
     capture::Filter::parse(&filter).map_err(BadInput)?;
     let mut client = Client::connect(&state::choose(name)?)?;
-    let answer = client.call(&Request::Capture { guest: arguments.guest, filter, count: arguments.count })?;
+    let Arguments { guest, write, count, tls_secrets, .. } = arguments;
+    let answer = client.call(&Request::Capture { guest, filter, count, tls_secrets })?;
     if answer != Answer::Capturing {
         bail!("the lab answered {answer:?} instead of a capture");
     }
     let mut bytes = client.into_bytes();
-    match arguments.write.as_deref() {
+    match write.as_deref() {
         None => {
             if io::stderr().is_terminal() {
                 eprintln!("capturing; Ctrl-C ends");

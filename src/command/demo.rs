@@ -211,7 +211,8 @@ impl Stage {
         for guest in guests {
             let mut client = Client::connect(&folder)?;
             let filter = "tcp".to_owned();
-            let answer = client.call(&Request::Capture { guest: (*guest).into(), filter, count: None })?;
+            let request = Request::Capture { guest: (*guest).into(), filter, count: None, tls_secrets: false };
+            let answer = client.call(&request)?;
             if answer != Answer::Capturing {
                 bail!("the lab answered {answer:?} instead of a capture");
             }

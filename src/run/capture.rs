@@ -12,7 +12,8 @@
 //! before it is copied, and counted, and the count stands in the capture (`epb_dropcount`). The pump never waits.
 //!
 //! **Not done.** Super-segments are shown as they cross the link, up to 64 KiB, not as the segments that a wire would
-//! carry. A partial checksum is completed, so that no tool calls it wrong.
+//! carry. A partial checksum is completed, so that no tool calls it wrong. TLS secrets stand in the file only where they were asked
+//! for ([`PcapngBytes::add_secrets`]).
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -25,6 +26,7 @@ use anyhow::{Context, Result};
 use pcap_file::DataLink;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
+use pcap_file::pcapng::blocks::unknown::UnknownBlock;
 use pcap_file::pcapng::{Block, PcapNgBlock, PcapNgReader, PcapNgWriter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -35,6 +37,11 @@ pub const QUEUE: usize = 4096;
 /// Bytes of frames that wait for one capture's connection: 256 super-segments of 64 KiB, or a full [`QUEUE`] of frames up to
 /// 4 KiB.
 pub const QUEUE_BYTES: usize = 16 << 20;
+
+/// Decryption Secrets Block (draft-ietf-opsawg-pcapng section 4.7), which the crate has no type for.
+const DECRYPTION_SECRETS: u32 = 0x0000_000A;
+/// Its content is a TLS key log.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`: the frame's checksum is partial.
 const NEEDS_CHECKSUM: u8 = 1;
@@ -279,6 +286,19 @@ impl PcapngBytes {
         self.writer.write_block(&block.into_block()).context("writing a captured frame").map(|_| ())
     }
 
+    /// Adds lines of a TLS key log; they open the frames that are added after them.
+    pub fn add_secrets(&mut self, lines: &str) -> Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let len = u32::try_from(lines.len()).context("more TLS secrets than a block holds")?;
+        // In the section's byte order, which is this machine's; the padding to 32 bits is the writer's and not counted.
+        let mut value = [TLS_KEY_LOG.to_ne_bytes(), len.to_ne_bytes()].concat();
+        value.extend_from_slice(lines.as_bytes());
+        let block = UnknownBlock { type_: DECRYPTION_SECRETS, length: 0, value: Cow::Owned(value) };
+        self.writer.write_block(&block.into_block()).context("writing TLS secrets").map(|_| ())
+    }
+
     /// The bytes so far, which are then forgotten.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(self.writer.get_mut())
@@ -396,6 +416,39 @@ mod tests {
         })
         .unwrap();
         assert_eq!(lines, ["  0.000000  app: 10.0.1.10:40000 > 52.216.0.5:443 tcp PSH|ACK 5 seq 7 ack 9"]);
+    }
+
+    #[test]
+    fn secrets_stand_as_a_block_before_the_frames_that_follow() {
+        let mut bytes = PcapngBytes::new(&[(1, "app".into())]).unwrap();
+        bytes.take();
+        bytes.add_secrets("").unwrap();
+        assert!(bytes.take().is_empty());
+        for (lines, padding) in [("L 01 2\n", 1), ("L 01 02\n", 0), ("L 01 0203\n", 2), ("L 01 020\n", 3)] {
+            bytes.add_secrets(lines).unwrap();
+            // draft-ietf-opsawg-pcapng section 4.7: type, length, secrets type, secrets length, data, padding, length again.
+            let whole = 20 + lines.len() as u32 + padding;
+            let mut expected: Vec<u8> = [0x0a, whole, 0x544c_534b, lines.len() as u32].map(u32::to_ne_bytes).concat();
+            expected.extend(lines.as_bytes());
+            expected.extend(vec![0; padding as usize]);
+            expected.extend(whole.to_ne_bytes());
+            assert_eq!(bytes.take(), expected);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_among_the_lines_that_people_read() {
+        let mut bytes = PcapngBytes::new(&[(1, "app".into())]).unwrap();
+        bytes.add_secrets("CLIENT_RANDOM 01 02\n").unwrap();
+        let udp = frame("app: 10.0.1.10:40000 > 10.0.0.2:53 udp 12");
+        bytes.add(Frame { link: 1, sent: true, at: SystemTime::now(), bytes: udp, partial: false }, 0).unwrap();
+        let mut lines = Vec::new();
+        read_lines(&bytes.take()[..], &mut |line| {
+            lines.push(line);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(lines, ["  0.000000  app: 10.0.1.10:40000 > 10.0.0.2:53 udp 12"]);
     }
 
     #[tokio::test]

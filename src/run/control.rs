@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 use super::BadInput;
 use super::capture::{Filter, PcapngBytes};
+use super::capture_secrets::Secrets;
 use super::lab::{Guest, Lab};
 use super::launch::refused;
 use super::protocol::{Answer, CallQuestion, DecisionLine, PacketHeader, Request, TraceQuestion, TraceReport};
@@ -133,7 +134,10 @@ async fn answer(lab: &Arc<Lab>, request: &Request, stream: &mut TokioStream, end
         Request::Decisions { guest, since } => decisions(lab, guest.as_deref(), *since, stream).await,
         Request::Drops { guest, since, follow } => drops(lab, guest.as_deref(), *since, *follow, stream).await,
         Request::Flows { guest, among } => flows(lab, guest.as_deref(), among.as_deref(), stream).await,
-        Request::Capture { guest, filter, count } => capture(lab, guest, filter, *count, stream).await,
+        Request::Capture { guest, filter, count, tls_secrets } => {
+            let secrets = tls_secrets.then(|| Secrets::of(&lab.tls_secrets));
+            capture(lab, guest, filter, *count, secrets, stream).await
+        }
         Request::Apply { definition, file } => {
             let (lab, mut definition) = (Arc::clone(lab), definition.clone());
             // The name as written where it means the same here, for what is told of places in it.
@@ -350,7 +354,14 @@ async fn closed_within(stream: &mut TokioStream, time: Duration) -> bool {
     matches!(tokio::time::timeout(time, stream.read(&mut byte)).await, Ok(Ok(0) | Err(_)))
 }
 
-async fn capture(lab: &Lab, guest: &str, filter: &str, count: Option<u64>, stream: &mut TokioStream) -> Result<()> {
+async fn capture(
+    lab: &Lab,
+    guest: &str,
+    filter: &str,
+    count: Option<u64>,
+    mut secrets: Option<Secrets>,
+    stream: &mut TokioStream,
+) -> Result<()> {
     let guest = find_guest(lab, guest)?;
     let filter = Filter::parse(filter).map_err(BadInput)?;
     let links: Vec<(usize, String)> =
@@ -362,6 +373,9 @@ async fn capture(lab: &Lab, guest: &str, filter: &str, count: Option<u64>, strea
     let (mut reader, mut writer) = stream.split();
     let mut left = count.unwrap_or(u64::MAX);
     let mut byte = [0];
+    if let Some(secrets) = &mut secrets {
+        bytes.add_secrets(&secrets.kept())?;
+    }
     writer.write_all(&bytes.take()).await.context("starting the capture")?;
     let mut ending = false;
     while left > 0 {
@@ -379,6 +393,9 @@ async fn capture(lab: &Lab, guest: &str, filter: &str, count: Option<u64>, strea
         };
         let Some((frame, lost)) = captured else { return Ok(()) };
         if filter.passes(&frame.bytes) {
+            if let Some(secrets) = &mut secrets {
+                bytes.add_secrets(&secrets.before(&frame).await)?;
+            }
             bytes.add(frame, lost)?;
             left -= 1;
             writer.write_all(&bytes.take()).await.context("writing the capture")?;

@@ -45,6 +45,7 @@ use crate::services::front::guard::Access;
 use crate::services::metadata::Metadata;
 use crate::services::origins::Origins;
 use crate::services::s3::{self, S3};
+use crate::services::tls_secrets::TlsSecrets;
 use crate::services::tokens::Tokens;
 use crate::template::Backend;
 
@@ -117,6 +118,8 @@ pub struct Lab {
     pub dataplane: Arc<Dataplane>,
     /// What copies.
     pub captures: Arc<Captures>,
+    /// What opens the services' TLS connections, for captures alone.
+    pub tls_secrets: Arc<TlsSecrets>,
     /// What links are called.
     pub links: LinkNames,
     /// Where flow logs go.
@@ -227,6 +230,7 @@ fn start(
 
     let compiled = compile::compile(&world);
     let authority = CertificateAuthority::load_or_create(folder.path(), authority::is_aws_name)?;
+    let tls_secrets = Arc::clone(authority.tls_secrets());
     let mut links: Vec<Option<(String, Tap)>> = compiled.tables.links.iter().map(|_| None).collect();
     let services = make_services(&compiled.services, kind, &mut links)?;
     let guests = make_guests(folder, &world, &compiled, authority.pem(), kind, &mut links, starter)?;
@@ -293,6 +297,7 @@ fn start(
         metadata,
         dataplane,
         captures,
+        tls_secrets,
         links,
         flow_logs,
         services,

@@ -13,6 +13,7 @@
 //! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
 //! | [`report`] | what a lab says of itself |
 //! | [`capture`] | copies of frames as pcapng, and as lines |
+//! | `capture_secrets` | which TLS secrets come before which frame |
 //!
 //! **Who is who.** The command line (`vpclab up`, `exec`, …) is a short-lived process that speaks to the lab process
 //! (`vpclab __lab`) on a unix socket. The lab process is the single writer: nobody else changes a lab. It holds the
@@ -24,6 +25,7 @@
 pub mod apply;
 pub mod boot;
 pub mod capture;
+mod capture_secrets;
 pub mod client;
 pub mod control;
 pub mod flow_log;

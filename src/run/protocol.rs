@@ -74,6 +74,8 @@ pub enum Request {
         filter: String,
         /// End after so many frames.
         count: Option<u64>,
+        /// Add the secrets of the services' TLS connections.
+        tls_secrets: bool,
     },
     /// Become what a definition says, without loss.
     Apply {

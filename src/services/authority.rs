@@ -6,6 +6,7 @@
 //! `ca.key` with mode 0600); the servers' key lives as long as the process.
 //! Time: the authority is valid for ten years, a server's certificate for [`LEAF_DAYS`], made anew at half of that.
 //! Limits: [`CACHE`] certificates are kept; when full, the one unused for longest goes.
+//! TLS 1.2 and 1.3, as the endpoints of AWS; the secrets of each connection go to [`super::tls_secrets`], which bounds them.
 //! Not done, and why: no revocation, since nobody outside the lab trusts it. A name that the lab doesn't serve gets the
 //! default certificate, as S3 does, so that the client's own message names the mismatch.
 
@@ -30,6 +31,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 use sha2::{Digest, Sha256};
 
+use super::tls_secrets::TlsSecrets;
+
 /// File of the authority's certificate in the lab's state folder.
 pub const CERTIFICATE_FILE: &str = "ca.pem";
 /// File of its private key beside it.
@@ -52,6 +55,7 @@ pub struct CertificateAuthority {
     provider: Arc<CryptoProvider>,
     served: Box<dyn Fn(&str) -> bool + Send + Sync>,
     cache: Mutex<Cache>,
+    secrets: Arc<TlsSecrets>,
 }
 
 #[derive(Default)]
@@ -84,8 +88,8 @@ impl CertificateAuthority {
         let signing_key =
             provider.key_provider.load_private_key(private_key).context("loading the key of the lab's servers")?;
         let issuer = Issuer::new(authority_params(&key)?, key);
-        let cache = Mutex::default();
-        Ok(Arc::new(Self { issuer, pem, server_key, signing_key, provider, served: Box::new(served), cache }))
+        let (served, cache, secrets) = (Box::new(served), Mutex::default(), TlsSecrets::new());
+        Ok(Arc::new(Self { issuer, pem, server_key, signing_key, provider, served, cache, secrets }))
     }
 
     /// The authority's own certificate in PEM: what guests trust.
@@ -93,13 +97,20 @@ impl CertificateAuthority {
         &self.pem
     }
 
+    /// The secrets of all connections to servers that speak in this authority's name.
+    pub fn tls_secrets(&self) -> &Arc<TlsSecrets> {
+        &self.secrets
+    }
+
     /// TLS settings of a server that speaks in this authority's name and offers `protocols` (ALPN), best first.
     pub fn server_config(self: &Arc<Self>, protocols: &[&str]) -> anyhow::Result<Arc<rustls::ServerConfig>> {
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
-            .with_safe_default_protocol_versions()
+            // What AWS's endpoints speak; they refuse 1.0 and 1.1.
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .context("choosing TLS versions")?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Resolver(self.clone())));
+        config.key_log = self.secrets.clone();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Ok(Arc::new(config))
     }

@@ -10,6 +10,7 @@
 //! | [`time`] | NTP: Amazon Time Sync |
 //! | [`front`] | HTTP and HTTPS: the one door of all services behind it |
 //! | [`authority`] | the lab's certificates |
+//! | [`tls_secrets`] | what opens their connections in a capture |
 //! | [`s3`] | S3 on a store of its own |
 //! | [`aws`] | the other services of AWS by their names |
 //! | [`dynamodb`] | DynamoDB on the embedded engine |
@@ -34,6 +35,7 @@ pub mod resolver;
 pub mod s3;
 pub mod sts;
 pub mod time;
+pub mod tls_secrets;
 pub mod tokens;
 pub mod upstream;
 
