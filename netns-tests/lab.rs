@@ -17,6 +17,8 @@ mod flow_log;
 mod harness;
 #[path = "lab_life.rs"]
 mod life;
+#[path = "lab_metadata.rs"]
+mod metadata;
 #[path = "lab_offload.rs"]
 mod offload;
 #[path = "lab_outside.rs"]
@@ -59,9 +61,11 @@ fn main() -> ExitCode {
             .chain(expect::STORIES)
             .chain(cases::STORIES)
             .chain(outside::STORIES)
+            .chain(metadata::STORIES)
             .chain(services::STORIES);
         // Where they are installed, only their own user may be able to look.
-        let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).filter(|_| setting.who == Who::Me);
+        let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).chain(metadata::WITH_CLIENTS);
+        let with_clients = with_clients.filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);
         let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once);
         for (name, story) in stories {

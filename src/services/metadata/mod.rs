@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_TYPE, HeaderValue, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SERVER};
 use http::{Method, Request, Response, StatusCode};
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -163,6 +163,9 @@ impl Service for Metadata {
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         let mut answer = self.respond(&request, SystemTime::now());
         answer.headers_mut().insert(SERVER, HeaderValue::from_static("EC2ws"));
+        // As AWS does. What follows on the same connection would send again, with a hop limit of its own, the token that
+        // did not arrive.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         std::future::ready(answer).boxed()
     }
 }

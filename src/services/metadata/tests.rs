@@ -196,3 +196,16 @@ fn only_a_tokens_answer_is_limited_in_hops() {
     assert_eq!(metadata.hop_limit(Some(&app), &Method::GET), None);
     assert_eq!(metadata.hop_limit(Some(&origin("i-0")), &Method::PUT), None);
 }
+
+/// Whoever does not get a token must not have it sent again by another answer, which goes further.
+#[test]
+fn a_connection_has_one_answer() {
+    let lab = lab("");
+    let host = "Host: 169.254.169.254";
+    let put = format!("PUT /latest/api/token HTTP/1.1\r\n{host}\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n");
+    let get = format!("GET /latest/meta-data/ HTTP/1.1\r\n{host}\r\n\r\n");
+    let answer = lab.running.raw(format!("{put}{get}").as_bytes());
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("connection: close\r\n"), "{answer}");
+    lab.running.end();
+}
