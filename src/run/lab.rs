@@ -254,8 +254,9 @@ fn start(
     let origins = Arc::new(Origins::new(origins));
     let key = token_key(&data)?;
     let tokens = Arc::new(Tokens::new(key));
-    let metadata = Arc::new(Metadata::new(Arc::clone(&tokens), key, &world));
-    let access = Arc::new(Access::new(Directory::of(&world), tokens));
+    let directory = Directory::of(&world);
+    let metadata = Arc::new(Metadata::new(Arc::clone(&tokens), key, &world, &directory));
+    let access = Arc::new(Access::new(directory, tokens));
     let store = serve::open_s3(runtime.handle(), (data.join("s3"), kept), &world, &seeds)?;
     let (s3, aws) = serve::services(&access, &store, serve::open_dynamodb(&data.join("dynamodb"), &world)?, &backends)?;
     let shared = serve::Shared {

@@ -26,9 +26,10 @@ use http::{Method, Request, Response, StatusCode};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use self::tree::{Found, Role, Tree};
+use self::tree::{Found, Profile, Role, Tree};
 use super::front::{self, Body, Caller, Service};
 use super::tokens::{Grant, Tokens};
+use crate::model::access::Directory;
 use crate::model::{Origin, World};
 use crate::policy::Principal;
 
@@ -54,16 +55,16 @@ impl std::fmt::Debug for Metadata {
 }
 
 impl Metadata {
-    /// Of a world's instances; `key` makes session tokens.
-    pub fn new(tokens: Arc<Tokens>, key: [u8; 32], world: &World) -> Self {
+    /// Of a world's instances, and the directory of that world; `key` makes session tokens.
+    pub fn new(tokens: Arc<Tokens>, key: [u8; 32], world: &World, directory: &Directory) -> Self {
         let made = Self { tokens, key, trees: ArcSwap::default() };
-        made.swap(world);
+        made.swap(world, directory);
         made
     }
 
     /// Takes another world.
-    pub fn swap(&self, world: &World) {
-        let tree = |id: &String| Some((id.clone(), Tree::of(world, id)?));
+    pub fn swap(&self, world: &World, directory: &Directory) {
+        let tree = |id: &String| Some((id.clone(), Tree::of(world, directory, id)?));
         self.trees.store(Arc::new(world.instances.keys().filter_map(tree).collect()));
     }
 
@@ -106,17 +107,14 @@ impl Metadata {
         match tree.find(request.uri().path()) {
             None => refusal(StatusCode::NOT_FOUND),
             Some(Found::Text(found)) => text(found),
-            Some(Found::Json(found)) => {
-                let mut answer = text(found);
-                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                answer
-            }
+            Some(Found::Json(found)) => json(found),
+            Some(Found::Profile(profile)) => json(info(profile, now)),
             Some(Found::Credentials(role)) => text(self.credentials(role, origin, tree, now)),
         }
     }
 
     fn credentials(&self, role: &Role, origin: &Origin, tree: &Tree, now: SystemTime) -> String {
-        let issued = unix(now) / HOUR * HOUR;
+        let issued = issued(now);
         let grant = Grant {
             principal: Principal::Session {
                 account: role.account.clone(),
@@ -174,6 +172,21 @@ fn unix(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The second from which on the credentials of that moment are good.
+fn issued(now: SystemTime) -> u64 {
+    unix(now) / HOUR * HOUR
+}
+
+fn info(profile: &Profile, now: SystemTime) -> String {
+    let info = serde_json::json!({
+        "Code": "Success",
+        "LastUpdated": date(UNIX_EPOCH + Duration::from_secs(issued(now))),
+        "InstanceProfileArn": profile.arn,
+        "InstanceProfileId": profile.id,
+    });
+    format!("{info:#}")
+}
+
 fn date(time: SystemTime) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     OffsetDateTime::from(time).format(form).expect("the form fits every date")
@@ -182,6 +195,12 @@ fn date(time: SystemTime) -> String {
 fn text(body: impl Into<bytes::Bytes>) -> Response<Body> {
     let mut answer = Response::new(front::full(body));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
+}
+
+fn json(body: String) -> Response<Body> {
+    let mut answer = text(body);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
