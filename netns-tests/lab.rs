@@ -27,6 +27,8 @@ mod outside;
 mod sdk;
 #[path = "lab_services.rs"]
 mod services;
+#[path = "lab_tables.rs"]
+mod tables;
 
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
@@ -64,7 +66,11 @@ fn main() -> ExitCode {
             .chain(metadata::STORIES)
             .chain(services::STORIES);
         // Where they are installed, only their own user may be able to look.
-        let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).chain(metadata::WITH_CLIENTS);
+        let with_clients = clients::STORIES
+            .into_iter()
+            .chain(backends::STORIES)
+            .chain(metadata::WITH_CLIENTS)
+            .chain(tables::WITH_CLIENTS);
         let with_clients = with_clients.filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);
         let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once);

@@ -258,7 +258,9 @@ fn start(
     let metadata = Arc::new(Metadata::new(Arc::clone(&tokens), key, &world, &directory));
     let access = Arc::new(Access::new(directory, tokens));
     let store = serve::open_s3(runtime.handle(), (data.join("s3"), kept), &world, &seeds)?;
-    let (s3, aws) = serve::services(&access, &store, serve::open_dynamodb(&data.join("dynamodb"), &world)?, &backends)?;
+    let dynamodb = serve::open_dynamodb(&data.join("dynamodb"), &world)?;
+    runtime.spawn(dynamodb.clone().expire(told.clone()));
+    let (s3, aws) = serve::services(&access, &store, dynamodb, &backends)?;
     let shared = serve::Shared {
         authority,
         origins: Arc::clone(&origins),
