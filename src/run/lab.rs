@@ -465,7 +465,8 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
 }
 
 /// The AWS CLI presigns with Signature Version 2 in us-east-1 unless it is told: AWS takes that for buckets made before 2020 only.
-const AWS_CONFIG: &str = "[default]\ns3 =\n  signature_version = s3v4\n";
+/// On a terminal, version 2 of it fails where there is no pager; `exec` prints, as everywhere.
+const AWS_CONFIG: &str = "[default]\ncli_pager =\ns3 =\n  signature_version = s3v4\n";
 
 /// Starts first-boot scripts and waits until balancers' targets listen; returns what went wrong.
 fn first_boot(folder: &Folder, world: &World, guests: &[Guest], starter: &mut Starter) -> Result<Vec<String>> {
