@@ -27,7 +27,8 @@ use tokio::sync::mpsc;
 
 use super::BadInput;
 use super::capture::{Filter, PcapngBytes};
-use super::lab::{Guest, Lab};
+use super::guest::Guest;
+use super::lab::Lab;
 use super::launch::refused;
 use super::protocol::{Answer, CallQuestion, DecisionLine, PacketHeader, Request, TraceQuestion, TraceReport};
 use super::{apply, flow_log, report};
