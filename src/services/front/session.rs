@@ -69,10 +69,10 @@ impl Session {
 }
 
 /// One line for each decision: who asked for what, and which statement decided, or which came nearest.
-fn log(guest: &str, endpoint: Option<&str>, judged: &Judged) {
+fn log(origin: &str, endpoint: Option<&str>, judged: &Judged) {
     let Judged { request, decision } = judged;
     tracing::info!(
-        guest,
+        origin,
         endpoint = endpoint.unwrap_or("-"),
         principal = request.principal.arn().as_deref().unwrap_or("anonymous"),
         action = request.action,
@@ -195,7 +195,7 @@ mod tests {
         ];
         assert_eq!(lines.len(), said.len(), "{text}");
         for (line, (action, decision)) in lines.into_iter().zip(said) {
-            let endpoint = line.contains("guest=\"app\" endpoint=\"vpce-");
+            let endpoint = line.contains("origin=\"app\" endpoint=\"vpce-");
             assert!(endpoint && line.contains(&format!("action=\"{action}\"")) && line.contains(decision), "{line}");
         }
         assert!(text.contains("statement NoDeletes [lab.yaml:23]"), "{text}");
