@@ -107,8 +107,13 @@ impl Metadata {
         match tree.find(request.uri().path()) {
             None => refusal(StatusCode::NOT_FOUND),
             Some(Found::Text(found)) => text(found),
-            Some(Found::Json(found)) => json(found),
-            Some(Found::Profile(profile)) => json(info(profile, now)),
+            Some(Found::Json(found)) => {
+                let mut answer = text(found);
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                answer
+            }
+            // Plain text on AWS, as the credentials are.
+            Some(Found::Profile(profile)) => text(info(profile, now)),
             Some(Found::Credentials(role)) => text(self.credentials(role, origin, tree, now)),
         }
     }
@@ -195,12 +200,6 @@ fn date(time: SystemTime) -> String {
 fn text(body: impl Into<bytes::Bytes>) -> Response<Body> {
     let mut answer = Response::new(front::full(body));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    answer
-}
-
-fn json(body: String) -> Response<Body> {
-    let mut answer = text(body);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 

@@ -136,6 +136,8 @@ fn a_roles_credentials_are_those_that_the_door_opens() {
     let (secret, grant) = opened.unwrap();
     assert_eq!(secret, text("SecretAccessKey"));
     let info: serde_json::Value = serde_json::from_str(&lab.get("meta-data/iam/info")).unwrap();
+    let raw = b"GET /latest/meta-data/iam/info HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n";
+    assert!(lab.running.raw(raw).to_ascii_lowercase().contains("content-type: text/plain\r\n"));
     assert_eq!(info["LastUpdated"], credentials["LastUpdated"], "{info}");
     assert!(info["InstanceProfileArn"].as_str().unwrap().contains(":instance-profile/"), "{info}");
     assert_eq!(grant.issued_to, Some(("vpc-1".into(), "10.0.1.10".parse().unwrap())));
