@@ -17,6 +17,8 @@ mod flow_log;
 mod harness;
 #[path = "lab_life.rs"]
 mod life;
+#[path = "lab_metadata.rs"]
+mod metadata;
 #[path = "lab_offload.rs"]
 mod offload;
 #[path = "lab_outside.rs"]
@@ -25,6 +27,8 @@ mod outside;
 mod sdk;
 #[path = "lab_services.rs"]
 mod services;
+#[path = "lab_tables.rs"]
+mod tables;
 #[path = "lab_tls.rs"]
 mod tls;
 
@@ -61,10 +65,16 @@ fn main() -> ExitCode {
             .chain(expect::STORIES)
             .chain(cases::STORIES)
             .chain(outside::STORIES)
+            .chain(metadata::STORIES)
             .chain(services::STORIES)
             .chain(tls::STORIES);
         // Where they are installed, only their own user may be able to look.
-        let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).filter(|_| setting.who == Who::Me);
+        let with_clients = clients::STORIES
+            .into_iter()
+            .chain(backends::STORIES)
+            .chain(metadata::WITH_CLIENTS)
+            .chain(tables::WITH_CLIENTS);
+        let with_clients = with_clients.filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);
         let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once);
         for (name, story) in stories {

@@ -269,6 +269,20 @@ impl Lab<'_> {
         Ok(lines)
     }
 
+    /// The frames of a capture so far.
+    pub fn frames(&self, guest: &str) -> Result<Vec<Vec<u8>>> {
+        let file = fs::File::open(self.stage.path().join(self.capture_file(guest)))?;
+        let mut reader = pcap_file::pcapng::PcapNgReader::new(file)?;
+        let mut frames = Vec::new();
+        // The last one may be half written.
+        while let Some(Ok(block)) = reader.next_block() {
+            if let pcap_file::pcapng::Block::EnhancedPacket(packet) = block {
+                frames.push(packet.data.into_owned());
+            }
+        }
+        Ok(frames)
+    }
+
     fn capture_file(&self, guest: &str) -> String {
         format!("capture-{}-{}.pcapng", self.name, guest.replace('/', "-"))
     }

@@ -33,9 +33,16 @@ fn the_demo_tells_the_whole_story(stage: &Stage) -> Result<()> {
         "\"service\":\"vpclab echo\"",
         "$ vpclab capture server tcp\n  0.000000  server: 10.0.",
         "delivered",
+        ">           - {Sid: TheTable, Effect: Allow,",
+        "\nVpcEndpoints vpce-33dd7ca9b36656c90: PolicyDocument\n",
     ] {
         ensure!(demo.stdout.contains(part), "{part} in {}", demo.stdout);
     }
+    // The client's own word where there is the AWS CLI, else that of `trace`.
+    let denied = "because no VPC endpoint policy allows the dynamodb:PutItem action";
+    ensure!(demo.stdout.contains(denied) || demo.stderr.contains(denied), "{demo:?}");
+    let nearest = "statement OnlyFromThisVpc [endpoint-policies.yaml:38], but it is a Deny";
+    ensure!(demo.stdout.contains(nearest) || demo.stderr.contains(nearest), "{demo:?}");
     ensure!(demo.stderr.contains("NO_ROUTE_TO_DESTINATION  by without-endpoint/Routes"), "{}", demo.stderr);
     ensure!(names_in(stage)?.is_empty(), "left: {:?}", names_in(stage)?);
     Ok(())

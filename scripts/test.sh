@@ -25,6 +25,7 @@ if [ "$fast" != --fast ]; then
     need dig bind9-dnsutils
     need ip iproute2
     need ethtool ethtool
+    need nft nftables
     need ping iputils-ping
     need tracepath iputils-tracepath
     need newuidmap uidmap

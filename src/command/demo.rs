@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -17,23 +17,24 @@ use crate::run::launch::{self, Definition, Started};
 use crate::run::protocol::{Answer, Request};
 use crate::run::state::{self, Folder};
 
-/// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks, and what
-/// a NAT gateway costs beside an endpoint.
+/// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks, what a
+/// NAT gateway costs beside an endpoint, and a policy that denies until it is changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vpclab demo
   vpclab demo --name second     beside another demo
 
-It starts four labs from templates of its own, one after the other, and ends
+It starts five labs from templates of its own, one after the other, and ends
 each: nothing is left. Every line below a `$` is what that command printed.")]
 pub struct Arguments {}
 
 /// The templates, as they stand in `examples/`.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("first.yaml", include_str!("../../examples/first.yaml")),
     ("files/hello.txt", include_str!("../../examples/files/hello.txt")),
     ("nat-vs-endpoint.yaml", include_str!("../../examples/nat-vs-endpoint.yaml")),
+    (POLICIES, include_str!("../../examples/endpoint-policies.yaml")),
     ("private-service/lab.yaml", include_str!("../../examples/private-service/lab.yaml")),
     ("private-service/provider.yaml", include_str!("../../examples/private-service/provider.yaml")),
     ("private-service/consumer.yaml", include_str!("../../examples/private-service/consumer.yaml")),
@@ -43,6 +44,12 @@ const FILES: [(&str, &str); 6] = [
 const ENDPOINT_LINES: [&str; 2] = ["  S3:", "  Policy:"];
 
 const OBJECT: &str = "https://first-123456789012.s3.us-east-1.amazonaws.com/hello.txt";
+
+const POLICIES: &str = "endpoint-policies.yaml";
+
+/// Where the table's endpoint gets one statement more, and that statement.
+const ONLY_DENIES: &str = "          - Sid: OnlyFromThisVpc\n";
+const ALLOWS: &str = "          - {Sid: TheTable, Effect: Allow, Principal: \"*\", Action: \"dynamodb:*\", Resource: !GetAtt Orders.Arn}\n";
 
 /// Fetched twice, and its length.
 const COMPARED: &str = "https://compare-123456789012.s3.us-east-1.amazonaws.com/big.bin";
@@ -112,6 +119,7 @@ impl Stage {
         self.missing_route(lab)?;
         self.private_service(lab)?;
         self.nat_or_endpoint(lab)?;
+        self.policies(lab)?;
         say("That was the whole story. Your own template is next: vpclab up FILE")
     }
 
@@ -162,6 +170,34 @@ impl Stage {
         self.down(lab, held)
     }
 
+    fn policies(&self, lab: &str) -> Result<()> {
+        say("5. The packet arrives, and the endpoint's policy denies the request")?;
+        let text = fs::read_to_string(POLICIES).context("reading the demo's own template")?;
+        self.shell("sed -n '/^  DynamoDb:/,/Condition/p' endpoint-policies.yaml", 0)?;
+        let held = self.up(lab, POLICIES, Vec::new(), "")?;
+        // Guests use this machine's clients, and not every machine has this one; policies answer without it, too.
+        let has_aws = runs("aws", &["--version"]);
+        let item = r#"{"id": {"S": "first"}}"#;
+        let put = ["exec", "app", "--", "aws", "dynamodb", "put-item", "--table-name", "orders", "--item", item];
+        let get = ["exec", "app", "--", "aws", "dynamodb", "get-item", "--table-name", "orders", "--key", item];
+        let ask = ["trace", "app", "dynamodb://orders", "--action", "dynamodb:PutItem"];
+        match has_aws {
+            true => self.denied(lab, &put)?,
+            false => self.command(lab, &ask, 1)?,
+        }
+        output::print("\nThe policy denies other VPCs, and allows nobody. One statement more, in the running lab:\n")?;
+        fs::write("before.yaml", &text)
+            .and_then(|()| fs::write(POLICIES, text.replace(ONLY_DENIES, &format!("{ALLOWS}{ONLY_DENIES}"))))
+            .context("changing the demo's own template")?;
+        self.shell("diff before.yaml endpoint-policies.yaml", 1)?;
+        self.command(lab, &["apply", POLICIES], 0)?;
+        match has_aws {
+            true => self.command(lab, &put, 0).and_then(|()| self.command(lab, &get, 0))?,
+            false => self.command(lab, &ask, 0)?,
+        }
+        self.down(lab, held)
+    }
+
     /// Starts a lab that ends with the demo, however that ends.
     fn up(&self, lab: &str, file: &str, seeds: Vec<(String, PathBuf)>, shown: &str) -> Result<Started> {
         output::print(&format!("\n$ vpclab up {file}{shown} --name {lab}\n"))?;
@@ -192,14 +228,38 @@ impl Stage {
 
     /// Shows and runs a command of ours; `expected` is the exit status that the story is about.
     fn command(&self, lab: &str, arguments: &[&str], expected: i32) -> Result<()> {
-        output::print(&format!("\n$ vpclab {}\n", arguments.join(" ")))?;
-        let status = Command::new(&self.program)
+        let status = self.execute(lab, arguments)?;
+        if status.code() != Some(expected) {
+            bail!("the demo's `vpclab {}` ended with {status} instead of {expected}", arguments.join(" "));
+        }
+        Ok(())
+    }
+
+    /// The same, of one that fails: clients have exit statuses of their own.
+    fn denied(&self, lab: &str, arguments: &[&str]) -> Result<()> {
+        let status = self.execute(lab, arguments)?;
+        if status.success() {
+            bail!("the demo's `vpclab {}` was not denied", arguments.join(" "));
+        }
+        Ok(())
+    }
+
+    fn execute(&self, lab: &str, arguments: &[&str]) -> Result<ExitStatus> {
+        let shown: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
+        output::print(&format!("\n$ vpclab {}\n", shown.join(" ")))?;
+        Command::new(&self.program)
             .args(["--name", lab])
             .args(arguments)
             .status()
-            .with_context(|| format!("starting `{}`", self.program.display()))?;
+            .with_context(|| format!("starting `{}`", self.program.display()))
+    }
+
+    /// Shows and runs a line of shell in the demo's folder.
+    fn shell(&self, line: &str, expected: i32) -> Result<()> {
+        output::print(&format!("\n$ {line}\n"))?;
+        let status = Command::new("sh").args(["-c", line]).status().context("starting a shell")?;
         if status.code() != Some(expected) {
-            bail!("the demo's `vpclab {}` ended with {status} instead of {expected}", arguments.join(" "));
+            bail!("the demo's `{line}` ended with {status} instead of {expected}");
         }
         Ok(())
     }
@@ -239,6 +299,18 @@ impl Stage {
     }
 }
 
+/// An argument as a shell takes it.
+fn quoted(argument: &str) -> String {
+    if argument.contains([' ', '"', '{']) { format!("'{argument}'") } else { argument.to_owned() }
+}
+
+/// Whether a program is there for whoever runs the demo, and works.
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 /// Lines shown of each capture.
 const HANDSHAKE: usize = 4;
 
@@ -269,5 +341,11 @@ mod tests {
         let names: Vec<&str> =
             FILES[0].1.lines().filter(|line| ENDPOINT_LINES.iter().any(|start| line.starts_with(start))).collect();
         assert_eq!(names.len(), ENDPOINT_LINES.len(), "examples/first.yaml has each on a line of its own");
+    }
+
+    #[test]
+    fn the_example_of_policies_has_the_place_for_one_more_statement() {
+        let (_, text) = FILES.iter().find(|(file, _)| *file == POLICIES).unwrap();
+        assert_eq!(text.matches(ONLY_DENIES).count(), 1);
     }
 }

@@ -1,10 +1,14 @@
-//! API calls: what policies say of them, by the way that the guest's packets take.
+//! API calls: what is meant by them, and what policies say of them, by the way that the guest's packets take.
 
 use super::judge::{Decider, Failure};
-use super::meaning::{PathClaim, Sender, Thing};
+use super::meaning::{PathClaim, Result1, Sender, Thing, Want};
 use super::scene::Scene;
-use crate::model::access::{AccessReport, Call, Way};
+use super::written::{Protocol, Word, Written, WrittenClaim};
+use crate::dns;
+use crate::model::access::{AccessReport, Call, CallTarget, Way};
+use crate::model::naming;
 use crate::policy::Principal;
+use crate::template::{Diagnostic, did_you_mean};
 
 /// A call, and how it is to end.
 #[derive(Clone, Debug)]
@@ -30,7 +34,117 @@ pub struct Denier {
     pub statement: Option<String>,
 }
 
+/// The part of a call that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Action,
+    On,
+    Signer,
+}
+
 impl Scene {
+    /// A call as an entry writes it.
+    pub(super) fn call_entry(&self, from: &Sender, entry: &Written) -> Result1<CallClaim> {
+        let WrittenClaim::Call { call, on, signer, deny } = &entry.claim else {
+            return Err(Diagnostic::at(&entry.span, "the entry is no call"));
+        };
+        let text = |word: &Option<Word>| word.as_ref().map(|word| self.with_outputs(word)).transpose();
+        let (target, signed) = (text(on)?, text(signer)?);
+        let claim = self.claim(from, &entry.from.text, &call.text, target.as_deref(), signed.as_deref());
+        let mut claim = claim.map_err(|(part, message)| {
+            let word = match part {
+                Part::On => on.as_ref(),
+                Part::Signer => signer.as_ref(),
+                Part::Action => None,
+            };
+            Diagnostic::at(&word.unwrap_or(call).span, message)
+        })?;
+        if let Some(word) = on {
+            self.check_target(&claim.call.target, word)?;
+        }
+        claim.deny = deny.as_ref().map(|word| self.denier(word)).transpose()?;
+        Ok(claim)
+    }
+
+    /// A guest's call as a person asks for it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn call(
+        &self,
+        guest: &str,
+        action: &str,
+        on: Option<&str>,
+        signer: Option<&str>,
+    ) -> Result<(Sender, CallClaim), String> {
+        let name = naming::find(&self.guests, guest)?;
+        let from = self.sender(name).ok_or_else(|| format!("guest `{guest}` has no network interface to send from"))?;
+        let claim = self.claim(&from, guest, action, on, signer).map_err(|(_, message)| message)?;
+        Ok((from, claim))
+    }
+
+    fn claim(
+        &self,
+        from: &Sender,
+        guest: &str,
+        action: &str,
+        on: Option<&str>,
+        signer: Option<&str>,
+    ) -> Result<CallClaim, (Part, String)> {
+        Call::parse(action, None).map_err(|message| (Part::Action, message))?;
+        let call = Call::parse(action, on).map_err(|message| (Part::On, message))?;
+        let name = naming::find(&self.guests, guest).ok();
+        let instance = name.and_then(|name| self.world.instances.get(&name.instance_id));
+        let account = instance.map(|instance| instance.meta.account.as_str());
+        let principal = match (signer, instance, account) {
+            (Some(text), _, account) => {
+                self.directory.signer(text, account.unwrap_or_default()).map_err(|message| (Part::Signer, message))?
+            }
+            (None, Some(instance), Some(account)) => self.directory.signer_in_instance(&instance.instance_id, account),
+            _ => Principal::Anonymous,
+        };
+        let host = call.host(&self.directory, &from.region);
+        let path = PathClaim {
+            addresses: dns::addresses(&self.zones, &from.vpc_id, &host),
+            host: Some(host),
+            protocol: Protocol::Tcp,
+            port: Some(443),
+            want: Want::Delivered,
+        };
+        let written = (action.to_owned(), on.map(str::to_owned), signer.map(str::to_owned));
+        Ok(CallClaim { call, written, signer: principal, path, deny: None })
+    }
+
+    /// What the lab has not is bad input, never a pass; an ARN may be of anything out there.
+    fn check_target(&self, target: &CallTarget, word: &Word) -> Result1<()> {
+        let (what, name, known): (&str, &str, Vec<&str>) = match target {
+            CallTarget::S3 { bucket, .. } => {
+                ("bucket", bucket, self.world.buckets.keys().map(String::as_str).collect())
+            }
+            CallTarget::Any | CallTarget::Arn(_) | CallTarget::Table(_) => return Ok(()),
+        };
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let help = did_you_mean(name, known.iter().copied())
+            .or_else(|| Some("of what is elsewhere, write the ARN".to_owned()));
+        Err(Diagnostic::at(&word.span, format!("there is no {what} `{name}` in the lab")).maybe_help(help))
+    }
+
+    /// `OBJECT` or `OBJECT/STATEMENT`; an object may itself be written as `STACK/LogicalId`.
+    fn denier(&self, word: &Word) -> Result1<Denier> {
+        if let Ok(thing) = self.object(word) {
+            return Ok(Denier { thing, statement: None });
+        }
+        match word.text.rsplit_once('/') {
+            Some((object, statement)) if !statement.is_empty() => {
+                let thing = self.object(&Word { text: object.to_owned(), span: word.span.clone() })?;
+                Ok(Denier { thing, statement: Some(statement.to_owned()) })
+            }
+            _ => self.object(word).map(|thing| Denier { thing, statement: None }),
+        }
+    }
+
     /// What policies say of a call, by each way that its packets may take.
     pub fn judge(&self, from: &Sender, claim: &CallClaim) -> Vec<AccessReport> {
         let addresses = claim.path.addresses.as_deref().unwrap_or_default();

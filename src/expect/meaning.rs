@@ -2,16 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use super::call::{CallClaim, Denier};
+use super::call::CallClaim;
 use super::destination::Destination;
 use super::scene::Scene;
 use super::written::{Protocol, Word, Written, WrittenClaim, WrittenEnd};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{DropReason, LinkIndex};
 use crate::dns::{self, NoAddress};
-use crate::model::access::{Call, CallTarget};
 use crate::model::naming;
-use crate::policy::Principal;
 use crate::template::{Diagnostic, Span, did_you_mean};
 
 /// An expectation whose every name means something.
@@ -103,14 +101,6 @@ impl Thing {
     }
 }
 
-/// The part of a call that is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Action,
-    On,
-    Signer,
-}
-
 /// Where a packet of a claim goes.
 struct Target {
     host: Option<String>,
@@ -136,7 +126,7 @@ const NOT_REACHED: [(&str, &str); 5] = [
     ("acl-", "a network ACL"),
 ];
 
-type Result1<T> = Result<T, Diagnostic>;
+pub(super) type Result1<T> = Result<T, Diagnostic>;
 
 impl Scene {
     /// What entries mean in this lab.
@@ -178,107 +168,6 @@ impl Scene {
         Ok(Expectation { span: entry.span.clone(), title: title(&from, &entry.claim), from, claim })
     }
 
-    fn call_entry(&self, from: &Sender, entry: &Written) -> Result1<CallClaim> {
-        let WrittenClaim::Call { call, on, signer, deny } = &entry.claim else {
-            return Err(Diagnostic::at(&entry.span, "the entry is no call"));
-        };
-        let text = |word: &Option<Word>| word.as_ref().map(|word| self.with_outputs(word)).transpose();
-        let (target, signed) = (text(on)?, text(signer)?);
-        let claim = self.claim(from, &entry.from.text, &call.text, target.as_deref(), signed.as_deref());
-        let mut claim = claim.map_err(|(part, message)| {
-            let word = match part {
-                Part::On => on.as_ref(),
-                Part::Signer => signer.as_ref(),
-                Part::Action => None,
-            };
-            Diagnostic::at(&word.unwrap_or(call).span, message)
-        })?;
-        if let Some(word) = on {
-            self.check_target(&claim.call.target, word)?;
-        }
-        claim.deny = deny.as_ref().map(|word| self.denier(word)).transpose()?;
-        Ok(claim)
-    }
-
-    /// A guest's call as a person asks for it.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn call(
-        &self,
-        guest: &str,
-        action: &str,
-        on: Option<&str>,
-        signer: Option<&str>,
-    ) -> Result<(Sender, CallClaim), String> {
-        let name = naming::find(&self.guests, guest)?;
-        let from = self.sender(name).ok_or_else(|| format!("guest `{guest}` has no network interface to send from"))?;
-        let claim = self.claim(&from, guest, action, on, signer).map_err(|(_, message)| message)?;
-        Ok((from, claim))
-    }
-
-    fn claim(
-        &self,
-        from: &Sender,
-        guest: &str,
-        action: &str,
-        on: Option<&str>,
-        signer: Option<&str>,
-    ) -> Result<CallClaim, (Part, String)> {
-        Call::parse(action, None).map_err(|message| (Part::Action, message))?;
-        let call = Call::parse(action, on).map_err(|message| (Part::On, message))?;
-        let name = naming::find(&self.guests, guest).ok();
-        let instance = name.and_then(|name| self.world.instances.get(&name.instance_id));
-        let account = instance.map(|instance| instance.meta.account.as_str());
-        let principal = match (signer, instance, account) {
-            (Some(text), _, account) => {
-                self.directory.signer(text, account.unwrap_or_default()).map_err(|message| (Part::Signer, message))?
-            }
-            (None, Some(instance), Some(account)) => self.directory.signer_in_instance(&instance.instance_id, account),
-            _ => Principal::Anonymous,
-        };
-        let host = call.host(&self.directory, &from.region);
-        let path = PathClaim {
-            addresses: dns::addresses(&self.zones, &from.vpc_id, &host),
-            host: Some(host),
-            protocol: Protocol::Tcp,
-            port: Some(443),
-            want: Want::Delivered,
-        };
-        let written = (action.to_owned(), on.map(str::to_owned), signer.map(str::to_owned));
-        Ok(CallClaim { call, written, signer: principal, path, deny: None })
-    }
-
-    /// What the lab has not is bad input, never a pass; an ARN may be of anything out there.
-    fn check_target(&self, target: &CallTarget, word: &Word) -> Result1<()> {
-        let (what, name, known): (&str, &str, Vec<&str>) = match target {
-            CallTarget::S3 { bucket, .. } => {
-                ("bucket", bucket, self.world.buckets.keys().map(String::as_str).collect())
-            }
-            CallTarget::Any | CallTarget::Arn(_) | CallTarget::Table(_) => return Ok(()),
-        };
-        if known.contains(&name) {
-            return Ok(());
-        }
-        let help = did_you_mean(name, known.iter().copied())
-            .or_else(|| Some("of what is elsewhere, write the ARN".to_owned()));
-        Err(Diagnostic::at(&word.span, format!("there is no {what} `{name}` in the lab")).maybe_help(help))
-    }
-
-    /// `OBJECT` or `OBJECT/STATEMENT`; an object may itself be written as `STACK/LogicalId`.
-    fn denier(&self, word: &Word) -> Result1<Denier> {
-        if let Ok(thing) = self.object(word) {
-            return Ok(Denier { thing, statement: None });
-        }
-        match word.text.rsplit_once('/') {
-            Some((object, statement)) if !statement.is_empty() => {
-                let thing = self.object(&Word { text: object.to_owned(), span: word.span.clone() })?;
-                Ok(Denier { thing, statement: Some(statement.to_owned()) })
-            }
-            _ => self.object(word).map(|thing| Denier { thing, statement: None }),
-        }
-    }
-
     fn guest(&self, word: &Word) -> Result1<Sender> {
         let name = naming::find(&self.guests, &word.text).map_err(|message| Diagnostic::at(&word.span, message))?;
         self.sender(name).ok_or_else(|| {
@@ -302,7 +191,7 @@ impl Scene {
         }
     }
 
-    fn object(&self, word: &Word) -> Result1<Thing> {
+    pub(super) fn object(&self, word: &Word) -> Result1<Thing> {
         self.names.find(&word.text).map_err(|(message, help)| Diagnostic::at(&word.span, message).maybe_help(help))
     }
 
@@ -388,7 +277,7 @@ impl Scene {
     }
 
     /// `${STACK.OUTPUT}` in a destination: endpoints have names that nobody writes by heart.
-    fn with_outputs(&self, word: &Word) -> Result1<String> {
+    pub(super) fn with_outputs(&self, word: &Word) -> Result1<String> {
         let mut text = String::new();
         let mut rest = word.text.as_str();
         while let Some((before, after)) = rest.split_once("${") {

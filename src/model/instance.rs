@@ -1,5 +1,7 @@
 //! `AWS::EC2::Instance`.
 
+use std::collections::BTreeMap;
+
 use super::world::Meta;
 use super::*;
 
@@ -55,11 +57,31 @@ impl MetadataOptions {
         let message = format!("Value ({}) for parameter HttpPutResponseHopLimit is invalid.", self.hop_limit);
         Err(Refusal::new("InvalidParameterValue", message).help("it is a number from 1 to 64"))
     }
+
+    /// Keys become names in the metadata's tree, so what a path can't hold is refused where tags are told.
+    fn check_tags(self, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+        let fits = |key: &str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+=,.@:".contains(&byte);
+            (1..=255).contains(&key.len()) && key.bytes().all(allowed) && ![".", "..", "_index"].contains(&key)
+        };
+        match tags.keys().find(|key| self.tags && !fits(key)) {
+            None => Ok(()),
+            Some(key) => Err(Refusal::new(
+                "InvalidParameterValue",
+                format!(
+                    "'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{{1,255}}), and must \
+                     not be a reserved name ('.', '..', '_index')"
+                ),
+            )
+            .help("leave InstanceMetadataTags disabled, or give the tag another key")),
+        }
+    }
 }
 
 impl World {
     pub(super) fn run_instance(&mut self, request: &Request, members: &RunInstance) -> Result<ObjectId, Refusal> {
         members.metadata_options.check()?;
+        members.metadata_options.check_tags(&request.tags)?;
         let profile = members.iam_instance_profile.as_deref();
         let profile = profile.map(|wanted| self.instance_profile_for(request, wanted)).transpose()?;
         let iam_instance_profile = profile.map(|profile| profile.arn.clone());

@@ -49,7 +49,7 @@ pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     lab.zones.store(Arc::new(zones));
     lab.access.directory.store(Arc::new(Directory::of(&world)));
     declare_buckets(lab, &world)?;
-    lab.metadata.swap(&world);
+    lab.metadata.swap(&world, &lab.access.directory.load());
     lab.world.store(Arc::new(world));
     lab.dataplane.swap(Arc::new(tables));
     for change in &changes {

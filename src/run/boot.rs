@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::lab::Guest;
+use super::guest::Guest;
 use crate::host::{self, GuestCommand, Namespaces};
 use crate::model::World;
 

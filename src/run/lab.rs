@@ -13,10 +13,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::Ipv4Addr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -28,15 +26,16 @@ use tokio::sync::{mpsc, watch};
 use super::capture::Captures;
 use super::flow_log::{self, FlowLogs, LogFile};
 use super::forward::Pump;
+use super::guest::{self, Guest};
 use super::launch::{self, Definition, Inheritance};
 use super::protocol::{Answer, Request};
 use super::report::{self, LinkNames};
 use super::state::Folder;
-use super::{CannotRun, boot, control, serve};
+use super::{CannotRun, boot, control, keys, serve};
 use crate::compile::{self, Compiled, ServicePlan};
 use crate::dataplane::Dataplane;
 use crate::dns::Zones;
-use crate::host::{self, GuestSpec, InterfaceSpec, LabProcessSpec, LinkKind, Namespaces, ServiceSpec, Tap};
+use crate::host::{self, LabProcessSpec, LinkKind, Namespaces, ServiceSpec, Tap};
 use crate::model::World;
 use crate::model::access::Directory;
 use crate::model::naming::{self, GuestName};
@@ -64,33 +63,6 @@ pub struct Prepared {
 
 /// Reads the files that a lab is defined by.
 pub type Prepare = fn(&Definition) -> Result<Prepared>;
-
-/// A guest that runs.
-#[derive(Debug)]
-pub struct Guest {
-    /// Its names.
-    pub name: GuestName,
-    /// `i-…`.
-    pub instance_id: String,
-    /// Its VPC.
-    pub vpc_id: String,
-    /// Its Region.
-    pub region: String,
-    /// Its account; empty on the internet.
-    pub account: String,
-    /// Its private addresses, primary first.
-    pub addresses: Vec<Ipv4Addr>,
-    /// Its links by device index, with the interface's name.
-    pub links: Vec<(usize, String)>,
-    /// Where commands run.
-    pub namespaces: Namespaces,
-    /// Variables of commands in it.
-    pub environment: Vec<(String, String)>,
-    /// A folder to look for programs in, after the usual ones.
-    pub programs: PathBuf,
-    /// It has a first-boot script.
-    pub has_user_data: bool,
-}
 
 /// What stands, for the control socket to speak of.
 pub struct Lab {
@@ -239,7 +211,7 @@ fn start(
         links.context("every link has a guest or a service behind it")?.into_iter().unzip();
 
     let Compiled { tables, zones, origins, .. } = compiled;
-    let dataplane = Arc::new(Dataplane::new(Arc::new(tables), random_seed()?));
+    let dataplane = Arc::new(Dataplane::new(Arc::new(tables), keys::random_seed()?));
     let captures = Arc::new(Captures::new(taps.len()));
     let pump = Pump::start(taps, kind, Arc::clone(&dataplane), Arc::clone(&captures), failed)?;
     let writer = FlowLogs::start(&world, folder, &dataplane, pump)?;
@@ -256,12 +228,15 @@ fn start(
     let (shutdown, told) = watch::channel(false);
     let zones = Arc::new(ArcSwap::from_pointee(zones));
     let origins = Arc::new(Origins::new(origins));
-    let key = token_key(&data)?;
+    let key = keys::token_key(&data)?;
     let tokens = Arc::new(Tokens::new(key));
-    let metadata = Arc::new(Metadata::new(Arc::clone(&tokens), key, &world));
-    let access = Arc::new(Access::new(Directory::of(&world), tokens));
+    let directory = Directory::of(&world);
+    let metadata = Arc::new(Metadata::new(Arc::clone(&tokens), key, &world, &directory));
+    let access = Arc::new(Access::new(directory, tokens));
     let store = serve::open_s3(runtime.handle(), (data.join("s3"), kept), &world, &seeds)?;
-    let (s3, aws) = serve::services(&access, &store, serve::open_dynamodb(&data.join("dynamodb"), &world)?, &backends)?;
+    let dynamodb = serve::open_dynamodb(&data.join("dynamodb"), &world)?;
+    runtime.spawn(dynamodb.clone().expire(told.clone()));
+    let (s3, aws) = serve::services(&access, &store, dynamodb, &backends)?;
     let shared = serve::Shared {
         authority,
         origins: Arc::clone(&origins),
@@ -371,7 +346,7 @@ fn make_guests(
             .cloned()
             .context("every compiled guest is an instance of the world")?;
         let state = folder.path().join("guests").join(&plan.instance_id);
-        let (namespaces, taps) = host::create_guest(&guest_spec(plan, &name, ca_pem, &state), kind)?;
+        let (namespaces, taps) = host::create_guest(&guest::spec(plan, &name, ca_pem, &state), kind)?;
         for (interface, tap) in plan.interfaces.iter().zip(taps) {
             let link_name = match interface.name.as_str() {
                 "eth0" => name.shown.clone(),
@@ -379,95 +354,10 @@ fn make_guests(
             };
             links[interface.link.at()] = Some((link_name, tap));
         }
-        guests.push(running_guest(world, plan, name, namespaces, &state)?);
+        guests.push(guest::running(world, plan, name, namespaces, &state)?);
     }
     Ok(guests)
 }
-
-fn guest_spec(plan: &compile::Guest, name: &GuestName, ca_pem: &str, state: &Path) -> GuestSpec {
-    let interfaces = plan.interfaces.iter().enumerate().map(|(device, interface)| InterfaceSpec {
-        name: interface.name.clone(),
-        mac: interface.mac,
-        addresses: interface.addresses.iter().map(|address| (*address, interface.prefix_length)).collect(),
-        mtu: host::GUEST_MTU,
-        gateway: (device == 0).then_some(interface.gateway),
-    });
-    let home = std::env::home_dir();
-    GuestSpec {
-        name: name.shown.clone(),
-        hostname: plan.hostname.clone(),
-        interfaces: interfaces.collect(),
-        resolver: plan.resolver,
-        search: Some(plan.search.clone()).filter(|search| !search.is_empty()),
-        hosts: Vec::new(),
-        ca_pem: ca_pem.into(),
-        state: state.into(),
-        hidden: home.map(|home| home.join(".aws")).into_iter().collect(),
-    }
-}
-
-fn running_guest(
-    world: &World,
-    plan: &compile::Guest,
-    name: GuestName,
-    namespaces: Namespaces,
-    state: &Path,
-) -> Result<Guest> {
-    Ok(Guest {
-        environment: environment(world, plan, &name, state)?,
-        name,
-        instance_id: plan.instance_id.clone(),
-        vpc_id: plan.vpc_id.clone(),
-        region: plan.region.clone(),
-        account: plan.account.clone(),
-        addresses: plan.interfaces.iter().flat_map(|interface| interface.addresses.iter().copied()).collect(),
-        links: plan.interfaces.iter().map(|interface| (interface.link.at(), interface.name.clone())).collect(),
-        namespaces,
-        programs: host::guest_bin(state),
-        has_user_data: plan.user_data.is_some(),
-    })
-}
-
-/// What makes unmodified clients trust the lab's CA and find credentials: the instance's role by its metadata, as on AWS, or the
-/// account's own key where there is no role. The configuration files are the lab's: the caller's own never reach a command in a
-/// guest.
-fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &Path) -> Result<Vec<(String, String)>> {
-    let bundle = host::guest_ca_bundle(state).display().to_string();
-    let config = state.join("aws-config");
-    fs::write(&config, AWS_CONFIG).with_context(|| format!("writing `{}`", config.display()))?;
-    let config = config.display().to_string();
-    let key = s3::credentials(&plan.account);
-    let mut variables = vec![
-        ("SSL_CERT_FILE", bundle.as_str()),
-        ("CURL_CA_BUNDLE", &bundle),
-        ("REQUESTS_CA_BUNDLE", &bundle),
-        ("AWS_CA_BUNDLE", &bundle),
-        ("NODE_EXTRA_CA_CERTS", &bundle),
-        ("AWS_CONFIG_FILE", &config),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_REGION", &plan.region),
-        ("AWS_DEFAULT_REGION", &plan.region),
-        // Version 1 of the AWS CLI would ask us-east-1 by the global names, which lead past endpoints as they do on AWS.
-        ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "regional"),
-        ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
-        ("VPCLAB_GUEST", &name.shown),
-    ];
-    let instance = world.instances.get(&plan.instance_id);
-    let profile = instance.and_then(|instance| world.instance_profiles.get(instance.iam_instance_profile.as_ref()?));
-    let has_role = profile.is_some_and(|profile| profile.role.is_some());
-    if !has_role {
-        variables.push(("AWS_ACCESS_KEY_ID", &key.access_key_id));
-        variables.push(("AWS_SECRET_ACCESS_KEY", &key.secret_access_key));
-    }
-    // Who has no role has nothing to look for there, and clients would wait.
-    if !has_role || instance.is_some_and(|instance| !instance.metadata_options.enabled) {
-        variables.push(("AWS_EC2_METADATA_DISABLED", "true"));
-    }
-    Ok(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-}
-
-/// The AWS CLI presigns with Signature Version 2 in us-east-1 unless it is told: AWS takes that for buckets made before 2020 only.
-const AWS_CONFIG: &str = "[default]\ns3 =\n  signature_version = s3v4\n";
 
 /// Starts first-boot scripts and waits until balancers' targets listen; returns what went wrong.
 fn first_boot(folder: &Folder, world: &World, guests: &[Guest], starter: &mut Starter) -> Result<Vec<String>> {
@@ -487,38 +377,4 @@ fn first_boot(folder: &Folder, world: &World, guests: &[Guest], starter: &mut St
         }
     }));
     gone.map(|()| notices)
-}
-
-/// The key of temporary credentials: kept where buckets are, so that what was handed out before a restart is still good.
-fn token_key(data: &Path) -> Result<[u8; 32]> {
-    let file = data.join("tokens.key");
-    if let Some(key) = fs::read(&file).ok().and_then(|key| key.try_into().ok()) {
-        return Ok(key);
-    }
-    fs::create_dir_all(data).with_context(|| format!("creating `{}`", data.display()))?;
-    let key = random()?;
-    let mut options = fs::OpenOptions::new();
-    let mut written = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&file)
-        .with_context(|| format!("creating `{}`", file.display()))?;
-    written.write_all(&key).with_context(|| format!("writing `{}`", file.display()))?;
-    Ok(key)
-}
-
-fn random() -> Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let mut random = fs::File::open("/dev/urandom").context("opening /dev/urandom")?;
-    std::io::Read::read_exact(&mut random, &mut bytes).context("reading /dev/urandom")?;
-    Ok(bytes)
-}
-
-/// Keys of the hashes over what comes from outside.
-fn random_seed() -> Result<[u64; 4]> {
-    let bytes = random()?;
-    let (words, _) = bytes.as_chunks::<8>();
-    Ok(std::array::from_fn(|index| words.get(index).copied().map_or(0, u64::from_ne_bytes)))
 }

@@ -5,6 +5,8 @@
 //! | [`state`] | the folder of a lab, its lock, which labs are running |
 //! | [`launch`] | how `up` starts the lab process and waits for it |
 //! | [`lab`] | the lab process: from the template to a lab that stands, and to its end |
+//! | [`guest`] | a guest that runs, and the environment of commands in it |
+//! | [`keys`] | what is random: the key of temporary credentials, the seeds of hashes |
 //! | [`apply`] | a running lab brought to another file |
 //! | [`forward`] | the pump: frames from link to link |
 //! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
@@ -30,6 +32,8 @@ pub mod client;
 pub mod control;
 pub mod flow_log;
 pub mod forward;
+pub mod guest;
+pub mod keys;
 pub mod lab;
 pub mod launch;
 pub mod protocol;

@@ -4,6 +4,7 @@
 //! Regions, and the few operations that it lacks (DescribeEndpoints, DescribeLimits) are ours. Identity: a table is its
 //! account's and Region's, as on AWS; each pair has a database of its own, one file, opened when it is first asked for.
 //! Life: a request is named ([`asks`]) ► allowed by the policies, each table of it ► done on a blocking thread ► answered.
+//! Time: every [`SWEEP`], items whose time to live is over are deleted; on AWS that takes hours to days.
 //! Limits: bodies as the door holds them, 16 MiB. Databases are as many as the lab has accounts and AWS has Regions, never more,
 //! whatever ARNs a request names.
 //!
@@ -20,6 +21,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use dynoxide::{Database, DynoxideError};
@@ -34,12 +36,15 @@ use serde_json::{Value, json};
 use super::failure::request_id;
 use super::front::session::Session;
 use super::front::{self, Body, Service};
+use super::{Shutdown, stopped};
 use crate::model::region::is_region;
 use crate::policy;
 
 const TARGETS: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
 /// The Region of names without one.
 const HOME: &str = "us-east-1";
+/// Between two looks for expired items. Where no table has a time to live, a look is one query of the list of tables.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// A table that a template declares.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +88,34 @@ impl DynamoDb {
             made.declare(table).with_context(|| format!("table {name}"))?;
         }
         Ok(made)
+    }
+
+    /// Deletes what has expired, until `shutdown`.
+    pub async fn expire(self, mut shutdown: Shutdown) {
+        let mut looks = tokio::time::interval(SWEEP);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = stopped(&mut shutdown) => return,
+            }
+            let service = self.clone();
+            // It waits for the disk.
+            if let Err(error) = tokio::task::spawn_blocking(move || service.sweep()).await {
+                tracing::error!(%error, "dynamodb: looking for expired items");
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let databases: Vec<Database> = self.0.databases.lock().values().cloned().collect();
+        for database in databases {
+            match database.sweep_ttl() {
+                Ok(0) => {}
+                Ok(items) => tracing::info!(items, "dynamodb: expired"),
+                Err(error) => tracing::warn!(%error, "dynamodb: looking for expired items"),
+            }
+        }
     }
 
     fn declare(&self, table: &Table) -> anyhow::Result<()> {

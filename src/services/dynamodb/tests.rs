@@ -53,6 +53,7 @@ impl Service for Signed {
 
 struct Lab {
     running: Running,
+    service: DynamoDb,
     folder: tempfile::TempDir,
 }
 
@@ -73,7 +74,7 @@ fn orders() -> Table {
 fn lab() -> Lab {
     let folder = tempfile::tempdir().unwrap();
     let service = DynamoDb::open(folder.path(), &[orders()]).unwrap();
-    Lab { running: start(Arc::new(Signed(service)), Limits::default()), folder }
+    Lab { running: start(Arc::new(Signed(service.clone())), Limits::default()), service, folder }
 }
 
 impl Lab {
@@ -148,9 +149,71 @@ fn tables_stay() {
     assert_eq!(lab.good("DescribeLimits", json!({}))["TableMaxReadCapacityUnits"], 40000);
     lab.running.end();
     let service = DynamoDb::open(lab.folder.path(), &[orders()]).unwrap();
-    let again = Lab { running: start(Arc::new(Signed(service)), Limits::default()), folder: lab.folder };
+    let running = start(Arc::new(Signed(service.clone())), Limits::default());
+    let again = Lab { running, service, folder: lab.folder };
     assert_eq!(again.good("Scan", json!({"TableName": "orders"}))["Count"], 1);
     again.running.end();
+}
+
+/// What is over goes, whole seconds in a number are what counts, and the stream says who deleted it.
+#[test]
+fn what_has_expired_is_deleted() {
+    let lab = lab();
+    let stream = json!({"StreamEnabled": true, "StreamViewType": "OLD_IMAGE"});
+    lab.good("UpdateTable", json!({"TableName": "orders", "StreamSpecification": stream}));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let until = |at: u32, attribute: &str, until: Value| {
+        let mut item = item("a", at);
+        item[attribute] = until;
+        lab.good("PutItem", json!({"TableName": "orders", "Item": item}));
+    };
+    until(1, "until", json!({"N": (now - 60).to_string()}));
+    until(2, "until", json!({"N": (now + 3600).to_string()}));
+    until(3, "until", json!({"S": (now - 60).to_string()}));
+    until(4, "other", json!({"N": (now - 60).to_string()}));
+    let left = || {
+        let found = lab.good("Scan", json!({"TableName": "orders"}));
+        let mut left: Vec<String> =
+            found["Items"].as_array().unwrap().iter().map(|it| it["at"]["N"].as_str().unwrap().to_owned()).collect();
+        left.sort();
+        left.concat()
+    };
+    assert_eq!(left(), "1234");
+    lab.service.sweep();
+    assert_eq!(left(), "234");
+
+    let of_table = |enabled: bool, attribute: &str| {
+        let specification = json!({"Enabled": enabled, "AttributeName": attribute});
+        lab.good("UpdateTimeToLive", json!({"TableName": "orders", "TimeToLiveSpecification": specification}));
+    };
+    of_table(false, "until");
+    until(1, "until", json!({"N": (now - 60).to_string()}));
+    lab.service.sweep();
+    assert_eq!(left(), "1234", "without a time to live nothing expires");
+    of_table(true, "other");
+    lab.service.sweep();
+    assert_eq!(left(), "123", "another attribute");
+
+    let records = deletions(&lab);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records.iter().all(|it| it["userIdentity"]["principalId"] == "dynamodb.amazonaws.com"), "{records:?}");
+    lab.running.end();
+}
+
+/// REMOVE records of the stream of `orders`.
+fn deletions(lab: &Lab) -> Vec<Value> {
+    let of_stream = |operation: &str, body: Value| {
+        let (status, answer) = lab.send(&format!("DynamoDBStreams_20120810.{operation}"), "", &body.to_string());
+        assert_eq!(status, 200, "{operation}: {answer}");
+        answer
+    };
+    let arn = lab.good("DescribeTable", json!({"TableName": "orders"}))["Table"]["LatestStreamArn"].clone();
+    let shards = of_stream("DescribeStream", json!({"StreamArn": arn}));
+    let shard = &shards["StreamDescription"]["Shards"][0]["ShardId"];
+    let from = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = of_stream("GetShardIterator", from)["ShardIterator"].clone();
+    let records = of_stream("GetRecords", json!({"ShardIterator": iterator}));
+    records["Records"].as_array().unwrap().iter().filter(|it| it["eventName"] == "REMOVE").cloned().collect()
 }
 
 #[test]

@@ -21,14 +21,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_TYPE, HeaderValue, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SERVER};
 use http::{Method, Request, Response, StatusCode};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use self::tree::{Found, Role, Tree};
+use self::tree::{Found, Profile, Role, Tree};
 use super::front::{self, Body, Caller, Service};
 use super::tokens::{Grant, Tokens};
+use crate::model::access::Directory;
 use crate::model::{Origin, World};
 use crate::policy::Principal;
 
@@ -54,16 +55,16 @@ impl std::fmt::Debug for Metadata {
 }
 
 impl Metadata {
-    /// Of a world's instances; `key` makes session tokens.
-    pub fn new(tokens: Arc<Tokens>, key: [u8; 32], world: &World) -> Self {
+    /// Of a world's instances, and the directory of that world; `key` makes session tokens.
+    pub fn new(tokens: Arc<Tokens>, key: [u8; 32], world: &World, directory: &Directory) -> Self {
         let made = Self { tokens, key, trees: ArcSwap::default() };
-        made.swap(world);
+        made.swap(world, directory);
         made
     }
 
     /// Takes another world.
-    pub fn swap(&self, world: &World) {
-        let tree = |id: &String| Some((id.clone(), Tree::of(world, id)?));
+    pub fn swap(&self, world: &World, directory: &Directory) {
+        let tree = |id: &String| Some((id.clone(), Tree::of(world, directory, id)?));
         self.trees.store(Arc::new(world.instances.keys().filter_map(tree).collect()));
     }
 
@@ -111,12 +112,14 @@ impl Metadata {
                 answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 answer
             }
+            // Plain text on AWS, as the credentials are.
+            Some(Found::Profile(profile)) => text(info(profile, now)),
             Some(Found::Credentials(role)) => text(self.credentials(role, origin, tree, now)),
         }
     }
 
     fn credentials(&self, role: &Role, origin: &Origin, tree: &Tree, now: SystemTime) -> String {
-        let issued = unix(now) / HOUR * HOUR;
+        let issued = issued(now);
         let grant = Grant {
             principal: Principal::Session {
                 account: role.account.clone(),
@@ -163,12 +166,30 @@ impl Service for Metadata {
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         let mut answer = self.respond(&request, SystemTime::now());
         answer.headers_mut().insert(SERVER, HeaderValue::from_static("EC2ws"));
+        // As AWS does. What follows on the same connection would send again, with a hop limit of its own, the token that
+        // did not arrive.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         std::future::ready(answer).boxed()
     }
 }
 
 fn unix(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The second from which on the credentials of that moment are good.
+fn issued(now: SystemTime) -> u64 {
+    unix(now) / HOUR * HOUR
+}
+
+fn info(profile: &Profile, now: SystemTime) -> String {
+    let info = serde_json::json!({
+        "Code": "Success",
+        "LastUpdated": date(UNIX_EPOCH + Duration::from_secs(issued(now))),
+        "InstanceProfileArn": profile.arn,
+        "InstanceProfileId": profile.id,
+    });
+    format!("{info:#}")
 }
 
 fn date(time: SystemTime) -> String {

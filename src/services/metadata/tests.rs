@@ -1,8 +1,10 @@
 //! What an instance reads, over HTTP as `curl` would, and what it is refused.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::*;
+use crate::model::NetworkInterface;
 use crate::services::front::tests::start_as;
 use crate::services::front::{Limits, tests::Running};
 use crate::template::{Files, LoadOptions, ReadError, load};
@@ -28,6 +30,8 @@ Resources:
       UserData: !Base64 '#!/bin/sh'
       MetadataOptions: {OPTIONS}
       Tags: [{Key: Name, Value: an app}]
+  Second: {Type: AWS::EC2::NetworkInterface, Properties: {SubnetId: !Ref Subnet, PrivateIpAddress: 10.0.1.20}}
+  Plugged: {Type: AWS::EC2::NetworkInterfaceAttachment, Properties: {InstanceId: !Ref app, NetworkInterfaceId: !Ref Second, DeviceIndex: 3}}
 ";
 
 struct Text(String);
@@ -43,6 +47,10 @@ fn world(options: &str) -> World {
     load(&files, Path::new("t.yaml"), &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}")).world
 }
 
+fn service(world: &World) -> Metadata {
+    Metadata::new(Arc::new(Tokens::new([7; 32])), [7; 32], world, &Directory::of(world))
+}
+
 struct Lab {
     running: Running,
     world: World,
@@ -51,7 +59,7 @@ struct Lab {
 fn lab(options: &str) -> Lab {
     let world = world(options);
     let id = world.instances.keys().next().unwrap().clone();
-    let metadata = Metadata::new(Arc::new(Tokens::new([7; 32])), [7; 32], &world);
+    let metadata = service(&world);
     Lab { running: start_as(Arc::new(metadata), Limits::default(), &id), world }
 }
 
@@ -81,7 +89,8 @@ impl Lab {
 #[test]
 fn an_instance_reads_about_itself() {
     let lab = lab("InstanceMetadataTags: enabled");
-    let interface = lab.world.network_interfaces.values().next().unwrap();
+    let primary = |interface: &&NetworkInterface| interface.private_ip_address() == Ipv4Addr::new(10, 0, 1, 10);
+    let interface = lab.world.network_interfaces.values().find(primary).unwrap();
     for (path, expected) in [
         ("meta-data/local-ipv4", "10.0.1.10"),
         ("meta-data/hostname", "ip-10-0-1-10.ec2.internal"),
@@ -91,7 +100,9 @@ fn an_instance_reads_about_itself() {
         ("meta-data/placement/region", "us-east-1"),
         ("meta-data/placement/availability-zone", "us-east-1a"),
         ("meta-data/services/domain", "amazonaws.com"),
-        ("meta-data/network/interfaces/macs/", "06:01:0a:00:01:0a/"),
+        ("meta-data/network/interfaces/macs/", "06:01:0a:00:01:0a/\n06:01:0a:00:01:14/"),
+        ("meta-data/network/interfaces/macs/06:01:0a:00:01:0a/device-number", "0"),
+        ("meta-data/network/interfaces/macs/06:01:0a:00:01:14/device-number", "3"),
         ("meta-data/network/interfaces/macs/06:01:0a:00:01:0a/vpc-ipv4-cidr-block", "10.0.0.0/16"),
         ("meta-data/network/interfaces/macs/06:01:0a:00:01:0a/interface-id", &interface.network_interface_id),
         ("meta-data/tags/instance/Name", "an app"),
@@ -105,6 +116,7 @@ fn an_instance_reads_about_itself() {
     assert!(lab.ask("GET /", "").1.ends_with("2021-07-15\nlatest"));
     assert_eq!(lab.ask("GET /2021-07-15/meta-data/local-ipv4", "").1, "10.0.1.10");
     let document: serde_json::Value = serde_json::from_str(&lab.get("dynamic/instance-identity/document")).unwrap();
+    assert_eq!(document["architecture"], "x86_64");
     assert_eq!((&document["region"], &document["privateIp"]), (&"us-east-1".into(), &"10.0.1.10".into()));
     for path in ["/latest/meta-data/public-ipv4", "/latest/nothing", "/never/meta-data", "/latest/meta-data/../../x"] {
         assert_eq!(lab.ask(&format!("GET {path}"), "").0, 404, "{path}");
@@ -123,6 +135,11 @@ fn a_roles_credentials_are_those_that_the_door_opens() {
     let opened = Tokens::new([7; 32]).open(&text("AccessKeyId"), &text("Token"), SystemTime::now());
     let (secret, grant) = opened.unwrap();
     assert_eq!(secret, text("SecretAccessKey"));
+    let info: serde_json::Value = serde_json::from_str(&lab.get("meta-data/iam/info")).unwrap();
+    let raw = b"GET /latest/meta-data/iam/info HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n";
+    assert!(lab.running.raw(raw).to_ascii_lowercase().contains("content-type: text/plain\r\n"));
+    assert_eq!(info["LastUpdated"], credentials["LastUpdated"], "{info}");
+    assert!(info["InstanceProfileArn"].as_str().unwrap().contains(":instance-profile/"), "{info}");
     assert_eq!(grant.issued_to, Some(("vpc-1".into(), "10.0.1.10".parse().unwrap())));
     let Principal::Session { role_arn, session_name, .. } = grant.principal else { panic!("a session") };
     assert!(role_arn.ends_with(":role/Worker") && session_name.starts_with("i-"), "{role_arn} {session_name}");
@@ -166,7 +183,7 @@ fn who_is_switched_off_or_unknown_reads_nothing() {
     let off = lab("HttpEndpoint: disabled");
     assert_eq!(off.ask("GET /latest/meta-data/instance-id", "").0, 403);
     off.running.end();
-    let metadata = Metadata::new(Arc::new(Tokens::new([7; 32])), [7; 32], &world(""));
+    let metadata = service(&world(""));
     let stranger = start_as(Arc::new(metadata), Limits::default(), "i-0");
     let stranger = Lab { running: stranger, world: World::default() };
     assert_eq!(stranger.ask("GET /latest/meta-data/instance-id", "").0, 404);
@@ -177,7 +194,7 @@ fn who_is_switched_off_or_unknown_reads_nothing() {
 #[test]
 fn only_a_tokens_answer_is_limited_in_hops() {
     let world = world("HttpPutResponseHopLimit: 2");
-    let metadata = Metadata::new(Arc::new(Tokens::new([7; 32])), [7; 32], &world);
+    let metadata = service(&world);
     let origin = |id: &str| Origin {
         account: String::new(),
         region: String::new(),
@@ -196,4 +213,17 @@ fn only_a_tokens_answer_is_limited_in_hops() {
     assert_eq!(metadata.hop_limit(Some(&app), &Method::PUT), Some(2));
     assert_eq!(metadata.hop_limit(Some(&app), &Method::GET), None);
     assert_eq!(metadata.hop_limit(Some(&origin("i-0")), &Method::PUT), None);
+}
+
+/// Whoever does not get a token must not have it sent again by another answer, which goes further.
+#[test]
+fn a_connection_has_one_answer() {
+    let lab = lab("");
+    let host = "Host: 169.254.169.254";
+    let put = format!("PUT /latest/api/token HTTP/1.1\r\n{host}\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n");
+    let get = format!("GET /latest/meta-data/ HTTP/1.1\r\n{host}\r\n\r\n");
+    let answer = lab.running.raw(format!("{put}{get}").as_bytes());
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("connection: close\r\n"), "{answer}");
+    lab.running.end();
 }

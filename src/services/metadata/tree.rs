@@ -57,10 +57,20 @@ pub struct Role {
     pub role_id: String,
 }
 
+/// The instance profile of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its ARN.
+    pub arn: String,
+    /// `AIPA…`.
+    pub id: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Leaf {
     Text(String),
     Json(String),
+    Profile(Profile),
     Credentials,
 }
 
@@ -71,13 +81,15 @@ pub enum Found<'a> {
     Text(String),
     /// A document.
     Json(String),
+    /// The instance profile, and when its role's credentials changed last.
+    Profile(&'a Profile),
     /// Credentials of the role, which change with time.
     Credentials(&'a Role),
 }
 
 impl Tree {
-    /// Of an instance; `None` where there is none of that id, or it has no interface.
-    pub fn of(world: &World, instance_id: &str) -> Option<Self> {
+    /// Of an instance; `None` where there is none of that id, or it has no interface. `directory` is the world's.
+    pub fn of(world: &World, directory: &Directory, instance_id: &str) -> Option<Self> {
         let instance = world.instances.get(instance_id)?;
         let interfaces: Vec<&NetworkInterface> =
             instance.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id)).collect();
@@ -86,8 +98,8 @@ impl Tree {
         let mut leaves = BTreeMap::new();
         let mut add = |path: &str, text: String| drop(leaves.insert(path.to_owned(), Leaf::Text(text)));
         of_instance(world, instance, primary, &mut add);
-        for (number, interface) in interfaces.iter().enumerate() {
-            of_interface(world, instance, (number, interface), &mut add);
+        for interface in &interfaces {
+            of_interface(world, instance, interface, &mut add);
         }
         if instance.metadata_options.tags {
             for (key, value) in &instance.meta.tags {
@@ -99,7 +111,7 @@ impl Tree {
         }
         let document = identity_document(world, instance, primary);
         leaves.insert("dynamic/instance-identity/document".to_owned(), Leaf::Json(document));
-        let role = of_role(world, instance, &mut leaves);
+        let role = of_role(directory, instance, &mut leaves);
         Some(Self { instance_id: instance_id.to_owned(), private_ip, options: instance.metadata_options, role, leaves })
     }
 
@@ -116,6 +128,7 @@ impl Tree {
         match self.leaves.get(below) {
             Some(Leaf::Text(text)) => return Some(Found::Text(text.clone())),
             Some(Leaf::Json(text)) => return Some(Found::Json(text.clone())),
+            Some(Leaf::Profile(profile)) => return Some(Found::Profile(profile)),
             Some(Leaf::Credentials) => return self.role.as_ref().map(Found::Credentials),
             None => {}
         }
@@ -161,16 +174,12 @@ fn of_instance(world: &World, instance: &Instance, primary: &NetworkInterface, a
     }
 }
 
-fn of_interface(
-    world: &World,
-    instance: &Instance,
-    (number, interface): (usize, &NetworkInterface),
-    add: &mut impl FnMut(&str, String),
-) {
+fn of_interface(world: &World, instance: &Instance, interface: &NetworkInterface, add: &mut impl FnMut(&str, String)) {
     let folder = format!("meta-data/network/interfaces/macs/{}", mac(interface));
     let mut say = |name: &str, text: String| add(&format!("{folder}/{name}"), text);
     let list = |addresses: &[Ipv4Addr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    say("device-number", number.to_string());
+    let plug = interface.attachment.as_ref();
+    say("device-number", plug.map_or(0, |attachment| attachment.device_index).to_string());
     say("interface-id", interface.network_interface_id.clone());
     say("local-hostname", instance.private_dns_name.clone());
     say("local-ipv4s", list(&interface.private_ip_addresses));
@@ -197,15 +206,10 @@ fn of_interface(
     }
 }
 
-fn of_role(world: &World, instance: &Instance, leaves: &mut BTreeMap<String, Leaf>) -> Option<Role> {
-    let directory = Directory::of(world);
+fn of_role(directory: &Directory, instance: &Instance, leaves: &mut BTreeMap<String, Leaf>) -> Option<Role> {
     let profile = directory.instance_role(&instance.instance_id)?;
-    let info = serde_json::json!({
-        "Code": "Success",
-        "InstanceProfileArn": profile.instance_profile_arn,
-        "InstanceProfileId": profile.instance_profile_id,
-    });
-    leaves.insert("meta-data/iam/info".to_owned(), Leaf::Json(format!("{info:#}")));
+    let told = Profile { arn: profile.instance_profile_arn.clone(), id: profile.instance_profile_id.clone() };
+    leaves.insert("meta-data/iam/info".to_owned(), Leaf::Profile(told));
     let role = directory.role(profile.role_arn.as_deref()?)?;
     leaves.insert(format!("meta-data/iam/security-credentials/{}", role.role_name), Leaf::Credentials);
     Some(Role { account: role.account.clone(), arn: role.arn.clone(), role_id: role.role_id.clone() })
@@ -215,7 +219,7 @@ fn identity_document(world: &World, instance: &Instance, primary: &NetworkInterf
     let zone = world.subnets.get(&primary.subnet_id).map(|subnet| subnet.availability_zone.clone());
     let document = serde_json::json!({
         "accountId": instance.meta.account,
-        "architecture": "x86_64",
+        "architecture": architecture(&instance.instance_type),
         "availabilityZone": zone,
         "billingProducts": null,
         "devpayProductCodes": null,
@@ -232,6 +236,17 @@ fn identity_document(world: &World, instance: &Instance, primary: &NetworkInterf
     format!("{document:#}")
 }
 
+/// Of a type such as `c7gn.large`: behind the generation, a `g` is Graviton's (or Grace's, as in `p6e-gb200`).
+///
+/// <https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html>
+fn architecture(instance_type: &str) -> &'static str {
+    let family = instance_type.split('.').next().unwrap_or_default();
+    let series = family.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let options = series.trim_start_matches(|c: char| c.is_ascii_digit());
+    let arm = family == "a1" || options.contains('g') || family.starts_with("mac") && family != "mac1";
+    if arm { "arm64" } else { "x86_64" }
+}
+
 fn groups(world: &World, interface: &NetworkInterface) -> String {
     let names = interface.groups.iter().filter_map(|id| world.security_groups.get(id));
     names.map(|group| group.group_name.as_str()).collect::<Vec<_>>().join("\n")
@@ -239,4 +254,22 @@ fn groups(world: &World, interface: &NetworkInterface) -> String {
 
 fn mac(interface: &NetworkInterface) -> String {
     interface.mac_address.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_types_name_says_its_architecture() {
+        let arm = ["a1.large", "t4g.nano", "m7gd.metal", "c6gn.xlarge", "im4gn.large", "is4gen.large", "g5g.xlarge"];
+        for name in arm.into_iter().chain(["hpc7g.4xlarge", "x2gd.medium", "p6e-gb200.36xlarge", "mac2-m2.metal"]) {
+            assert_eq!(architecture(name), "arm64", "{name}");
+        }
+        let x86 =
+            ["t3.micro", "g4dn.xlarge", "g6.xlarge", "gr6.4xlarge", "m7i-flex.large", "u-6tb1.metal", "mac1.metal"];
+        for name in x86.into_iter().chain(["c5.large", "x2iedn.large", "trn1n.32xlarge", ""]) {
+            assert_eq!(architecture(name), "x86_64", "{name}");
+        }
+    }
 }

@@ -382,6 +382,12 @@ Resources:
             "InvalidParameterValue: Value (65) for parameter HttpPutResponseHopLimit is invalid.",
         ),
         (
+            "EC2::Instance",
+            "SubnetId: !Ref Subnet, MetadataOptions: {InstanceMetadataTags: enabled}, Tags: [{Key: kubernetes.io/cluster/x, Value: owned}]",
+            "14:137",
+            "InvalidParameterValue: 'kubernetes.io/cluster/x' is not a valid tag key. Tag keys must match pattern",
+        ),
+        (
             "DynamoDB::Table",
             table,
             "14:3",
