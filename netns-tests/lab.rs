@@ -23,6 +23,8 @@ mod metadata;
 mod offload;
 #[path = "lab_outside.rs"]
 mod outside;
+#[path = "lab_proxy.rs"]
+mod proxy;
 #[path = "lab_sdk.rs"]
 mod sdk;
 #[path = "lab_services.rs"]
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
             .chain(cases::STORIES)
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
+            .chain(proxy::STORIES)
             .chain(services::STORIES)
             .chain(tls::STORIES);
         // Where they are installed, only their own user may be able to look.

@@ -143,7 +143,7 @@ pub fn play(arguments: &[String]) -> ExitCode {
             .and_then(|socket| socket.send_to(b"stop", (Ipv4Addr::LOCALHOST, STOP)))
             .map(drop)
             .map_err(Into::into),
-        other => Err(anyhow::anyhow!("no such role: {other:?}")),
+        other => super::proxy::play(other),
     };
     match played {
         Ok(()) => ExitCode::SUCCESS,
