@@ -21,6 +21,8 @@ mod life;
 mod metadata;
 #[path = "lab_offload.rs"]
 mod offload;
+#[path = "lab_one_way.rs"]
+mod one_way;
 #[path = "lab_outside.rs"]
 mod outside;
 #[path = "lab_proxy.rs"]
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
             .chain(cases::STORIES)
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
+            .chain(one_way::STORIES)
             .chain(proxy::STORIES)
             .chain(services::STORIES)
             .chain(tls::STORIES);

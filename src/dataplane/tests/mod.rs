@@ -8,6 +8,7 @@ mod endpoints;
 mod flow_logs;
 mod network_acls;
 mod noise;
+mod one_way;
 mod outside;
 mod proxy_protocol;
 mod routing;
