@@ -155,7 +155,7 @@ impl Lab {
         }
     }
 
-    fn macs(&self, link: LinkIndex, destination: Ipv4Addr) -> (Mac, Mac) {
+    pub fn macs(&self, link: LinkIndex, destination: Ipv4Addr) -> (Mac, Mac) {
         let tables = self.dataplane.tables();
         let own = tables.links[link.at()].mac;
         let Behind::Interface(index) = tables.links[link.at()].behind else {

@@ -3,6 +3,7 @@
 mod lab;
 
 mod admission;
+mod allocations;
 mod balancing;
 mod endpoints;
 mod flow_logs;
