@@ -123,6 +123,17 @@ impl Document {
         Ok(Self { value: value.clone(), statements })
     }
 
+    /// Whether a statement has a condition on this key.
+    pub fn asks_for(&self, key: &str) -> bool {
+        let statements = match &self.value["Statement"] {
+            Value::Array(several) => several.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let operators = statements.iter().filter_map(|statement| statement.get("Condition")?.as_object()).flatten();
+        let keys = operators.filter_map(|(_, keys)| keys.as_object()).flat_map(|keys| keys.keys());
+        keys.into_iter().any(|it| it.eq_ignore_ascii_case(key))
+    }
+
     /// The document as JSON, as it was written.
     pub fn json(&self) -> &Value {
         &self.value

@@ -1,8 +1,11 @@
 //! What a request asks of the policies: IAM's action on each table or index that it touches.
 //!
+//! The one reading of a request, for the embedded engine and for a backend: an operation names its tables in one place, and
+//! what stands anywhere else names nothing.
+//!
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dynoxide::actions::get_shard_iterator::decode_shard_iterator;
 use serde_json::Value;
@@ -30,6 +33,22 @@ pub struct Schema {
     pub indexes: BTreeMap<String, String>,
     /// The last part of its stream's ARN.
     pub stream_label: Option<String>,
+}
+
+impl Schema {
+    /// Of key schemas as DescribeTable tells them: the table's, and its indexes' descriptions. `None` for no table's.
+    pub fn read<'v>(
+        key_schema: &Value,
+        indexes: impl IntoIterator<Item = &'v Value>,
+        stream_label: Option<String>,
+    ) -> Option<Self> {
+        let hash = |keys: &Value| {
+            let hash = keys.as_array()?.iter().find(|key| key["KeyType"] == "HASH")?;
+            hash["AttributeName"].as_str().map(str::to_owned)
+        };
+        let index = |index: &Value| Some((index["IndexName"].as_str()?.to_owned(), hash(&index["KeySchema"])?));
+        Some(Self { key: hash(key_schema)?, indexes: indexes.into_iter().filter_map(index).collect(), stream_label })
+    }
 }
 
 impl Place<'_> {
@@ -154,76 +173,172 @@ impl Touched<'_> {
 /// Operations on items of one table.
 const ON_ITEMS: [&str; 6] = ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"];
 
+/// Operations on the whole table that they name in `TableName`, whatever else a request says.
+const ON_TABLES: [&str; 18] = [
+    "CreateBackup",
+    "CreateTable",
+    "DeleteTable",
+    "DescribeContinuousBackups",
+    "DescribeContributorInsights",
+    "DescribeKinesisStreamingDestination",
+    "DescribeTable",
+    "DescribeTableReplicaAutoScaling",
+    "DescribeTimeToLive",
+    "DisableKinesisStreamingDestination",
+    "EnableKinesisStreamingDestination",
+    "UpdateContinuousBackups",
+    "UpdateContributorInsights",
+    "UpdateKinesisStreamingDestination",
+    "UpdateTable",
+    "UpdateTableReplicaAutoScaling",
+    "UpdateTimeToLive",
+    "ListStreams",
+];
+
+/// Operations about no table in particular.
+const ON_NONE: [&str; 6] =
+    ["DescribeEndpoints", "DescribeLimits", "ListBackups", "ListContributorInsights", "ListExports", "ListImports"];
+
+/// Operations on what an ARN in a member names.
+const ON_ARNS: [(&str, &str); 9] = [
+    ("DeleteResourcePolicy", "ResourceArn"),
+    ("DescribeStream", "StreamArn"),
+    ("ExportTableToPointInTime", "TableArn"),
+    ("GetResourcePolicy", "ResourceArn"),
+    ("GetShardIterator", "StreamArn"),
+    ("ListTagsOfResource", "ResourceArn"),
+    ("PutResourcePolicy", "ResourceArn"),
+    ("TagResource", "ResourceArn"),
+    ("UntagResource", "ResourceArn"),
+];
+
+/// Operations whose tables stand in several places.
+const OTHERS: [&str; 9] = [
+    "BatchExecuteStatement",
+    "BatchGetItem",
+    "BatchWriteItem",
+    "ExecuteStatement",
+    "ExecuteTransaction",
+    "GetRecords",
+    "ListTables",
+    "TransactGetItems",
+    "TransactWriteItems",
+];
+
+/// Whether it is known where the operation names its tables.
+pub fn is_known(operation: &str) -> bool {
+    [&ON_TABLES[..], &ON_NONE, &ON_ITEMS, &OTHERS].concat().contains(&operation)
+        || ON_ARNS.iter().any(|(it, _)| *it == operation)
+}
+
+/// Tables whose items a request is about, by the names that [`asks`] wants their schema for.
+///
+/// # Errors
+/// As [`asks`].
+pub fn tables_of_items(operation: &str, body: &Value, place: &Place<'_>) -> Result<BTreeSet<String>, String> {
+    let touched = touched(operation, body, place, &|_| None)?;
+    let of_items = touched.iter().filter(|each| each.part.is_some());
+    let names = of_items.filter_map(|each| of_arn(&each.resource)?.1.split('/').next().map(str::to_owned));
+    Ok(names.collect())
+}
+
 fn touched<'b>(
     operation: &str,
     body: &'b Value,
     place: &Place<'_>,
     schema: &dyn Fn(&str) -> Option<Schema>,
 ) -> Result<Vec<Touched<'b>>, String> {
-    let plain = |resource: String| vec![Touched { action: operation.to_owned(), resource, part: None }];
-    let text = |member: &str| body.get(member).and_then(Value::as_str);
     let found: Vec<Touched<'b>> = match operation {
         "BatchGetItem" | "BatchWriteItem" => {
-            let tables = body.get("RequestItems").and_then(Value::as_object).into_iter().flatten();
+            let tables = member(body, "RequestItems", Value::as_object)?.into_iter().flatten();
             let each = tables.map(|(name, part)| {
                 Ok(Touched { action: operation.to_owned(), resource: place.table(name)?, part: Some(part) })
             });
             each.collect::<Result<_, String>>()?
         }
         "TransactGetItems" | "TransactWriteItems" => {
-            let items = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
-            let parts = items.filter_map(Value::as_object).flatten();
+            let items = member(body, "TransactItems", Value::as_array)?.into_iter().flatten();
+            let parts = items.map(|item| item.as_object().ok_or("A part of TransactItems is no structure"));
+            let parts = parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
             parts.filter_map(|(part, it)| of_part(part, it, place)).collect::<Result<_, _>>()?
         }
         "ExecuteStatement" => vec![of_statement(body, place)?],
         "BatchExecuteStatement" | "ExecuteTransaction" => {
             let name = if operation == "ExecuteTransaction" { "TransactStatements" } else { "Statements" };
-            let statements = body.get(name).and_then(Value::as_array).into_iter().flatten();
+            let statements = member(body, name, Value::as_array)?.into_iter().flatten();
             statements.map(|statement| of_statement(statement, place)).collect::<Result<_, _>>()?
         }
-        "ListStreams" if text("TableName").is_none() => plain("*".to_owned()),
-        "DescribeEndpoints" | "DescribeLimits" => plain("*".to_owned()),
-        "TagResource" | "UntagResource" | "ListTagsOfResource" => {
-            let arn = text("ResourceArn").unwrap_or_default();
-            let good = of_arn(arn).is_some_and(|(_, name)| is_name(name));
-            good.then(|| plain(arn.to_owned())).ok_or_else(|| not_an_arn("ResourceArn", arn))?
-        }
-        "DescribeStream" | "GetShardIterator" => {
-            let arn = text("StreamArn").unwrap_or_default();
-            let stream = of_arn(arn).and_then(|(_, rest)| rest.split_once("/stream/"));
-            let good = stream.is_some_and(|(table, label)| is_name(table) && !label.contains('/'));
-            good.then(|| plain(arn.to_owned())).ok_or_else(|| not_an_arn("StreamArn", arn))?
-        }
-        // Anybody can write an iterator, so what it names is asked for.
-        "GetRecords" => {
-            let decoded = text("ShardIterator").and_then(decode_shard_iterator);
-            let (table, _, _) = decoded.ok_or("Invalid ShardIterator")?;
-            let label = schema(&table).and_then(|schema| schema.stream_label).unwrap_or_else(|| "*".to_owned());
-            plain(format!("{}/stream/{label}", place.table(&table)?))
-        }
-        "ListTables" => Vec::new(),
-        _ => match text("TableName") {
-            Some(name) => {
+        _ => of_one(operation, body, place, schema)?.into_iter().collect(),
+    };
+    // A request about nothing is the engine's to refuse; whoever may not do the operation at all learns nothing of it.
+    let nothing = || Touched { action: operation.to_owned(), resource: place.arn("table/*"), part: None };
+    Ok(if found.is_empty() { vec![nothing()] } else { found })
+}
+
+/// What an operation does to the one thing that it names; `None` where it names none.
+fn of_one<'b>(
+    operation: &str,
+    body: &'b Value,
+    place: &Place<'_>,
+    schema: &dyn Fn(&str) -> Option<Schema>,
+) -> Result<Option<Touched<'b>>, String> {
+    let text = |name: &str| member(body, name, Value::as_str);
+    let resource = match operation {
+        _ if ON_NONE.contains(&operation) => "*".to_owned(),
+        "ListStreams" if text("TableName")?.is_none() => "*".to_owned(),
+        "GetRecords" => of_iterator(text("ShardIterator")?.unwrap_or_default(), place, schema)?,
+        _ => match ON_ARNS.iter().find(|(it, _)| *it == operation) {
+            Some((_, name)) => by_arn(name, text(name)?.unwrap_or_default())?,
+            None if !is_known(operation) || operation == "ListTables" => return Ok(None),
+            None => {
+                let Some(name) = text("TableName")? else { return Ok(None) };
                 let table = place.table(name)?;
                 // Others have no such member, and their resource is the table, whatever a request says.
-                let index = text("IndexName").filter(|_| matches!(operation, "Query" | "Scan"));
-                let resource = match index {
+                match text("IndexName")?.filter(|_| matches!(operation, "Query" | "Scan")) {
                     Some(index) if is_name(index) => format!("{table}/index/{index}"),
                     Some(index) => return Err(format!("`{}` is no index's name", shown(index))),
                     None => table,
-                };
-                let part = ON_ITEMS.contains(&operation).then_some(body);
-                vec![Touched { action: operation.to_owned(), resource, part }]
+                }
             }
-            None => Vec::new(),
         },
     };
-    // A request about nothing is the engine's to refuse; whoever may not do the operation at all learns nothing of it.
-    Ok(if found.is_empty() { plain(place.arn("table/*")) } else { found })
+    let part = ON_ITEMS.contains(&operation).then_some(body);
+    Ok(Some(Touched { action: operation.to_owned(), resource, part }))
 }
 
-fn not_an_arn(member: &str, written: &str) -> String {
-    format!("Invalid {member}: Invalid ResourceArn provided as input {}", shown(written))
+/// A member of its type; `None` where it is not there.
+///
+/// # Errors
+/// It is of another type: a lenient server might read something in it.
+fn member<'b, T>(body: &'b Value, name: &str, read: impl Fn(&'b Value) -> Option<T>) -> Result<Option<T>, String> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => read(value).map(Some).ok_or_else(|| format!("{name} is not of its type")),
+    }
+}
+
+/// An ARN of a table, or of a stream where one is meant.
+fn by_arn(member: &str, arn: &str) -> Result<String, String> {
+    let rest = of_arn(arn).map(|(_, rest)| rest);
+    let stream = rest.and_then(|rest| rest.split_once("/stream/"));
+    let is_stream = stream.is_some_and(|(table, label)| is_name(table) && !label.is_empty() && !label.contains('/'));
+    let good = match member {
+        "StreamArn" => is_stream,
+        _ => rest.is_some_and(is_name),
+    };
+    good.then(|| arn.to_owned())
+        .ok_or_else(|| format!("Invalid {member}: Invalid ResourceArn provided as input {}", shown(arn)))
+}
+
+/// The stream of an iterator. Anybody can write one, so what it names is asked for.
+fn of_iterator(iterator: &str, place: &Place<'_>, schema: &dyn Fn(&str) -> Option<Schema>) -> Result<String, String> {
+    if let Some((table, _, _)) = decode_shard_iterator(iterator) {
+        let label = schema(&table).and_then(|schema| schema.stream_label).unwrap_or_else(|| "*".to_owned());
+        return Ok(format!("{}/stream/{label}", place.table(&table)?));
+    }
+    // AWS's begin with the stream's ARN, and so do moto's.
+    let arn = iterator.split_once('|').map(|(arn, _)| arn);
+    arn.and_then(|arn| by_arn("StreamArn", arn).ok()).ok_or_else(|| "Invalid ShardIterator".to_owned())
 }
 
 fn of_part<'b>(part: &str, it: &'b Value, place: &Place<'_>) -> Option<Result<Touched<'b>, String>> {
@@ -235,13 +350,16 @@ fn of_part<'b>(part: &str, it: &'b Value, place: &Place<'_>) -> Option<Result<To
         "ConditionCheck" => "ConditionCheckItem",
         _ => return None,
     };
-    let resource = place.table(it.get("TableName")?.as_str()?);
+    let resource = match member(it, "TableName", Value::as_str) {
+        Ok(name) => place.table(name?),
+        Err(why) => Err(why),
+    };
     Some(resource.map(|resource| Touched { action: action.to_owned(), resource, part: Some(it) }))
 }
 
 /// PartiQL: the verb, and the table behind `FROM`, `INTO` or `UPDATE`.
 fn of_statement<'b>(statement: &Value, place: &Place<'_>) -> Result<Touched<'b>, String> {
-    let text = statement.get("Statement").and_then(Value::as_str).unwrap_or_default();
+    let text = member(statement, "Statement", Value::as_str)?.unwrap_or_default();
     let words = partiql::words(text).ok_or("Statement wasn't well formed, can't be processed: ")?;
     let is = |index: usize, word: &str| words.get(index).is_some_and(|it| !it.1 && it.0.eq_ignore_ascii_case(word));
     let (verb, at) = match () {

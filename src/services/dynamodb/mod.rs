@@ -10,7 +10,7 @@
 //! Not done, and why: global tables, backups, exports, Kinesis streams, resource policies by API; whatever the engine does not
 //! know is answered UnknownOperationException.
 
-mod asks;
+pub(in crate::services) mod asks;
 mod engine;
 mod items;
 mod partiql;

@@ -1,13 +1,19 @@
 //! What a request asks of the policies: actions, resources, their owners, and the keys that its head tells.
 
-use http::Request;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use http::header::{HeaderMap, REFERER, USER_AGENT};
+use http::{Request, StatusCode};
+use serde_json::Value;
 
 use super::parameters::{self, Parameters, Place};
+use super::schemas::Schemas;
 use super::target::Called;
-use super::{invalid, naming, s3_action, tables};
+use super::{invalid, naming, s3_action, strict};
 use crate::model::access::{Ask, Judged};
 use crate::policy::{Context, Document, Kind, Policy, Principal};
+use crate::services::dynamodb::asks;
 use crate::services::failure::{Failure, Form};
 use crate::services::front;
 use crate::services::front::session::Session;
@@ -80,22 +86,48 @@ impl<'a> Asking<'a> {
         form: Form,
         request: &Request<B>,
         parameters: &Parameters,
+        schemas: &Schemas,
     ) -> Result<Vec<Access>, Failure> {
         let place = Place { region: &self.region, account: &self.account, path: request.uri().path() };
         let mut accesses = Vec::new();
-        let plain = |(action, resource)| Access { action, resource, bucket: None, keys: Context::default() };
+        let actions = naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))?;
         if let ("dynamodb", Parameters::Json(body)) = (self.service, parameters) {
-            let actions = naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))?;
-            let operations = actions.iter().filter_map(|action| action.strip_prefix("dynamodb:"));
-            return Ok(operations.flat_map(|it| tables::accesses(it, body, &place)).map(plain).collect());
+            for operation in actions.iter().filter_map(|action| action.strip_prefix("dynamodb:")) {
+                accesses.extend(self.of_dynamodb(operation, body, schemas)?);
+            }
+            return Ok(accesses);
         }
-        for action in naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))? {
+        for action in actions {
             for resource in parameters::resources(&action, parameters, &place).map_err(|why| invalid(form, why))? {
                 let (action, keys) = (action.clone(), parameters::keys_of(&action, parameters));
                 accesses.push(Access { action, resource, bucket: None, keys });
             }
         }
         Ok(accesses)
+    }
+
+    /// The tables whose items a request to DynamoDB is about.
+    pub fn tables_of_items(&self, operation: &str, body: &Value) -> Result<BTreeSet<String>, Failure> {
+        check_dynamodb(operation, body)?;
+        asks::tables_of_items(operation, body, &self.place_of_tables()).map_err(invalid_in_dynamodb)
+    }
+
+    /// Whether some policy that may have a say has a condition on this key.
+    pub fn session_asks_for(&self, key: &str) -> bool {
+        let own = self.session.policies.iter().any(|policy| policy.document.asks_for(key));
+        own || self.session.directory.asks_for(key)
+    }
+
+    fn of_dynamodb(&self, operation: &str, body: &Value, schemas: &Schemas) -> Result<Vec<Access>, Failure> {
+        check_dynamodb(operation, body)?;
+        let schema = |table: &str| schemas.get(table).cloned();
+        let asked = asks::asks(operation, body, &self.place_of_tables(), &schema).map_err(invalid_in_dynamodb)?;
+        let access = |ask: Ask| Access { action: ask.action, resource: ask.resource, bucket: None, keys: ask.context };
+        Ok(asked.into_iter().map(access).collect())
+    }
+
+    fn place_of_tables(&self) -> asks::Place<'_> {
+        asks::Place { account: &self.account, region: &self.region }
     }
 
     /// Asks the policies.
@@ -114,7 +146,10 @@ impl<'a> Asking<'a> {
         let foreign = signed && bucket.is_none() && owner != self.account && self.service != "s3";
         let resource_policy = match bucket {
             Some(facts) => facts.policy.clone(),
-            None => foreign.then(|| std::sync::Arc::new(backend_decides())),
+            None => {
+                let table = self.session.directory.table(&access.resource).and_then(|table| table.policy.clone());
+                table.or_else(|| foreign.then(|| Arc::new(backend_decides())))
+            }
         };
         let mut context = self.keys.clone();
         context.extend(access.keys.clone());
@@ -131,6 +166,20 @@ impl<'a> Asking<'a> {
 
 fn text_of(judged: &Judged) -> String {
     crate::policy::message(&judged.decision, &judged.request)
+}
+
+/// Whether policies can decide about a request to DynamoDB: whoever reads it finds the same tables in it.
+fn check_dynamodb(operation: &str, body: &Value) -> Result<(), Failure> {
+    if !asks::is_known(operation) {
+        let message =
+            format!("vpclab does not know which tables {operation} is about, so no policy can decide about it");
+        return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message));
+    }
+    strict::check_spelling(body).map_err(invalid_in_dynamodb)
+}
+
+fn invalid_in_dynamodb(why: String) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "com.amazon.coral.validate#ValidationException", why)
 }
 
 /// Allows everything on the resource's side.

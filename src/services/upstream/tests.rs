@@ -10,6 +10,7 @@ use super::*;
 
 mod fake;
 mod streams;
+mod tables;
 
 const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: \"e\"\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive\r\n\r\nok";

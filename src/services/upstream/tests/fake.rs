@@ -101,6 +101,15 @@ fn world(policy: &str) -> World {
     Properties:
       Bucket: !Ref Bucket
       PolicyDocument: {{Statement: [{{Effect: Deny, Principal: '*', Action: 's3:DeleteObject', Resource: 'arn:aws:s3:::declared/*'}}]}}
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: declared
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{{AttributeName: id, AttributeType: S}}]
+      KeySchema: [{{AttributeName: id, KeyType: HASH}}]
+      ResourcePolicy:
+        PolicyDocument: {{Statement: [{{Effect: Deny, Principal: '*', Action: 'dynamodb:Query', Resource: '*'}}]}}
 "
     );
     let options = LoadOptions { region: Some("us-east-1".into()), ..LoadOptions::default() };
