@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 
+use super::called::Called;
 use super::failure::QUERY;
 use super::front::{self, Body, Caller, Service};
 use crate::model::Origin;
@@ -32,7 +33,8 @@ impl Service for Placeholder {
     }
 
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
-        let service = service_of(front::host(&request).unwrap_or_default());
+        let service = Called::read(front::host(&request).unwrap_or_default()).service;
+        let service = service.unwrap_or_else(|| "unknown".to_owned());
         let caller = request.extensions().get::<Caller>();
         let message = message(&service, caller);
         let (content_type, body) = form(&service, &message, caller.map(context));
@@ -41,22 +43,6 @@ impl Service for Placeholder {
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         answer.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static("NotImplemented"));
         std::future::ready(answer).boxed()
-    }
-}
-
-/// `ec2` of `ec2.us-east-1.amazonaws.com` and of `vpce-…-….ec2.us-east-1.vpce.amazonaws.com`; `ecr.api` of
-/// `api.ecr.us-east-1.amazonaws.com`, as its endpoint's service name has it.
-pub(super) fn service_of(host: &str) -> String {
-    let host = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-    let Some(name) = host.strip_suffix(".amazonaws.com") else { return "unknown".to_owned() };
-    let name = name.strip_suffix(".vpce").unwrap_or(name);
-    let mut labels: Vec<&str> = name.split('.').filter(|label| !label.starts_with("vpce-")).collect();
-    let is_region = |label: &&str| label.split('-').count() >= 3 && label.ends_with(|last: char| last.is_ascii_digit());
-    labels.retain(|label| !is_region(label));
-    match labels.as_slice() {
-        [] => "unknown".to_owned(),
-        // Region-specific prefixes of a service stand before its name in DNS and after it in endpoint names.
-        labels => labels.iter().rev().copied().collect::<Vec<_>>().join("."),
     }
 }
 
@@ -130,24 +116,6 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_service_is_read_from_the_name() {
-        let cases = [
-            ("ec2.us-east-1.amazonaws.com", "ec2"),
-            ("EC2.us-east-1.amazonaws.com:443", "ec2"),
-            ("vpce-0fe5b17a0707d6abc-29p5708s.ec2.us-east-1.vpce.amazonaws.com", "ec2"),
-            ("vpce-0fe5b17a0707d6abc-29p5708s-us-east-1a.kms.us-east-1.vpce.amazonaws.com", "kms"),
-            ("api.ecr.us-gov-west-1.amazonaws.com", "ecr.api"),
-            ("sts.amazonaws.com", "sts"),
-            ("amazonaws.com", "unknown"),
-            ("10.0.0.1", "unknown"),
-            ("", "unknown"),
-        ];
-        for (host, service) in cases {
-            assert_eq!(service_of(host), service, "{host}");
-        }
-    }
 
     #[test]
     fn the_answer_names_service_caller_and_endpoint() {

@@ -38,8 +38,6 @@ use crate::model::region::is_region;
 use crate::policy;
 
 const TARGETS: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
-/// The Region of names without one.
-const HOME: &str = "us-east-1";
 
 /// A table that a template declares.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,7 +136,7 @@ impl DynamoDb {
         let Ok(parsed @ Value::Object(_)) = serde_json::from_str::<Value>(&text) else {
             return failure(400, "com.amazon.coral.service#SerializationException", "");
         };
-        let region = region_of(&host);
+        let region = session.region(&host);
         let service = self.clone();
         // The engine waits for the disk, and policies of a batch may be many.
         let done =
@@ -224,12 +222,6 @@ impl Service for DynamoDb {
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         self.respond(request).boxed()
     }
-}
-
-/// The Region in `dynamodb.REGION.amazonaws.com` and `vpce-….dynamodb.REGION.vpce.amazonaws.com`.
-fn region_of(host: &str) -> String {
-    let labels = host.split(':').next().unwrap_or_default().split('.');
-    labels.into_iter().find(|label| is_region(label)).unwrap_or(HOME).to_owned()
 }
 
 fn unknown_operation() -> Response<Body> {

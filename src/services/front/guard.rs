@@ -23,16 +23,14 @@ use super::signature::body;
 use super::signature::{self, Payload, Signed, canonical};
 use super::{Body, Caller, full};
 use crate::model::access::Directory;
-use crate::model::region::is_region;
 use crate::policy::{Context, Document, Kind, Policy, Principal};
+use crate::services::called::Called;
 use crate::services::tokens::{Grant, TokenError, Tokens};
 
 /// Bytes of all held bodies at once.
 const MEMORY: usize = 256 << 20;
 /// Bytes of a held body: the most that DynamoDB takes, and more than any other JSON or Query service does.
 const LONGEST_BODY: usize = 16 << 20;
-/// The Region of names that are for all Regions.
-const GLOBAL: &str = "us-east-1";
 /// What a temporary key id begins with.
 const TEMPORARY: &str = "ASIA";
 
@@ -255,22 +253,7 @@ fn length(parts: &Parts) -> Option<u64> {
 /// The Region in the name that was called.
 fn region_called(parts: &Parts) -> Option<String> {
     let head = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let name = parts.uri.authority().map(http::uri::Authority::as_str).or(head)?.to_ascii_lowercase();
-    let name = name.rsplit_once(':').map_or(name.as_str(), |(name, _)| name);
-    if name == "sts.amazonaws.com" {
-        return Some(GLOBAL.to_owned());
-    }
-    let labels: Vec<&str> =
-        name.strip_suffix(".cn").unwrap_or(name).strip_suffix(".amazonaws.com")?.split('.').collect();
-    let labels = match labels.as_slice() {
-        [rest @ .., "vpce"] => rest,
-        all => all,
-    };
-    labels
-        .last()
-        .map(|label| label.strip_prefix("s3-").unwrap_or(label))
-        .filter(|label| is_region(label))
-        .map(str::to_owned)
+    Called::read(parts.uri.authority().map(http::uri::Authority::as_str).or(head)?).region
 }
 
 /// The whole body, where it is no longer than a service takes.

@@ -13,6 +13,7 @@ use super::Caller;
 use super::journal::{Journal, Record};
 use crate::model::access::{AccessReport, Ask, Directory, Judged, Way};
 use crate::policy::{Context, Effect, Policy, Principal};
+use crate::services::called::{Called, HOME};
 
 /// A request's sender.
 #[derive(Clone, Debug)]
@@ -41,6 +42,12 @@ pub struct Ticket {
 }
 
 impl Session {
+    /// The Region that a request to this host is made in: the name's, else that of whoever asks.
+    pub fn region(&self, host: &str) -> String {
+        let of_origin = || self.caller.origin.as_ref().map(|origin| origin.region.clone());
+        Called::read(host).region.or_else(of_origin).unwrap_or_else(|| HOME.to_owned())
+    }
+
     /// Asks the policies.
     ///
     /// # Errors

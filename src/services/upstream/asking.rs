@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use http::header::{HeaderMap, REFERER, USER_AGENT};
 use http::{Request, StatusCode};
 use serde_json::Value;
 
@@ -17,6 +16,7 @@ use crate::services::dynamodb::asks;
 use crate::services::failure::{Failure, Form};
 use crate::services::front;
 use crate::services::front::session::Session;
+use crate::services::s3;
 
 /// One thing to be allowed.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub(super) struct Asking<'a> {
     region: String,
     account: String,
     keys: Context,
+    /// Of S3's writes.
+    write_keys: Context,
 }
 
 impl<'a> Asking<'a> {
@@ -43,25 +45,21 @@ impl<'a> Asking<'a> {
     pub fn new<B>(service: &'static str, session: &'a Session, request: &Request<B>) -> Self {
         let host = front::host(request).unwrap_or_default().to_ascii_lowercase();
         let bucket = match service {
-            "s3" => crate::services::s3::bucket_of_host(&host),
+            "s3" => s3::bucket_of_host(&host),
             _ => None,
         };
         let origin = session.caller.origin.as_deref();
-        let region = region_of(&host).or_else(|| origin.map(|origin| origin.region.clone()));
-        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+        let region = session.region(&host);
         let account = account_of(&session.principal).or_else(|| origin.map(|origin| origin.account.clone()));
         let mut keys = Context::default();
         keys.set("aws:RequestedRegion", region.clone());
-        for (key, header) in [("aws:UserAgent", USER_AGENT), ("aws:Referer", REFERER)] {
-            if let Some(value) = text(request.headers(), header.as_str()) {
-                keys.set(key, value);
-            }
-        }
+        let mut write_keys = Context::default();
         if service == "s3" {
             keys.extend(s3_keys(request));
+            write_keys = s3::write_keys::of(request.headers());
         }
         let called = Called { tls: session.caller.tls, host, bucket };
-        Self { service, session, called, region, account: account.unwrap_or_default(), keys }
+        Self { service, session, called, region, account: account.unwrap_or_default(), keys, write_keys }
     }
 
     /// How the client called us.
@@ -77,7 +75,11 @@ impl<'a> Asking<'a> {
     /// An access of S3.
     pub fn of_s3(&self, access: s3_action::Access) -> Access {
         let resource = access.resource();
-        Access { action: access.action.to_owned(), resource, bucket: access.bucket, keys: Context::default() }
+        let keys = match s3::write_keys::are_taken_by(access.action) {
+            true => self.write_keys.clone(),
+            false => Context::default(),
+        };
+        Access { action: access.action.to_owned(), resource, bucket: access.bucket, keys }
     }
 
     /// The accesses of a request to any other service.
@@ -197,7 +199,7 @@ fn backend_decides() -> Policy {
     }
 }
 
-/// Condition keys that S3 takes of a request's head.
+/// Condition keys that S3 takes of a request's query.
 fn s3_keys<B>(request: &Request<B>) -> Context {
     let mut keys = Context::default();
     for pair in request.uri().query().unwrap_or_default().split('&') {
@@ -211,40 +213,7 @@ fn s3_keys<B>(request: &Request<B>) -> Context {
         };
         keys.set(key, percent_encoding::percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy());
     }
-    let headers = [
-        "x-amz-acl",
-        "x-amz-copy-source",
-        "x-amz-grant-full-control",
-        "x-amz-grant-read",
-        "x-amz-grant-read-acp",
-        "x-amz-grant-write",
-        "x-amz-grant-write-acp",
-        "x-amz-metadata-directive",
-        "x-amz-server-side-encryption",
-        "x-amz-server-side-encryption-aws-kms-key-id",
-        "x-amz-storage-class",
-        "x-amz-website-redirect-location",
-    ];
-    for header in headers {
-        if let Some(value) = text(request.headers(), header) {
-            keys.set(&format!("s3:{header}"), value);
-        }
-    }
     keys
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// `us-east-1` of `sqs.us-east-1.amazonaws.com` and of `vpce-….sqs.us-east-1.vpce.amazonaws.com`.
-fn region_of(host: &str) -> Option<String> {
-    let host = host.split(':').next().unwrap_or_default();
-    let name = host.strip_suffix(".amazonaws.com")?;
-    let name = name.strip_suffix(".vpce").unwrap_or(name);
-    let last = name.rsplit('.').next()?;
-    let is_region = last.split('-').count() >= 3 && last.ends_with(|last: char| last.is_ascii_digit());
-    is_region.then(|| last.to_owned())
 }
 
 fn account_of(principal: &Principal) -> Option<String> {
@@ -256,25 +225,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_of_names() {
-        let cases = [
-            ("sqs.eu-west-1.amazonaws.com", Some("eu-west-1")),
-            ("sqs.eu-west-1.amazonaws.com:443", Some("eu-west-1")),
-            ("b.s3.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
-            ("vpce-0a-1b.kms.us-east-1.vpce.amazonaws.com", Some("us-east-1")),
-            ("s3.amazonaws.com", None),
-            ("10.0.0.1", None),
-        ];
-        for (host, region) in cases {
-            assert_eq!(region_of(host).as_deref(), region, "{host}");
-        }
-    }
-
-    #[test]
     fn keys_of_s3() {
-        let request = Request::get("/b?list-type=2&prefix=a%2Fb+c&delimiter=%2F").header("x-amz-acl", "private");
+        let request = Request::get("/b?list-type=2&prefix=a%2Fb+c&delimiter=%2F");
         let keys = s3_keys(&request.body(()).unwrap());
-        for (key, value) in [("s3:prefix", "a/b c"), ("s3:delimiter", "/"), ("s3:x-amz-acl", "private")] {
+        for (key, value) in [("s3:prefix", "a/b c"), ("s3:delimiter", "/")] {
             assert_eq!(keys.get(key), Some([value.to_owned()].as_slice()), "{key}");
         }
     }
