@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn over_the_internet_there_is_a_public_address() {
         let (peer, local) = ("203.0.113.1:40000".parse().unwrap(), "192.0.2.10:443".parse().unwrap());
-        let caller = Caller { peer, local, origin: None, tls: true };
+        let caller = Caller { peer, local, origin: None, tls: Some(front::Tls::V1_3) };
         assert_eq!(context(&caller), serde_json::json!({ "aws:SourceIp": "203.0.113.1" }));
         assert!(message("ssm", Some(&caller)).ends_with("it came from 203.0.113.1 over the internet."));
     }

@@ -108,16 +108,17 @@ impl Access {
     async fn prove(&self, mut parts: Parts, body: Body, service: &str) -> Result<Request<Body>, Refused> {
         let directory = self.directory.load_full();
         let region = region_called(&parts);
+        let now = SystemTime::now();
         let Some(signed) = signature::read(&parts)? else {
             if service != "s3" {
                 return Err(Refused::new(Cause::Missing, "Request is missing Authentication Token"));
             }
             let payload = signature::payload(&parts)?;
+            let keys = of_service(&parts, service, None, now);
             signature::strip(&mut parts, &payload, false)?;
             let body = body::signed(body, &payload, None, length(&parts));
-            return Ok(self.with_session(parts, body, directory, region.as_deref(), None));
+            return Ok(self.with_session(parts, body, directory, keys, region.as_deref(), None));
         };
-        let now = SystemTime::now();
         signed.check_time(now)?;
         signed.check_scope(service, region.as_deref())?;
         check_payload(&signed.payload, service)?;
@@ -140,12 +141,13 @@ impl Access {
                 (full(held), None)
             }
         };
+        let keys = of_service(&parts, service, Some(&signed), now);
         signature::strip(&mut parts, &signed.payload, signed.expires.is_some())?;
         let body = match proof {
             Some(proof) => body::signed(body, &signed.payload, Some(&proof), length(&parts)),
             None => body,
         };
-        Ok(self.with_session(parts, body, directory, region.as_deref(), Some((signed, identity))))
+        Ok(self.with_session(parts, body, directory, keys, region.as_deref(), Some((signed, identity))))
     }
 
     fn with_session(
@@ -153,11 +155,13 @@ impl Access {
         mut parts: Parts,
         body: Body,
         directory: Arc<Directory>,
+        of_service: Context,
         region: Option<&str>,
         who: Option<(Signed, Identity)>,
     ) -> Request<Body> {
         let Some(caller) = parts.extensions.get::<Caller>().cloned() else { return Request::from_parts(parts, body) };
         let mut keys = common_keys(&parts.headers, region);
+        keys.extend(of_service);
         let (principal, access_key_id, policies) = match who {
             None => (Principal::Anonymous, None, Vec::new()),
             Some((signed, identity)) => {
@@ -228,6 +232,15 @@ fn temporary(secret: String, grant: Grant) -> Identity {
     // They were parsed when the session was made.
     let policies = grant.policies.iter().enumerate().filter_map(policy).collect();
     Identity { principal: grant.principal, secret, policies, keys }
+}
+
+/// A service's own condition keys that only the door can tell, before the signature is gone.
+fn of_service(parts: &Parts, service: &str, signed: Option<&Signed>, now: SystemTime) -> Context {
+    let tls = parts.extensions.get::<Caller>().and_then(|caller| caller.tls);
+    match service {
+        "s3" => signature::s3_keys(&parts.headers, signed, tls, now),
+        _ => Context::default(),
+    }
 }
 
 /// What a signature may say of a body.

@@ -54,7 +54,7 @@ impl Session {
     /// The decision that denies; [`Judged`] has AWS's text for it.
     pub fn authorize(&self, ask: &Ask) -> Result<Judged, Box<Judged>> {
         let origin = self.caller.origin.as_deref();
-        let way = Way::new(origin, self.caller.peer.ip(), self.caller.tls);
+        let way = Way::new(origin, self.caller.peer.ip(), self.caller.tls.is_some());
         let mut context = self.ticket.keys.clone();
         context.extend(ask.context.clone());
         let judged = self.directory.judge(&self.principal, &self.policies, &way, &Ask { context, ..ask.clone() });

@@ -21,6 +21,7 @@ mod listing;
 mod multipart;
 mod objects;
 mod settings;
+mod signed;
 mod versions;
 
 const OWNER: &str = "111122223333";

@@ -58,7 +58,7 @@ impl<'a> Asking<'a> {
             keys.extend(s3_keys(request));
             write_keys = s3::write_keys::of(request.headers());
         }
-        let called = Called { tls: session.caller.tls, host, bucket };
+        let called = Called { tls: session.caller.tls.is_some(), host, bucket };
         Self { service, session, called, region, account: account.unwrap_or_default(), keys, write_keys }
     }
 

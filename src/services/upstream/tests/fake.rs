@@ -136,7 +136,7 @@ pub fn session(policy: &str, principal: Principal) -> Session {
         name: "app".into(),
     };
     let local = "10.0.0.1:80".parse().unwrap();
-    let caller = Caller { peer: "10.0.1.10:4000".parse().unwrap(), local, origin: Some(Arc::new(origin)), tls: false };
+    let caller = Caller { peer: "10.0.1.10:4000".parse().unwrap(), local, origin: Some(Arc::new(origin)), tls: None };
     Session {
         caller,
         principal,
