@@ -14,8 +14,10 @@ pub(in crate::services) mod asks;
 mod engine;
 mod items;
 mod partiql;
+mod statement;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -143,6 +143,34 @@ async fn leading_keys_are_those_of_the_backends_table() {
         ),
         ("Query", day, "#AccessDeniedException"),
         ("Scan", json!({"TableName": "orders"}), "{}"),
+        ("TransactGetItems", json!({"TransactItems": [{"Get": {"TableName": "orders", "Key": key("ann")}}]}), "{}"),
+        (
+            "TransactWriteItems",
+            json!({"TransactItems": [{"Delete": {"TableName": "orders", "Key": key("ann")}}, {"ConditionCheck": {"TableName": "orders", "Key": key("bob")}}]}),
+            "#AccessDeniedException",
+        ),
+        (
+            "BatchWriteItem",
+            json!({"RequestItems": {"orders": [{"DeleteRequest": {"Key": key("bob")}}]}}),
+            "#AccessDeniedException",
+        ),
+        ("ExecuteStatement", json!({"Statement": "SELECT * FROM orders WHERE owner = 'ann'"}), "{}"),
+        (
+            "ExecuteStatement",
+            json!({"Statement": "SELECT * FROM orders WHERE owner = ?", "Parameters": [{"S": "bob"}]}),
+            "#AccessDeniedException",
+        ),
+        (
+            "ExecuteStatement",
+            json!({"Statement": "SELECT * FROM orders.\"by-day\" WHERE day = 'monday'"}),
+            "#AccessDeniedException",
+        ),
+        ("ExecuteStatement", json!({"Statement": "DELETE FROM orders WHERE (owner) = 'bob'"}), "ValidationException"),
+        (
+            "ExecuteTransaction",
+            json!({"TransactStatements": [{"Statement": "UPDATE orders SET x = 1 WHERE owner = 'bob'"}]}),
+            "#AccessDeniedException",
+        ),
         ("GetItem", json!({"TableName": "broken", "Key": key("ann")}), "tells no partition key"),
         ("GetItem", json!({"TableName": "odd", "Key": key("ann")}), "is not answered with JSON"),
     ] {
