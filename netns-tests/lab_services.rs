@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use super::Story;
 use super::harness::*;
 
-pub const STORIES: [Story; 2] = [
+pub const STORIES: [Story; 3] = [
     ("services::time_is_there_without_a_route", time_is_there_without_a_route),
     ("services::a_request_tells_its_way", a_request_tells_its_way),
+    ("services::a_service_that_is_not_there_decides_all_the_same", a_service_that_is_not_there_decides_all_the_same),
 ];
 
 const ISOLATED: &str = "Resources:
@@ -88,16 +89,18 @@ const TWO_WAYS: &str = "Resources:
   Nat: {Type: AWS::EC2::NatGateway, Properties: {SubnetId: !Ref Public, AllocationId: !GetAtt Address.AllocationId}}
   ToNat: {Type: AWS::EC2::Route, Properties: {RouteTableId: !Ref PrivateRoutes, DestinationCidrBlock: 0.0.0.0/0, NatGatewayId: !Ref Nat}}
   Https: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: https, VpcId: !Ref Vpc, SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 10.0.0.0/16}]}}
-  Ssm: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Vpc, VpcEndpointType: Interface, ServiceName: !Sub \"com.amazonaws.${AWS::Region}.ssm\", SubnetIds: [!Ref Private], SecurityGroupIds: [!Ref Https], PrivateDnsEnabled: true}}
+  Ssm: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Vpc, VpcEndpointType: Interface, ServiceName: !Sub \"com.amazonaws.${AWS::Region}.ssm\", SubnetIds: [!Ref Private], SecurityGroupIds: [!Ref Https], PrivateDnsEnabled: true, PolicyDocument: {Statement: [{Effect: Allow, Principal: '*', Action: '*', Resource: '*'}, {Sid: ReadOnly, Effect: Deny, Principal: '*', Action: 'ssm:PutParameter', Resource: '*'}]}}}
   app: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Private, PrivateIpAddress: 10.0.1.10, ImageId: ami-0}}
 ";
+
+/// A request that the account's key signs: service, operation as `X-Amz-Target` names it, body.
+const SIGNED: &str = r#"curl -sS --max-time 20 --aws-sigv4 "aws:amz:us-east-1:$1" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "X-Amz-Target: $2" -d "$3" "https://$1.us-east-1.amazonaws.com/""#;
 
 fn a_request_tells_its_way(stage: &Stage) -> Result<()> {
     stage.write("ways.yaml", TWO_WAYS)?;
     let lab = stage.up("ways", &["ways.yaml"])?;
     let context = |service: &str| -> Result<Value> {
-        let url = format!("https://{service}.us-east-1.amazonaws.com/");
-        let body = lab.exec("app", &["curl", "-sS", "--max-time", "20", &url])?.ok()?;
+        let body = lab.exec("app", &["sh", "-c", SIGNED, "sh", service, "Any.List", "{}"])?.ok()?;
         let document: Value = serde_json::from_str(&body).with_context(|| body.clone())?;
         Ok(document["context"].clone())
     };
@@ -117,5 +120,31 @@ fn a_request_tells_its_way(stage: &Stage) -> Result<()> {
     let told = context("kms")?;
     let by_nat = json!({ "aws:SourceIp": status["Addresses"][0]["PublicIp"] });
     ensure!(told == by_nat, "through the NAT gateway: {told} instead of {by_nat}");
+    Ok(())
+}
+
+/// Without emulation and backend: `up` says so, signatures are verified, and the endpoint's policy decides.
+fn a_service_that_is_not_there_decides_all_the_same(stage: &Stage) -> Result<()> {
+    stage.write("ways.yaml", TWO_WAYS)?;
+    let lab = stage.up("ways", &["ways.yaml"])?;
+    let id = lab.endpoint("Ssm")?["vpc_endpoint_id"].as_str().context("its id")?.to_owned();
+    let notices = lab.summary["notices"].to_string();
+    let said = format!("endpoint Ssm ({id}) leads to ssm, which has no emulation and no backend");
+    ensure!(notices.contains(&said) && notices.contains("`backends: {ssm: {url: http://HOST:PORT}}`"), "{notices}");
+    ensure!(notices.contains("(ways.yaml:16)"), "{notices}");
+    let ask = |script: &str, operation: &str| lab.exec("app", &["sh", "-c", script, "sh", "ssm", operation, "{}"]);
+    let passed = ask(SIGNED, "AmazonSSM.GetParameter")?.ok()?;
+    ensure!(passed.contains("policies let ssm:GetParameter pass") && passed.contains(&id), "{passed}");
+    let denied = ask(&SIGNED.replace("-sS", "-sS --fail-with-body"), "AmazonSSM.PutParameter")?;
+    ensure!(denied.stdout.contains("with an explicit deny in a VPC endpoint policy"), "{denied:?}");
+    ensure!(
+        denied.stderr.contains("ssm:PutParameter") && denied.stderr.contains("ReadOnly"),
+        "and exec says why: {denied:?}"
+    );
+    let wrong = ask(&SIGNED.replace("$AWS_SECRET_ACCESS_KEY", "wrong"), "AmazonSSM.GetParameter")?.ok()?;
+    ensure!(wrong.contains("InvalidSignatureException"), "{wrong}");
+    let unsigned =
+        lab.exec("app", &["curl", "-sS", "--max-time", "20", "https://ssm.us-east-1.amazonaws.com/"])?.ok()?;
+    ensure!(unsigned.contains("MissingAuthenticationTokenException"), "{unsigned}");
     Ok(())
 }

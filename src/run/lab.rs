@@ -258,6 +258,7 @@ fn start(
     let access = Arc::new(Access::new(Directory::of(&world), tokens));
     let store = serve::open_s3(runtime.handle(), (data.join("s3"), kept), &world, &seeds)?;
     let (s3, aws) = serve::services(&access, &store, serve::open_dynamodb(&data.join("dynamodb"), &world)?, &backends)?;
+    notices.extend(report::unserved(&world, |service| aws.has(service)));
     let shared = serve::Shared {
         authority,
         origins: Arc::clone(&origins),

@@ -98,7 +98,8 @@ mod tests {
             ("vpce-0a-1b.sqs.us-east-1.vpce.amazonaws.com:443", Some("sqs")),
             ("api.ecr.eu-west-1.amazonaws.com", Some("ecr.api")),
             ("kinesis.us-east-1.amazonaws.com", Some("kinesis-streams")),
-            ("kms.us-east-1.amazonaws.com", None),
+            ("kms.us-east-1.amazonaws.com", Some("kms")),
+            ("1.dkr.ecr.us-east-1.amazonaws.com", None),
             ("10.0.0.1", None),
         ];
         for (host, expected) in cases {

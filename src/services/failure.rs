@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::services::front::{self, Body};
 
 /// Services whose protocol is Query where a request does not tell.
-pub(super) const QUERY: [&str; 9] = [
+const QUERY: [&str; 9] = [
     "autoscaling",
     "cloudformation",
     "elasticache",

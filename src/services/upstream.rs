@@ -25,7 +25,7 @@ use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -42,7 +42,7 @@ use super::failure::{Failure, Form};
 use super::front::session::Session;
 use super::front::{self, Body, Service};
 
-mod asking;
+pub(in crate::services) mod asking;
 mod backend;
 mod connect;
 mod deletes;
@@ -52,7 +52,7 @@ mod headers;
 mod naming;
 mod parameters;
 mod s3_action;
-mod schemas;
+pub(in crate::services) mod schemas;
 pub(in crate::services) mod sign;
 mod strict;
 mod target;
@@ -228,16 +228,8 @@ impl Upstream {
             )?;
             return Ok(Prepared::streaming(accesses, body));
         }
-        if form != Form::RestJson && head.headers().contains_key(CONTENT_ENCODING) {
-            let message = "vpclab reads no compressed parameters, and policies decide by them".to_owned();
-            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
-        }
         let (bytes, memory) = self.hold(body).await?;
-        let query = head.uri().query().unwrap_or_default();
-        let read = match form {
-            Form::RestJson => parameters::Parameters::Json(serde_json::Value::Null),
-            _ => parameters::Parameters::read(form, query, &bytes).map_err(|why| invalid(form, why))?,
-        };
+        let read = asking.parameters(form, &head, &bytes)?;
         let schemas = self.schemas(asking, &head, &read).await?;
         Ok(Prepared::held(asking.of_service(form, &head, &read, &schemas)?, bytes, memory))
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use http::header::CONTENT_ENCODING;
 use http::{Request, StatusCode};
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ use crate::services::s3;
 
 /// One thing to be allowed.
 #[derive(Clone, Debug)]
-pub(super) struct Access {
+pub(in crate::services) struct Access {
     pub action: String,
     pub resource: String,
     /// Bucket, of S3.
@@ -29,8 +30,8 @@ pub(super) struct Access {
 }
 
 /// A request's sender and circumstances.
-pub(super) struct Asking<'a> {
-    service: &'static str,
+pub(in crate::services) struct Asking<'a> {
+    service: &'a str,
     session: &'a Session,
     called: Called,
     region: String,
@@ -42,7 +43,7 @@ pub(super) struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     /// Reads a request's head.
-    pub fn new<B>(service: &'static str, session: &'a Session, request: &Request<B>) -> Self {
+    pub fn new<B>(service: &'a str, session: &'a Session, request: &Request<B>) -> Self {
         let host = front::host(request).unwrap_or_default().to_ascii_lowercase();
         let bucket = match service {
             "s3" => s3::bucket_of_host(&host),
@@ -63,7 +64,7 @@ impl<'a> Asking<'a> {
     }
 
     /// How the client called us.
-    pub fn called(&self) -> &Called {
+    pub(super) fn called(&self) -> &Called {
         &self.called
     }
 
@@ -73,13 +74,26 @@ impl<'a> Asking<'a> {
     }
 
     /// An access of S3.
-    pub fn of_s3(&self, access: s3_action::Access) -> Access {
+    pub(super) fn of_s3(&self, access: s3_action::Access) -> Access {
         let resource = access.resource();
         let keys = match s3::write_keys::are_taken_by(access.action) {
             true => self.write_keys.clone(),
             false => Context::default(),
         };
         Access { action: access.action.to_owned(), resource, bucket: access.bucket, keys }
+    }
+
+    /// What a JSON or Query request says, by which policies decide; nothing of one whose method and path name all.
+    pub fn parameters<B>(&self, form: Form, request: &Request<B>, body: &[u8]) -> Result<Parameters, Failure> {
+        if form == Form::RestJson {
+            return Ok(Parameters::Json(Value::Null));
+        }
+        if request.headers().contains_key(CONTENT_ENCODING) {
+            let message = "vpclab reads no compressed parameters, and policies decide by them".to_owned();
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
+        }
+        let query = request.uri().query().unwrap_or_default();
+        Parameters::read(form, query, body).map_err(|why| invalid(form, why))
     }
 
     /// The accesses of a request to any other service.

@@ -6,18 +6,23 @@ use super::parameters::Parameters;
 use crate::services::failure::Form;
 
 /// Endpoint names whose service signs or is called otherwise: endpoint, credential scope, prefix of IAM actions.
-const NAMES: [(&str, &str, &str); 13] = [
+const NAMES: [(&str, &str, &str); 18] = [
     ("airflow.api", "airflow", "airflow"),
     ("airflow.env", "airflow", "airflow"),
     ("appconfigdata", "appconfig", "appconfig"),
+    ("appmesh-envoy-management", "appmesh", "appmesh"),
+    ("aps-workspaces", "aps", "aps"),
     ("bedrock-agent", "bedrock", "bedrock"),
     ("bedrock-agent-runtime", "bedrock", "bedrock"),
     ("bedrock-runtime", "bedrock", "bedrock"),
     ("ecr.api", "ecr", "ecr"),
+    ("ecs-agent", "ecs", "ecs"),
+    ("ecs-telemetry", "ecs", "ecs"),
     ("kinesis-firehose", "firehose", "firehose"),
     ("kinesis-streams", "kinesis", "kinesis"),
     ("monitoring", "monitoring", "cloudwatch"),
     ("sagemaker.api", "sagemaker", "sagemaker"),
+    ("sagemaker.featurestore-runtime", "sagemaker", "sagemaker"),
     ("sagemaker.runtime", "sagemaker", "sagemaker"),
     ("sync-states", "states", "states"),
 ];

@@ -16,7 +16,7 @@ use crate::services::failure::Form;
 
 /// Parameters of a request.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Parameters {
+pub(in crate::services) enum Parameters {
     /// A JSON document.
     Json(Value),
     /// Names and values of a form.

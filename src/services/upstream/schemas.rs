@@ -19,7 +19,7 @@ use crate::services::failure::{Failure, Form};
 use crate::services::front;
 
 /// Schemas by the names of their tables; of a table that is not there, none.
-pub(super) type Schemas = BTreeMap<String, Schema>;
+pub(in crate::services) type Schemas = BTreeMap<String, Schema>;
 
 /// The key of conditions that needs them.
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
