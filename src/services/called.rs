@@ -11,7 +11,7 @@ pub(super) struct Called {
     /// As endpoints name it: `ec2` of `ec2.us-east-1.amazonaws.com` and of `vpce-…-….ec2.us-east-1.vpce.amazonaws.com`;
     /// `ecr.api` of `api.ecr.us-east-1.amazonaws.com`.
     pub service: Option<String>,
-    /// Where it is. The global name of STS is in us-east-1.
+    /// Where it is. The global names of STS and S3 are in us-east-1; of a bucket's global name, the bucket knows.
     pub region: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Called {
         // Region-specific prefixes of a service stand before its name in DNS and after it in endpoint names.
         let labels = name.split('.').filter(|label| !label.starts_with("vpce-") && !is_region(label));
         let service = labels.rev().collect::<Vec<_>>().join(".");
-        let global = (service == "sts").then_some(HOME);
+        let global = matches!(service.as_str(), "sts" | "s3").then_some(HOME);
         Self {
             region: region.or(global).map(str::to_owned),
             service: Some(service).filter(|service| !service.is_empty()),
@@ -56,7 +56,8 @@ mod tests {
             ("sts.amazonaws.com", "sts", "us-east-1"),
             ("sts.eu-west-1.amazonaws.com", "sts", "eu-west-1"),
             ("iam.amazonaws.com", "iam", ""),
-            ("s3.amazonaws.com", "s3", ""),
+            ("s3.amazonaws.com", "s3", "us-east-1"),
+            ("bucket.s3.amazonaws.com", "s3.bucket", ""),
             ("s3-eu-west-1.amazonaws.com", "s3-eu-west-1", "eu-west-1"),
             ("sqs.nowhere-1.amazonaws.com", "nowhere-1.sqs", ""),
             ("amazonaws.com", "", ""),
