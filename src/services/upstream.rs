@@ -230,6 +230,10 @@ impl Upstream {
         }
         let (bytes, memory) = self.hold(body).await?;
         let read = asking.parameters(form, &head, &bytes)?;
+        // A backend that reads a form in it would find another operation.
+        if form == Form::Json && Form::is_urlencoded(&parts.headers) {
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+        }
         let schemas = self.schemas(asking, &head, &read).await?;
         Ok(Prepared::held(asking.of_service(form, &head, &read, &schemas)?, bytes, memory))
     }

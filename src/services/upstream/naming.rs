@@ -3,7 +3,7 @@
 use http::{Method, Request};
 
 use super::parameters::Parameters;
-use crate::services::failure::Form;
+use crate::services::failure::{Form, names_action};
 
 /// Endpoint names whose service signs or is called otherwise: endpoint, credential scope, prefix of IAM actions.
 const NAMES: [(&str, &str, &str); 18] = [
@@ -64,7 +64,12 @@ pub(super) fn actions<B>(
     parameters: &Parameters,
 ) -> Result<Vec<String>, String> {
     let prefix = prefix(service);
-    let target = request.headers().get("x-amz-target").map(|target| target.to_str().unwrap_or_default());
+    let mut targets = request.headers().get_all("x-amz-target").iter();
+    let target = targets.next().map(|target| target.to_str().unwrap_or_default());
+    // Of two, a backend might take the other one.
+    if target.is_some() && (targets.next().is_some() || names_action(request)) {
+        return Err("the request names more than one operation".to_owned());
+    }
     let operation = match (target, form) {
         (Some(target), _) => {
             let (whose, operation) = target.rsplit_once('.').unwrap_or(("", target));
@@ -158,6 +163,8 @@ mod tests {
     fn an_operation_of_another_service_is_refused() {
         let refused = named("sqs", "POST /", Some("TrentService.CreateKey"), "");
         assert_eq!(refused, "TrentService.CreateKey is an operation of kms, not of sqs");
+        let two = named("sqs", "POST /?Action=DeleteQueue", Some("AmazonSQS.ListQueues"), "");
+        assert_eq!(two, "the request names more than one operation");
         for target in ["AmazonSQS.", "AmazonSQS.*", "AmazonSQS.Send Message"] {
             assert!(named("sqs", "POST /", Some(target), "").ends_with("is no operation's name"), "{target}");
         }

@@ -163,6 +163,44 @@ async fn json_services_are_decided_by_operation_and_resource() {
     );
 }
 
+/// What a backend that also reads the Query protocol could take for another operation does not reach it.
+#[tokio::test]
+async fn a_request_names_one_operation() {
+    let (backend, mut heard) = answering(OK).await;
+    let policy = "{Statement: [{Effect: Allow, Principal: '*', Action: '*', Resource: '*'}, {Effect: Deny, Principal: '*', Action: \
+                  'sqs:DeleteQueue', Resource: '*'}]}";
+    let upstream = Upstream::with_limits("sqs", to(&format!("http://{backend}")), limits()).unwrap();
+    let address = door(upstream, session(policy, root())).await;
+    let ask = |line: &'static str, head: &'static str, body: &'static str| async move {
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: sqs.us-east-1.amazonaws.com\r\nConnection: close\r\n{head}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        raw(address, request.as_bytes()).await
+    };
+    let list = "X-Amz-Target: AmazonSQS.ListQueues\r\n";
+    for (line, head, says) in [
+        ("POST /?Action=DeleteQueue", list, "names more than one operation"),
+        ("POST /?%41ction=DeleteQueue", list, "names more than one operation"),
+        (
+            "POST /",
+            "X-Amz-Target: AmazonSQS.ListQueues\r\nX-Amz-Target: AmazonSQS.DeleteQueue\r\n",
+            "names more than one operation",
+        ),
+        ("GET /?Action=DeleteQueue", "", "with an explicit deny in a VPC endpoint policy"),
+    ] {
+        let answer = ask(line, head, if head.is_empty() { "" } else { "{}" }).await;
+        assert!(answer.contains(says), "{line} {head}: {answer}");
+        assert!(heard.try_recv().is_err(), "{line} {head} went on");
+    }
+    let form = "X-Amz-Target: AmazonSQS.ListQueues\r\nContent-Type: application/x-www-form-urlencoded\r\nConnection: X-Amz-Target\r\n";
+    let answer = ask("POST /", form, r#"{"a":"&Action=DeleteQueue&"}"#).await;
+    assert!(answer.ends_with("ok"), "{answer}");
+    let request = heard.recv().await.unwrap().to_ascii_lowercase();
+    assert!(request.contains("content-type: application/x-amz-json-1.0\r\n"), "{request}");
+    assert!(request.contains("x-amz-target: amazonsqs.listqueues\r\n"), "{request}");
+}
+
 /// A stranger does not become the backend's user, whoever owns what is asked for.
 #[tokio::test]
 async fn who_did_not_sign_is_not_signed_for() {
