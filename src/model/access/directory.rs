@@ -133,13 +133,13 @@ impl Directory {
         self.tables.get(arn.split_once("/index/").map_or(arn, |(table, _)| table))
     }
 
-    /// Whether a policy of a user, role, endpoint or table has a condition on this key.
-    pub fn asks_for(&self, key: &str) -> bool {
+    /// Policies of users, roles, endpoints and tables.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
         let identities = self.roles.values().map(|(_, identity)| identity).chain(self.users.values());
         let identities = identities.flat_map(|identity| identity.policies.iter().chain(&identity.boundary));
         let endpoints = self.endpoints.values().map(|facts| &facts.policy);
         let tables = self.tables.values().filter_map(|facts| facts.policy.as_ref());
-        identities.chain(endpoints).chain(tables).any(|policy| policy.document.asks_for(key))
+        identities.chain(endpoints).chain(tables)
     }
 
     /// The policy of an endpoint, AWS's default where none was written; `None` where its service takes none.

@@ -114,6 +114,15 @@ impl<'a> Asking<'a> {
             return Ok(accesses);
         }
         for action in actions {
+            // One that denies some of them might mean this one.
+            if let Some(whole) = action.strip_suffix(":*")
+                && self.policies().any(|policy| policy.document.denies_some_of(whole))
+            {
+                let message = format!(
+                    "vpclab does not know which action of {whole} this is, and a policy denies some of them, so nobody can decide about it"
+                );
+                return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message));
+            }
             for resource in parameters::resources(&action, parameters, &place).map_err(|why| invalid(form, why))? {
                 let (action, keys) = (action.clone(), parameters::keys_of(&action, parameters));
                 accesses.push(Access { action, resource, bucket: None, keys });
@@ -130,8 +139,12 @@ impl<'a> Asking<'a> {
 
     /// Whether some policy that may have a say has a condition on this key.
     pub fn session_asks_for(&self, key: &str) -> bool {
-        let own = self.session.policies.iter().any(|policy| policy.document.asks_for(key));
-        own || self.session.directory.asks_for(key)
+        self.policies().any(|policy| policy.document.asks_for(key))
+    }
+
+    /// All that may have a say.
+    fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.session.policies.iter().chain(self.session.directory.policies())
     }
 
     fn of_dynamodb(&self, operation: &str, body: &Value, schemas: &Schemas) -> Result<Vec<Access>, Failure> {

@@ -201,6 +201,23 @@ async fn a_request_names_one_operation() {
     assert!(request.contains("x-amz-target: amazonsqs.listqueues\r\n"), "{request}");
 }
 
+/// An operation that method and path do not name might be the one that is denied.
+#[tokio::test]
+async fn what_nobody_can_name_does_not_pass_a_denial() {
+    for (deny, status) in [("xray:PutTraceSegments", 501), ("xray:*", 403), ("sqs:DeleteQueue", 200)] {
+        let (backend, mut heard) = answering(OK).await;
+        let policy = format!(
+            "{{Statement: [{{Effect: Allow, Principal: '*', Action: '*', Resource: '*'}}, {{Effect: Deny, Principal: '*', Action: '{deny}', Resource: '*'}}]}}"
+        );
+        let upstream = Upstream::with_limits("xray", to(&format!("http://{backend}")), limits()).unwrap();
+        let address = door(upstream, session(&policy, root())).await;
+        let request = "POST /TraceSegments HTTP/1.1\r\nHost: xray.us-east-1.amazonaws.com\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+        let answer = raw(address, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{deny}: {answer}");
+        assert_eq!(heard.try_recv().is_ok(), status == 200, "{deny}");
+    }
+}
+
 /// A stranger does not become the backend's user, whoever owns what is asked for.
 #[tokio::test]
 async fn who_did_not_sign_is_not_signed_for() {
