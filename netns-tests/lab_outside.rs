@@ -155,7 +155,7 @@ fn on_premises_reaches_interface_endpoints_only(stage: &Stage) -> Result<()> {
     let status =
         ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", &format!("https://{name}/")];
     let said = lab.exec("office", &status)?.ok()?;
-    ensure!(said == "501", "the placeholder answers: {said}");
+    ensure!(said == "403", "who does not sign is told so by the service: {said}");
     let s3 = ["curl", "-sS", "--max-time", "2", "https://s3.us-east-1.amazonaws.com/"];
     let curl = lab.exec("office", &s3)?;
     ensure!(

@@ -149,7 +149,7 @@ impl Source {
 fn is_test(before: &str) -> bool {
     let above = before.rsplit_once('\n').map_or("", |(above, _)| above);
     let attached = |line: &&str| line.starts_with("#[") || line.starts_with("//");
-    above.lines().rev().map(str::trim).take_while(attached).any(|line| line == "#[test]")
+    above.lines().rev().map(str::trim).take_while(attached).any(|line| matches!(line, "#[test]" | "#[tokio::test]"))
 }
 
 /// All sources below a folder of the crate, by module path.

@@ -83,6 +83,10 @@ fn add_services(zones: &mut Zones, region: &str) {
             zones.add_public(&name, Records::endpoint([AWS_SERVICES_ADDRESS])).expect(MODEL_NAMES);
         }
     }
+    // No private DNS of an endpoint has it (B3.3): it leads to the internet from everywhere.
+    if region == HOME_OF_GLOBAL_NAMES {
+        zones.add_public("sts.amazonaws.com", Records::endpoint([AWS_SERVICES_ADDRESS])).expect(MODEL_NAMES);
+    }
 }
 
 /// The name of a public address leads there, but in its own VPC to the private one: a packet that stays inside keeps its

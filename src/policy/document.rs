@@ -123,6 +123,36 @@ impl Document {
         Ok(Self { value: value.clone(), statements })
     }
 
+    /// Whether a statement denies some of a service's actions, and not all of them.
+    pub fn denies_some_of(&self, service: &str) -> bool {
+        let prefix = format!("{}:", service.to_ascii_lowercase());
+        let some = |action: &Value| {
+            let action = action.as_str().unwrap_or_default().to_ascii_lowercase();
+            action.strip_prefix(&prefix).is_some_and(|name| name != "*")
+        };
+        self.written().iter().filter(|statement| statement["Effect"] == "Deny").any(|statement| {
+            let actions = match &statement["Action"] {
+                Value::Array(several) => several.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            statement.get("NotAction").is_some() || actions.iter().any(some)
+        })
+    }
+
+    fn written(&self) -> &[Value] {
+        match &self.value["Statement"] {
+            Value::Array(several) => several.as_slice(),
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// Whether a statement has a condition on this key.
+    pub fn asks_for(&self, key: &str) -> bool {
+        let operators = self.written().iter().filter_map(|statement| statement.get("Condition")?.as_object()).flatten();
+        let keys = operators.filter_map(|(_, keys)| keys.as_object()).flat_map(|keys| keys.keys());
+        keys.into_iter().any(|it| it.eq_ignore_ascii_case(key))
+    }
+
     /// The document as JSON, as it was written.
     pub fn json(&self) -> &Value {
         &self.value

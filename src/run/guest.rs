@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use crate::compile;
 use crate::host::{self, GuestSpec, InterfaceSpec, Namespaces};
 use crate::model::World;
+use crate::model::access::root_key;
 use crate::model::naming::GuestName;
-use crate::services::s3;
 
 /// A guest that runs.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
     let config = state.join("aws-config");
     fs::write(&config, AWS_CONFIG).with_context(|| format!("writing `{}`", config.display()))?;
     let config = config.display().to_string();
-    let key = s3::credentials(&plan.account);
+    let (access_key_id, secret_access_key) = root_key(&plan.account);
     let mut variables = vec![
         ("SSL_CERT_FILE", bundle.as_str()),
         ("CURL_CA_BUNDLE", &bundle),
@@ -115,8 +115,8 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
     let profile = instance.and_then(|instance| world.instance_profiles.get(instance.iam_instance_profile.as_ref()?));
     let has_role = profile.is_some_and(|profile| profile.role.is_some());
     if !has_role {
-        variables.push(("AWS_ACCESS_KEY_ID", &key.access_key_id));
-        variables.push(("AWS_SECRET_ACCESS_KEY", &key.secret_access_key));
+        variables.push(("AWS_ACCESS_KEY_ID", &access_key_id));
+        variables.push(("AWS_SECRET_ACCESS_KEY", &secret_access_key));
     }
     // Who has no role has nothing to look for there, and clients would wait.
     if !has_role || instance.is_some_and(|instance| !instance.metadata_options.enabled) {

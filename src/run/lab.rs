@@ -237,6 +237,7 @@ fn start(
     let dynamodb = serve::open_dynamodb(&data.join("dynamodb"), &world)?;
     runtime.spawn(dynamodb.clone().expire(told.clone()));
     let (s3, aws) = serve::services(&access, &store, dynamodb, &backends)?;
+    notices.extend(report::unserved(&world, |service| aws.has(service)));
     let shared = serve::Shared {
         authority,
         origins: Arc::clone(&origins),

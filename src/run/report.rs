@@ -14,7 +14,7 @@ use crate::dataplane::{DropRecord, FlowRecord, Header, LinkIndex, ObjectIndex, P
 use crate::dns::NoAddress;
 use crate::model::access::AccessReport;
 use crate::model::naming::{GuestName, INTERNET};
-use crate::model::{Meta, ResolverEndpoint, VpcEndpointType, World, describe};
+use crate::model::{Meta, ResolverEndpoint, VpcEndpointType, World, describe, short_service_name};
 
 /// The names of all links: guests', and services' in their own words.
 #[derive(Clone, Debug)]
@@ -38,6 +38,25 @@ pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<Stri
     guests.sort_by(|a, b| a.guest.cmp(&b.guest));
     let (endpoints, resolver_endpoints) = (endpoints(world), resolver_endpoints(world));
     Summary { lab: lab.to_owned(), guests, endpoints, resolver_endpoints, flow_logs: Vec::new(), notices }
+}
+
+/// A notice for each interface endpoint of an AWS service that nobody serves.
+pub fn unserved(world: &World, is_served: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut notices: Vec<(String, String)> = Vec::new();
+    for endpoint in world.vpc_endpoints.values() {
+        let service = short_service_name(&endpoint.service_name, &endpoint.meta.region);
+        let Some(service) = service.filter(|service| *service != "s3" && !is_served(service)) else { continue };
+        let (name, id) = (name_of(&endpoint.meta, &endpoint.vpc_endpoint_id), &endpoint.vpc_endpoint_id);
+        let place = endpoint.meta.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+        let text = format!(
+            "endpoint {name} ({id}) leads to {service}, which has no emulation and no backend: what policies allow is answered \
+             501; in lab.yaml, `backends: {{{service}: {{url: http://HOST:PORT}}}}` gives it one{place}"
+        );
+        notices.push((name, text));
+    }
+    // The world's order is that of ids, which mean nothing to a reader.
+    notices.sort();
+    notices.into_iter().map(|(_, text)| text).collect()
 }
 
 fn guest_summary(world: &World, guest: &GuestName) -> Option<GuestSummary> {

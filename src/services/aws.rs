@@ -8,8 +8,9 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 
+use super::called::Called;
 use super::front::{self, Body, Service};
-use super::placeholder::{self, Placeholder};
+use super::placeholder::Placeholder;
 
 /// Services whose names in DNS and in endpoints differ.
 const ENDPOINT_NAMES: [(&str, &str); 2] = [("firehose", "kinesis-firehose"), ("kinesis", "kinesis-streams")];
@@ -33,7 +34,7 @@ impl Aws {
     }
 
     fn of(&self, host: &str) -> &dyn Service {
-        let called = placeholder::service_of(host);
+        let called = Called::read(host).service.unwrap_or_default();
         let renamed = ENDPOINT_NAMES.iter().find(|(name, _)| *name == called).map(|(_, endpoint)| *endpoint);
         match self.services.get(renamed.unwrap_or(&called)) {
             Some(service) => service.as_ref(),
@@ -97,7 +98,8 @@ mod tests {
             ("vpce-0a-1b.sqs.us-east-1.vpce.amazonaws.com:443", Some("sqs")),
             ("api.ecr.eu-west-1.amazonaws.com", Some("ecr.api")),
             ("kinesis.us-east-1.amazonaws.com", Some("kinesis-streams")),
-            ("kms.us-east-1.amazonaws.com", None),
+            ("kms.us-east-1.amazonaws.com", Some("kms")),
+            ("1.dkr.ecr.us-east-1.amazonaws.com", None),
             ("10.0.0.1", None),
         ];
         for (host, expected) in cases {

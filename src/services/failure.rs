@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::services::front::{self, Body};
 
 /// Services whose protocol is Query where a request does not tell.
-pub(super) const QUERY: [&str; 9] = [
+const QUERY: [&str; 9] = [
     "autoscaling",
     "cloudformation",
     "elasticache",
@@ -41,17 +41,23 @@ pub(super) enum Form {
 }
 
 impl Form {
+    /// Whether a body says that it is a form.
+    pub fn is_urlencoded(headers: &http::HeaderMap) -> bool {
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+    }
+
     /// The one that a request's sender reads.
     pub fn of<B>(service: &str, request: &Request<B>) -> Self {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let form = header("content-type").is_some_and(|it| it.starts_with("application/x-www-form-urlencoded"));
+        let form = Self::is_urlencoded(request.headers());
         match service {
             "s3" => Self::S3,
             "ec2" => Self::Ec2,
             "dynamodb" => Self::Json,
             _ if header("x-amz-target").is_some() => Self::Json,
             _ if header("smithy-protocol").is_some() => Self::RestJson,
-            _ if form || QUERY.contains(&service) => Self::Query,
+            _ if form || QUERY.contains(&service) || names_action(request) => Self::Query,
             _ => Self::RestJson,
         }
     }
@@ -196,6 +202,13 @@ impl Failure {
     }
 }
 
+/// Whether a query names an operation as the Query protocol does.
+pub(super) fn names_action<B>(request: &Request<B>) -> bool {
+    let names =
+        request.uri().query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    names.into_iter().any(|name| percent_encoding::percent_decode_str(name).eq("Action".bytes()))
+}
+
 /// What a broken connection was.
 fn interrupted(error: &io::Error) -> String {
     match error.kind() {
@@ -273,6 +286,8 @@ mod tests {
         assert_eq!(form("ec2", &urlencoded), Form::Ec2);
         assert_eq!(form("sts", &[]), Form::Query);
         assert_eq!(form("lambda", &[]), Form::RestJson);
+        let named = Request::get("/?Version=1&%41ction=DeleteQueue").body(()).unwrap();
+        assert_eq!(Form::of("sqs", &named), Form::Query);
     }
 
     #[test]

@@ -85,8 +85,34 @@ pub struct Caller {
     pub local: SocketAddr,
     /// Who stands behind `peer`; `None` over the emulated internet.
     pub origin: Option<Arc<Origin>>,
-    /// The connection is encrypted.
-    pub tls: bool,
+    /// How the connection is encrypted; `None` where it is not.
+    pub tls: Option<Tls>,
+}
+
+/// A version of TLS; AWS gave up those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// 1.2.
+    V1_2,
+    /// 1.3.
+    V1_3,
+}
+
+impl Tls {
+    /// As policies write it.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        }
+    }
+
+    fn of(connection: &rustls::ServerConnection) -> Self {
+        match connection.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => Self::V1_2,
+            _ => Self::V1_3,
+        }
+    }
 }
 
 /// A service behind the door.
@@ -238,14 +264,16 @@ impl Door {
     ) -> anyhow::Result<()> {
         stream.set_nodelay(true).context("setting TCP_NODELAY")?;
         let local = stream.local_addr().context("asking which address was called")?;
-        let caller = Caller { peer, local, origin: self.origins.get(peer.ip()), tls: tls.is_some() };
+        let mut caller = Caller { peer, local, origin: self.origins.get(peer.ip()), tls: None };
         let hops = self.hops(&stream, &caller)?;
         let stream = Steady::new(stream, self.limits.write_time);
         let Some(tls) = tls else { return self.http1(stream, caller, hops).await };
         let stream =
             timeout(self.limits.header_time, tls.accept(stream)).await.context("TLS handshake took too long")?;
         let stream = stream.context("TLS handshake")?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let connection = stream.get_ref().1;
+        caller.tls = Some(Tls::of(connection));
+        let http2 = connection.alpn_protocol() == Some(b"h2");
         if http2 { self.http2(stream, caller).await } else { self.http1(stream, caller, hops).await }
     }
 

@@ -24,6 +24,7 @@
 
 pub mod authority;
 pub mod aws;
+mod called;
 pub mod dynamodb;
 pub mod echo;
 mod failure;

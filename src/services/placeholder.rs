@@ -1,22 +1,78 @@
-//! Every AWS service that vpclab does not emulate yet: it is there, TLS works, and it says plainly what is missing.
+//! Every AWS service that vpclab does not emulate and that has no backend: it is there, TLS works, who signs and what policies
+//! say is decided as before any other, and then it says plainly what is missing.
 //!
-//! What reaches it proves the way through the network; the answer is 501 in the error form of the service that was
-//! called, so that SDKs print the message, with the caller and the endpoint that it came through. JSON also tells what IAM
-//! would know of the way (`aws:SourceVpce` and others, B2.1). It never pretends that an operation worked.
+//! What reaches it proves the way through the network and through the policies; the answer is 501 in the error form of the
+//! service that was called, so that SDKs print the message, with the action, the caller and the endpoint that it came through.
+//! JSON also tells what IAM would know of the way (`aws:SourceVpce` and others, B2.1). It never pretends that an operation worked.
+//! Not asked: whoever calls a service whose clients do not sign, or a name that is none of AWS's.
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
 
-use super::failure::QUERY;
+use super::called::Called;
+use super::failure::{Failure, Form};
+use super::front::session::Session;
 use super::front::{self, Body, Caller, Service};
+use super::upstream::asking::Asking;
+use super::upstream::schemas::Schemas;
 use crate::model::Origin;
+
+/// Services that know their callers by something else than a signature: tokens, passwords, nothing.
+const UNSIGNED: [&str; 6] =
+    ["codeartifact.repositories", "ecr.dkr", "email-smtp", "execute-api", "git-codecommit", "guardduty-data"];
 
 /// Answers 501 and says who called through which endpoint.
 #[derive(Debug, Default)]
 pub struct Placeholder;
+
+impl Placeholder {
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
+        let service = Called::read(front::host(&request).unwrap_or_default()).service;
+        let service = service.unwrap_or_else(|| "unknown".to_owned());
+        let caller = request.extensions().get::<Caller>().cloned();
+        let form = Form::of(&service, &request);
+        let actions = match request.extensions().get::<Session>().cloned() {
+            Some(session) => match decide(&service, form, &session, request).await {
+                Ok(actions) => actions,
+                Err(failure) => return failure.answer(form),
+            },
+            None => Vec::new(),
+        };
+        let message = message(&service, &actions, caller.as_ref());
+        let context = caller.as_ref().map(context);
+        let mut answer = Failure::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message.clone()).answer(form);
+        if matches!(form, Form::Json | Form::RestJson) {
+            let body = serde_json::json!({ "__type": "NotImplemented", "message": message, "context": context });
+            *answer.body_mut() = front::full(Bytes::from(format!("{body}\n")));
+        }
+        answer.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static("NotImplemented"));
+        answer
+    }
+}
+
+/// Asks the policies for what the request does; the actions that they allow.
+async fn decide(service: &str, form: Form, session: &Session, request: Request<Body>) -> Result<Vec<String>, Failure> {
+    let (parts, body) = request.into_parts();
+    let head = Request::from_parts(parts, ());
+    let asking = Asking::new(service, session, &head);
+    // The door has held it already.
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, "IncompleteBody", error.to_string()))?;
+    let parameters = asking.parameters(form, &head, &body.to_bytes())?;
+    let accesses = asking.of_service(form, &head, &parameters, &Schemas::new())?;
+    for access in &accesses {
+        asking.ask(access).map_err(|text| Failure::denied(service, form, text))?;
+    }
+    let mut actions: Vec<String> = accesses.into_iter().map(|access| access.action).collect();
+    actions.dedup();
+    Ok(actions)
+}
 
 impl Service for Placeholder {
     fn name(&self) -> &'static str {
@@ -27,40 +83,21 @@ impl Service for Placeholder {
         true
     }
 
-    fn called(&self, _host: &str) -> Option<String> {
-        None
+    fn called(&self, host: &str) -> Option<String> {
+        let wild = |name: &str| {
+            UNSIGNED
+                .iter()
+                .any(|service| name.strip_prefix(service).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        };
+        Called::read(host).service.filter(|service| !wild(service))
     }
 
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
-        let service = service_of(front::host(&request).unwrap_or_default());
-        let caller = request.extensions().get::<Caller>();
-        let message = message(&service, caller);
-        let (content_type, body) = form(&service, &message, caller.map(context));
-        let mut answer = Response::new(front::full(body));
-        *answer.status_mut() = StatusCode::NOT_IMPLEMENTED;
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        answer.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static("NotImplemented"));
-        std::future::ready(answer).boxed()
+        self.respond(request).boxed()
     }
 }
 
-/// `ec2` of `ec2.us-east-1.amazonaws.com` and of `vpce-…-….ec2.us-east-1.vpce.amazonaws.com`; `ecr.api` of
-/// `api.ecr.us-east-1.amazonaws.com`, as its endpoint's service name has it.
-pub(super) fn service_of(host: &str) -> String {
-    let host = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-    let Some(name) = host.strip_suffix(".amazonaws.com") else { return "unknown".to_owned() };
-    let name = name.strip_suffix(".vpce").unwrap_or(name);
-    let mut labels: Vec<&str> = name.split('.').filter(|label| !label.starts_with("vpce-")).collect();
-    let is_region = |label: &&str| label.split('-').count() >= 3 && label.ends_with(|last: char| last.is_ascii_digit());
-    labels.retain(|label| !is_region(label));
-    match labels.as_slice() {
-        [] => "unknown".to_owned(),
-        // Region-specific prefixes of a service stand before its name in DNS and after it in endpoint names.
-        labels => labels.iter().rev().copied().collect::<Vec<_>>().join("."),
-    }
-}
-
-fn message(service: &str, caller: Option<&Caller>) -> String {
+fn message(service: &str, actions: &[String], caller: Option<&Caller>) -> String {
     let origin = caller.and_then(|caller| caller.origin.as_deref());
     let whence = match origin {
         Some(origin) => {
@@ -71,9 +108,11 @@ fn message(service: &str, caller: Option<&Caller>) -> String {
             caller.map_or("an unknown caller".to_owned(), |caller| format!("{} over the internet", caller.peer.ip()))
         }
     };
-    format!(
-        "vpclab does not emulate the service {service} yet. The network let the request pass: it came from {whence}."
-    )
+    let passed = match actions {
+        [] => "The network let the request pass".to_owned(),
+        actions => format!("The network and the policies let {} pass", actions.join(" and ")),
+    };
+    format!("vpclab does not emulate the service {service} yet. {passed}: it came from {whence}.")
 }
 
 /// The condition keys that tell of the network; those that a request does not have are left out, as IAM leaves them out:
@@ -101,97 +140,5 @@ fn context(caller: &Caller) -> serde_json::Value {
     keys.into()
 }
 
-/// The error in the words of the service's protocol.
-fn form(service: &str, message: &str, context: Option<serde_json::Value>) -> (&'static str, Bytes) {
-    let text = escaped(message);
-    if service == "ec2" {
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>NotImplemented</Code>\
-             <Message>{text}</Message></Error></Errors><RequestID>vpclab</RequestID></Response>"
-        );
-        ("text/xml;charset=UTF-8", body.into())
-    } else if QUERY.contains(&service) {
-        let body = format!(
-            "<ErrorResponse><Error><Type>Receiver</Type><Code>NotImplemented</Code><Message>{text}</Message></Error>\
-             <RequestId>vpclab</RequestId></ErrorResponse>"
-        );
-        ("text/xml", body.into())
-    } else {
-        let body = serde_json::json!({ "__type": "NotImplemented", "message": message, "context": context });
-        ("application/x-amz-json-1.1", format!("{body}\n").into())
-    }
-}
-
-/// The three characters that must not stand in XML text.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_service_is_read_from_the_name() {
-        let cases = [
-            ("ec2.us-east-1.amazonaws.com", "ec2"),
-            ("EC2.us-east-1.amazonaws.com:443", "ec2"),
-            ("vpce-0fe5b17a0707d6abc-29p5708s.ec2.us-east-1.vpce.amazonaws.com", "ec2"),
-            ("vpce-0fe5b17a0707d6abc-29p5708s-us-east-1a.kms.us-east-1.vpce.amazonaws.com", "kms"),
-            ("api.ecr.us-gov-west-1.amazonaws.com", "ecr.api"),
-            ("sts.amazonaws.com", "sts"),
-            ("amazonaws.com", "unknown"),
-            ("10.0.0.1", "unknown"),
-            ("", "unknown"),
-        ];
-        for (host, service) in cases {
-            assert_eq!(service_of(host), service, "{host}");
-        }
-    }
-
-    #[test]
-    fn the_answer_names_service_caller_and_endpoint() {
-        let running = front::tests::start(std::sync::Arc::new(Placeholder), front::Limits::default());
-        let ask = |host: &str| {
-            running.raw(format!("POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
-        };
-        let answer = ask("ssm.us-east-1.amazonaws.com");
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 501") && head.contains("application/x-amz-json-1.1"), "{head}");
-        let document: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(
-            document["message"],
-            "vpclab does not emulate the service ssm yet. The network let the request pass: it came from app \
-             (10.0.1.10, account 111122223333) through vpce-1."
-        );
-        assert_eq!(
-            document["context"],
-            serde_json::json!({
-                "aws:SourceVpce": "vpce-1", "aws:SourceVpc": "vpc-1", "aws:VpcSourceIp": "10.0.1.10",
-                "aws:VpceAccount": "111122223333",
-                "aws:SourceVpcArn": "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-1",
-            })
-        );
-        let answer = ask("vpce-1-h.ec2.us-east-1.vpce.amazonaws.com");
-        assert!(answer.contains("<Message>vpclab does not emulate the service ec2 yet."), "{answer}");
-        running.end();
-    }
-
-    /// Without an endpoint IAM knows the public address, and nothing of VPCs.
-    #[test]
-    fn over_the_internet_there_is_a_public_address() {
-        let (peer, local) = ("203.0.113.1:40000".parse().unwrap(), "192.0.2.10:443".parse().unwrap());
-        let caller = Caller { peer, local, origin: None, tls: true };
-        assert_eq!(context(&caller), serde_json::json!({ "aws:SourceIp": "203.0.113.1" }));
-        assert!(message("ssm", Some(&caller)).ends_with("it came from 203.0.113.1 over the internet."));
-    }
-
-    #[test]
-    fn each_protocol_has_its_form() {
-        assert!(form("ec2", "a<b", None).1.starts_with(b"<?xml"));
-        assert!(String::from_utf8_lossy(&form("ec2", "a<b", None).1).contains("<Message>a&lt;b</Message>"));
-        assert!(form("sts", "m", None).1.starts_with(b"<ErrorResponse>"));
-        let json: serde_json::Value = serde_json::from_slice(&form("ssm", "say \"no\"", None).1).unwrap();
-        assert_eq!(json["message"], "say \"no\"");
-    }
-}
+mod tests;

@@ -43,7 +43,6 @@ use super::front::{self, Body, Service};
 mod checksum;
 mod condition;
 mod cors;
-mod credentials;
 mod declared;
 mod error;
 mod gate;
@@ -59,8 +58,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod trailers;
+pub(super) mod write_keys;
 
-pub use self::credentials::{Credentials, credentials};
 pub use self::declared::{Bucket, LiveBucket};
 pub use self::store::Kept;
 pub use self::store::buckets::PublicAccessBlock;

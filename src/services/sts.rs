@@ -14,10 +14,10 @@ use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use self::parameters::{AssumeRole, Parameters, access_key_id, invalid};
 use super::failure::{Failure, Form, escaped, request_id};
 use super::front::session::Session;
 use super::front::{self, Body, Service};
@@ -25,8 +25,8 @@ use super::tokens::{Grant, Tokens};
 use crate::model::access::{Ask, RoleFacts};
 use crate::policy::{self, Context, Document, Kind, Principal};
 
-/// Seconds of the shortest session.
-const SHORTEST: u32 = 900;
+mod parameters;
+
 /// Seconds where nothing is said, and the most where a role's session takes another role.
 const USUAL: u32 = 3600;
 /// Characters of a session policy.
@@ -71,35 +71,8 @@ impl Service for Sts {
     }
 }
 
-/// Parameters of the Query protocol.
-#[derive(Debug, Default)]
-struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    fn read(query: &str, body: &str) -> Self {
-        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        let pairs = query.split('&').chain(body.trim().split('&')).filter_map(|pair| pair.split_once('='));
-        Self(pairs.map(|(name, value)| (decode(name), decode(value))).collect())
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-    }
-
-    fn need(&self, name: &str) -> Result<&str, Failure> {
-        self.get(name).ok_or_else(|| {
-            let name = format!("{}{}", name[..1].to_ascii_lowercase(), &name[1..]);
-            invalid(format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"))
-        })
-    }
-}
-
 fn refused(status: u16, code: &str, message: impl Into<String>) -> Failure {
     Failure::new(StatusCode::from_u16(status).expect("a status"), code, message)
-}
-
-fn invalid(message: String) -> Failure {
-    refused(400, "ValidationError", message)
 }
 
 impl Sts {
@@ -127,32 +100,31 @@ impl Sts {
     }
 
     fn assume_role(&self, session: &Session, parameters: &Parameters) -> Result<Response<Body>, Failure> {
-        let arn = parameters.need("RoleArn")?;
-        let session_name = session_name(parameters.need("RoleSessionName")?)?;
-        if matches!(session.principal, Principal::Root { .. }) {
-            return Err(refused(403, "AccessDenied", "Roles may not be assumed by root accounts."));
-        }
+        let wanted = AssumeRole::read(parameters)?;
         let policies = session_policies(parameters)?;
-        let Some(role) = session.directory.role(arn) else {
-            // Nobody learns whether a role of that name is there.
-            let who = session.principal.arn().unwrap_or_default();
-            let message = format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}");
-            return Err(refused(403, "AccessDenied", message));
-        };
-        let seconds = duration(session, role, parameters.get("DurationSeconds"))?;
         let mut context = Context::default();
-        context.set("sts:RoleSessionName", session_name);
-        if let Some(id) = parameters.get("ExternalId") {
+        context.set("sts:RoleSessionName", wanted.session_name);
+        if let Some(id) = wanted.external_id {
             context.set("sts:ExternalId", id);
         }
+        let role = session.directory.role(wanted.role_arn);
         let ask = Ask {
             action: "sts:AssumeRole".to_owned(),
-            resource: role.arn.clone(),
-            resource_account: Some(role.account.clone()),
-            resource_policy: Some(Arc::clone(&role.trust)),
+            resource: wanted.role_arn.to_owned(),
+            resource_account: Some(wanted.account.to_owned()),
+            // A role that is not there trusts nobody, and nobody learns whether it is.
+            resource_policy: Some(role.map_or_else(|| Arc::new(nobody()), |role| Arc::clone(&role.trust))),
             context,
         };
-        session.authorize(&ask).map_err(|judged| denied(&judged))?;
+        let asked = session.authorize(&ask);
+        let by_endpoint = asked.as_ref().is_err_and(|judged| judged.decision.kind == Some(Kind::Endpoint));
+        if matches!(session.principal, Principal::Root { .. }) && !by_endpoint {
+            return Err(refused(403, "AccessDenied", "Roles may not be assumed by root accounts."));
+        }
+        let judged = asked.map_err(|judged| denied(&judged))?;
+        let role = role.ok_or_else(|| denied(&judged))?;
+        let seconds = duration(session, role, wanted.seconds)?;
+        let session_name = wanted.session_name;
         // Whole seconds, as tokens have them.
         let now = OffsetDateTime::now_utc().unix_timestamp().unsigned_abs();
         let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(now + u64::from(seconds));
@@ -207,53 +179,50 @@ fn caller_identity(session: &Session) -> Result<Response<Body>, Failure> {
 fn anybody() -> policy::Policy {
     let text =
         r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+    made_up(Kind::Resource, "GetCallerIdentity, which needs no permission", text)
+}
+
+/// The trust policy of a role that is not there: its only statement allows what nobody asks.
+fn nobody() -> policy::Policy {
+    let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Condition":{"Null":{"sts:RoleSessionName":"true"}}}]}"#;
+    made_up(Kind::Trust, "a role that is not there", text)
+}
+
+fn made_up(kind: Kind, name: &str, text: &str) -> policy::Policy {
     policy::Policy {
-        kind: Kind::Resource,
-        name: "GetCallerIdentity, which needs no permission".to_owned(),
+        kind,
+        name: name.to_owned(),
         owner: String::new(),
-        document: Document::parse(text, Kind::Resource).expect("a policy"),
+        document: Document::parse(text, kind).expect("a policy"),
         places: Vec::new(),
     }
 }
 
 fn access_key_info(session: &Session, parameters: &Parameters) -> Result<Response<Body>, Failure> {
-    let id = parameters.need("AccessKeyId")?;
+    let id = access_key_id(parameters)?;
+    let ask = Ask {
+        action: "sts:GetAccessKeyInfo".to_owned(),
+        resource: "*".to_owned(),
+        resource_account: session.principal.account().map(str::to_owned),
+        ..Ask::default()
+    };
+    session.authorize(&ask).map_err(|judged| denied(&judged))?;
     let key = session.directory.access_key(id);
     let account = key.and_then(|key| key.principal.account().map(str::to_owned));
-    let account = account.ok_or_else(|| invalid("The access key ID is not one of this lab".to_owned()))?;
+    let account = account.ok_or_else(|| invalid("The access key ID is not one of this lab"))?;
     Ok(answer("GetAccessKeyInfo", &format!("<Account>{account}</Account>")))
 }
 
-fn session_name(name: &str) -> Result<&str, Failure> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-    if (2..=64).contains(&name.len()) && name.bytes().all(allowed) {
-        return Ok(name);
-    }
-    Err(invalid(format!(
-        "1 validation error detected: Value '{}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]* and have a length of 2 to 64",
-        name.escape_debug()
-    )))
-}
-
-fn duration(session: &Session, role: &RoleFacts, said: Option<&str>) -> Result<u32, Failure> {
-    let seconds = match said {
-        None => USUAL,
-        Some(text) => text.parse::<u32>().ok().filter(|seconds| *seconds >= SHORTEST).ok_or_else(|| {
-            invalid(format!(
-                "1 validation error detected: Value '{}' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to {SHORTEST}",
-                text.escape_debug()
-            ))
-        })?,
-    };
+/// Seconds of a session, within what the role and its taker may have.
+fn duration(session: &Session, role: &RoleFacts, said: Option<u32>) -> Result<u32, Failure> {
+    let seconds = said.unwrap_or(USUAL);
     if seconds > role.max_session_duration {
-        return Err(invalid(
-            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.".to_owned(),
-        ));
+        return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
     }
     if matches!(session.principal, Principal::Session { .. }) && seconds > USUAL {
         let message =
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
-        return Err(invalid(message.to_owned()));
+        return Err(invalid(message));
     }
     Ok(seconds)
 }

@@ -25,7 +25,7 @@ use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -35,13 +35,14 @@ use tokio::time::timeout;
 
 use self::asking::Asking;
 use self::flow::{Progress, Upload};
+use self::schemas::Schemas;
 use self::sign::{Payload, Signer};
 use self::target::{Called, Target};
 use super::failure::{Failure, Form};
 use super::front::session::Session;
 use super::front::{self, Body, Service};
 
-mod asking;
+pub(in crate::services) mod asking;
 mod backend;
 mod connect;
 mod deletes;
@@ -51,8 +52,9 @@ mod headers;
 mod naming;
 mod parameters;
 mod s3_action;
+pub(in crate::services) mod schemas;
 pub(in crate::services) mod sign;
-mod tables;
+mod strict;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -165,8 +167,7 @@ impl Upstream {
         if !prepared.denied.is_empty() && prepared.held.is_none() {
             return Ok(xml(deletes::with_denied(deletes::NOTHING_LEFT, &prepared.denied).expect("a DeleteResult")));
         }
-        let place = timeout(self.limits.connect_time, self.places.clone().acquire_owned()).await;
-        let place = place.map_err(|_| self.busy("has no free connection"))?.expect("it is never closed");
+        let place = self.place().await?;
         let called = asking.called();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let uri = self.target.uri(path, called).map_err(|error| {
@@ -192,6 +193,12 @@ impl Upstream {
         merged.map(xml).ok_or_else(|| Failure::bad_gateway(&self.name, "its answer is no DeleteResult"))
     }
 
+    /// Waits for a place among the backend's connections.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let place = timeout(self.limits.connect_time, self.places.clone().acquire_owned()).await;
+        Ok(place.map_err(|_| self.busy("has no free connection"))?.expect("it is never closed"))
+    }
+
     /// Names what the request does, holding its body where that takes it.
     async fn prepare(
         &self,
@@ -213,20 +220,22 @@ impl Upstream {
         }
         let length = body.size_hint().exact();
         if form == Form::RestJson && length.is_none_or(|length| length > SIGNED_BODY) {
-            let accesses = asking.of_service(form, &head, &parameters::Parameters::Json(serde_json::Value::Null))?;
+            let accesses = asking.of_service(
+                form,
+                &head,
+                &parameters::Parameters::Json(serde_json::Value::Null),
+                &Schemas::new(),
+            )?;
             return Ok(Prepared::streaming(accesses, body));
         }
-        if form != Form::RestJson && head.headers().contains_key(CONTENT_ENCODING) {
-            let message = "vpclab reads no compressed parameters, and policies decide by them".to_owned();
-            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
-        }
         let (bytes, memory) = self.hold(body).await?;
-        let query = head.uri().query().unwrap_or_default();
-        let read = match form {
-            Form::RestJson => parameters::Parameters::Json(serde_json::Value::Null),
-            _ => parameters::Parameters::read(form, query, &bytes).map_err(|why| invalid(form, why))?,
-        };
-        Ok(Prepared::held(asking.of_service(form, &head, &read)?, bytes, memory))
+        let read = asking.parameters(form, &head, &bytes)?;
+        // A backend that reads a form in it would find another operation.
+        if form == Form::Json && Form::is_urlencoded(&parts.headers) {
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+        }
+        let schemas = self.schemas(asking, &head, &read).await?;
+        Ok(Prepared::held(asking.of_service(form, &head, &read, &schemas)?, bytes, memory))
     }
 
     /// Decides key by key, so that nothing is left to ask.

@@ -128,9 +128,18 @@ impl Directory {
         self.buckets.get(name)
     }
 
-    /// A DynamoDB table of the templates.
+    /// A DynamoDB table of the templates, by its ARN or an index's: its policy is about those as well.
     pub fn table(&self, arn: &str) -> Option<&TableFacts> {
-        self.tables.get(arn)
+        self.tables.get(arn.split_once("/index/").map_or(arn, |(table, _)| table))
+    }
+
+    /// Policies of users, roles, endpoints and tables.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        let identities = self.roles.values().map(|(_, identity)| identity).chain(self.users.values());
+        let identities = identities.flat_map(|identity| identity.policies.iter().chain(&identity.boundary));
+        let endpoints = self.endpoints.values().map(|facts| &facts.policy);
+        let tables = self.tables.values().filter_map(|facts| facts.policy.as_ref());
+        identities.chain(endpoints).chain(tables)
     }
 
     /// The policy of an endpoint, AWS's default where none was written; `None` where its service takes none.

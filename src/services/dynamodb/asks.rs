@@ -1,13 +1,16 @@
 //! What a request asks of the policies: IAM's action on each table or index that it touches.
 //!
+//! The one reading of a request, for the embedded engine and for a backend: an operation names its tables in one place, and
+//! what stands anywhere else names nothing.
+//!
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dynoxide::actions::get_shard_iterator::decode_shard_iterator;
 use serde_json::Value;
 
-use super::{items, partiql};
+pub use super::touched::is_known;
+use super::touched::{Touched, touched};
 use crate::model::access::Ask;
 use crate::model::region::{is_region, partition};
 use crate::policy::Context;
@@ -32,8 +35,24 @@ pub struct Schema {
     pub stream_label: Option<String>,
 }
 
+impl Schema {
+    /// Of key schemas as DescribeTable tells them: the table's, and its indexes' descriptions. `None` for no table's.
+    pub fn read<'v>(
+        key_schema: &Value,
+        indexes: impl IntoIterator<Item = &'v Value>,
+        stream_label: Option<String>,
+    ) -> Option<Self> {
+        let hash = |keys: &Value| {
+            let hash = keys.as_array()?.iter().find(|key| key["KeyType"] == "HASH")?;
+            hash["AttributeName"].as_str().map(str::to_owned)
+        };
+        let index = |index: &Value| Some((index["IndexName"].as_str()?.to_owned(), hash(&index["KeySchema"])?));
+        Some(Self { key: hash(key_schema)?, indexes: indexes.into_iter().filter_map(index).collect(), stream_label })
+    }
+}
+
 impl Place<'_> {
-    fn arn(&self, rest: &str) -> String {
+    pub(super) fn arn(&self, rest: &str) -> String {
         let Self { account, region } = self;
         format!("arn:{}:dynamodb:{region}:{account}:{rest}", partition(region))
     }
@@ -42,7 +61,7 @@ impl Place<'_> {
     ///
     /// # Errors
     /// When it is neither: whatever the engine might make of it, nobody else would read the same.
-    fn table(&self, name: &str) -> Result<String, String> {
+    pub(super) fn table(&self, name: &str) -> Result<String, String> {
         match of_arn(name) {
             Some((_, rest)) if is_name(rest) => Ok(name.to_owned()),
             None if is_name(name) => Ok(self.arn(&format!("table/{name}"))),
@@ -55,7 +74,7 @@ impl Place<'_> {
 }
 
 /// The place of a table's ARN and what stands behind `table/`; `None` where it is none, in every part.
-fn of_arn(arn: &str) -> Option<(Place<'_>, &str)> {
+pub(super) fn of_arn(arn: &str) -> Option<(Place<'_>, &str)> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let ["arn", of, "dynamodb", region, account, rest] = parts[..] else { return None };
     let good = is_region(region)
@@ -65,13 +84,13 @@ fn of_arn(arn: &str) -> Option<(Place<'_>, &str)> {
     Some((Place { account, region }, rest.strip_prefix("table/")?)).filter(|_| good)
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     !name.is_empty() && name.len() <= 255 && name.bytes().all(allowed)
 }
 
 /// A name in an error: as much of it as people read.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     format!("{:.300}", name.escape_debug().to_string())
 }
 
@@ -107,167 +126,30 @@ pub fn asks(
     schema: &dyn Fn(&str) -> Option<Schema>,
 ) -> Result<Vec<Ask>, String> {
     let common = common_keys(operation, body);
-    let asks = touched(operation, body, place, schema)?.into_iter().map(|each| {
+    let asks = touched(operation, body, place, schema)?.into_iter().map(|each: Touched<'_>| {
         let mut context = common.clone();
-        context.extend(each.keys(schema));
+        context.extend(each.keys(schema)?);
         let owner = each.resource.split(':').nth(4).filter(|account| !account.is_empty()).unwrap_or(place.account);
-        Ask {
+        Ok(Ask {
             action: format!("dynamodb:{}", each.action),
             resource_account: Some(owner.to_owned()),
             resource: each.resource,
             resource_policy: None,
             context,
-        }
+        })
     });
-    Ok(asks.collect())
+    asks.collect()
 }
 
-/// What is done to one table or index.
-struct Touched<'b> {
-    action: String,
-    resource: String,
-    /// The part of the request that says it; `None` where items can't be told.
-    part: Option<&'b Value>,
-}
-
-impl Touched<'_> {
-    /// `dynamodb:LeadingKeys` and `dynamodb:Attributes`.
-    fn keys(&self, schema: &dyn Fn(&str) -> Option<Schema>) -> Context {
-        let mut keys = Context::default();
-        let Some(part) = self.part else { return keys };
-        let attributes = items::attributes(part);
-        if !attributes.is_empty() {
-            keys.set_all("dynamodb:Attributes", attributes.into_iter().collect());
-        }
-        let Some((_, rest)) = of_arn(&self.resource) else { return keys };
-        let (table, index) = rest.split_once("/index/").map_or((rest, None), |(table, index)| (table, Some(index)));
-        let Some(schema) = schema(table) else { return keys };
-        let key = index.map_or(Some(&schema.key), |index| schema.indexes.get(index));
-        let values = key.map(|key| items::leading_keys(part, key)).unwrap_or_default();
-        if !values.is_empty() {
-            keys.set_all("dynamodb:LeadingKeys", values.into_iter().collect());
-        }
-        keys
-    }
-}
-
-/// Operations on items of one table.
-const ON_ITEMS: [&str; 6] = ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"];
-
-fn touched<'b>(
-    operation: &str,
-    body: &'b Value,
-    place: &Place<'_>,
-    schema: &dyn Fn(&str) -> Option<Schema>,
-) -> Result<Vec<Touched<'b>>, String> {
-    let plain = |resource: String| vec![Touched { action: operation.to_owned(), resource, part: None }];
-    let text = |member: &str| body.get(member).and_then(Value::as_str);
-    let found: Vec<Touched<'b>> = match operation {
-        "BatchGetItem" | "BatchWriteItem" => {
-            let tables = body.get("RequestItems").and_then(Value::as_object).into_iter().flatten();
-            let each = tables.map(|(name, part)| {
-                Ok(Touched { action: operation.to_owned(), resource: place.table(name)?, part: Some(part) })
-            });
-            each.collect::<Result<_, String>>()?
-        }
-        "TransactGetItems" | "TransactWriteItems" => {
-            let items = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
-            let parts = items.filter_map(Value::as_object).flatten();
-            parts.filter_map(|(part, it)| of_part(part, it, place)).collect::<Result<_, _>>()?
-        }
-        "ExecuteStatement" => vec![of_statement(body, place)?],
-        "BatchExecuteStatement" | "ExecuteTransaction" => {
-            let name = if operation == "ExecuteTransaction" { "TransactStatements" } else { "Statements" };
-            let statements = body.get(name).and_then(Value::as_array).into_iter().flatten();
-            statements.map(|statement| of_statement(statement, place)).collect::<Result<_, _>>()?
-        }
-        "ListStreams" if text("TableName").is_none() => plain("*".to_owned()),
-        "DescribeEndpoints" | "DescribeLimits" => plain("*".to_owned()),
-        "TagResource" | "UntagResource" | "ListTagsOfResource" => {
-            let arn = text("ResourceArn").unwrap_or_default();
-            let good = of_arn(arn).is_some_and(|(_, name)| is_name(name));
-            good.then(|| plain(arn.to_owned())).ok_or_else(|| not_an_arn("ResourceArn", arn))?
-        }
-        "DescribeStream" | "GetShardIterator" => {
-            let arn = text("StreamArn").unwrap_or_default();
-            let stream = of_arn(arn).and_then(|(_, rest)| rest.split_once("/stream/"));
-            let good = stream.is_some_and(|(table, label)| is_name(table) && !label.contains('/'));
-            good.then(|| plain(arn.to_owned())).ok_or_else(|| not_an_arn("StreamArn", arn))?
-        }
-        // Anybody can write an iterator, so what it names is asked for.
-        "GetRecords" => {
-            let decoded = text("ShardIterator").and_then(decode_shard_iterator);
-            let (table, _, _) = decoded.ok_or("Invalid ShardIterator")?;
-            let label = schema(&table).and_then(|schema| schema.stream_label).unwrap_or_else(|| "*".to_owned());
-            plain(format!("{}/stream/{label}", place.table(&table)?))
-        }
-        "ListTables" => Vec::new(),
-        _ => match text("TableName") {
-            Some(name) => {
-                let table = place.table(name)?;
-                // Others have no such member, and their resource is the table, whatever a request says.
-                let index = text("IndexName").filter(|_| matches!(operation, "Query" | "Scan"));
-                let resource = match index {
-                    Some(index) if is_name(index) => format!("{table}/index/{index}"),
-                    Some(index) => return Err(format!("`{}` is no index's name", shown(index))),
-                    None => table,
-                };
-                let part = ON_ITEMS.contains(&operation).then_some(body);
-                vec![Touched { action: operation.to_owned(), resource, part }]
-            }
-            None => Vec::new(),
-        },
-    };
-    // A request about nothing is the engine's to refuse; whoever may not do the operation at all learns nothing of it.
-    Ok(if found.is_empty() { plain(place.arn("table/*")) } else { found })
-}
-
-fn not_an_arn(member: &str, written: &str) -> String {
-    format!("Invalid {member}: Invalid ResourceArn provided as input {}", shown(written))
-}
-
-fn of_part<'b>(part: &str, it: &'b Value, place: &Place<'_>) -> Option<Result<Touched<'b>, String>> {
-    let action = match part {
-        "Get" => "GetItem",
-        "Put" => "PutItem",
-        "Update" => "UpdateItem",
-        "Delete" => "DeleteItem",
-        "ConditionCheck" => "ConditionCheckItem",
-        _ => return None,
-    };
-    let resource = place.table(it.get("TableName")?.as_str()?);
-    Some(resource.map(|resource| Touched { action: action.to_owned(), resource, part: Some(it) }))
-}
-
-/// PartiQL: the verb, and the table behind `FROM`, `INTO` or `UPDATE`.
-fn of_statement<'b>(statement: &Value, place: &Place<'_>) -> Result<Touched<'b>, String> {
-    let text = statement.get("Statement").and_then(Value::as_str).unwrap_or_default();
-    let words = partiql::words(text).ok_or("Statement wasn't well formed, can't be processed: ")?;
-    let is = |index: usize, word: &str| words.get(index).is_some_and(|it| !it.1 && it.0.eq_ignore_ascii_case(word));
-    let (verb, at) = match () {
-        () if is(0, "SELECT") => {
-            let mut froms = (0..words.len()).filter(|index| is(*index, "FROM"));
-            // It is a reserved word. Of two, the engine might mean the other one.
-            let only = froms.next().filter(|_| froms.next().is_none());
-            ("Select", only.map(|index| index + 1))
-        }
-        () if is(0, "INSERT") && is(1, "INTO") => ("Insert", Some(2)),
-        () if is(0, "UPDATE") => ("Update", Some(1)),
-        () if is(0, "DELETE") && is(1, "FROM") => ("Delete", Some(2)),
-        () => ("", None),
-    };
-    let name =
-        at.and_then(|at| words.get(at)).ok_or("Statement wasn't well formed, can't be processed: it names no table")?;
-    // `"table"."index"` is two words with a dot between.
-    let dotted = at.is_some_and(|at| is(at + 1, "."));
-    let index = at.filter(|_| dotted).map(|at| words.get(at + 2).map_or("", |word| word.0.as_str()));
-    let table = place.table(&name.0)?;
-    let resource = match index {
-        Some(index) if is_name(index) => format!("{table}/index/{index}"),
-        Some(index) => return Err(format!("`{}` is no index's name", shown(index))),
-        None => table,
-    };
-    Ok(Touched { action: format!("PartiQL{verb}"), resource, part: None })
+/// Tables whose items a request is about, by the names that [`asks`] wants their schema for.
+///
+/// # Errors
+/// As [`asks`].
+pub fn tables_of_items(operation: &str, body: &Value, place: &Place<'_>) -> Result<BTreeSet<String>, String> {
+    let touched = touched(operation, body, place, &|_| None)?;
+    let of_items = touched.iter().filter(|each| each.is_about_items());
+    let names = of_items.filter_map(|each| of_arn(&each.resource)?.1.split('/').next().map(str::to_owned));
+    Ok(names.collect())
 }
 
 fn common_keys(operation: &str, body: &Value) -> Context {
@@ -281,7 +163,7 @@ fn common_keys(operation: &str, body: &Value) -> Context {
             keys.set(key, value);
         }
     }
-    if operation.starts_with("Transact") {
+    if operation.starts_with("Transact") || operation == "ExecuteTransaction" {
         keys.set("dynamodb:EnclosingOperation", operation);
     }
     keys

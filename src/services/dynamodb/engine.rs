@@ -79,20 +79,10 @@ fn written<T: Serialize>(answer: &T) -> Result<String> {
 pub(super) fn schema(database: &Database, table: &str) -> Option<Schema> {
     let metadata = database.get_table_metadata(table).ok()??;
     let read = |text: &str| serde_json::from_str::<Value>(text).ok();
-    let hash = |keys: &Value| {
-        let hash = keys.as_array()?.iter().find(|key| key["KeyType"] == "HASH")?;
-        hash["AttributeName"].as_str().map(str::to_owned)
-    };
     let definitions = [metadata.gsi_definitions.as_deref(), metadata.lsi_definitions.as_deref()];
-    let indexes = definitions.into_iter().flatten().filter_map(read);
-    let indexes = indexes.flat_map(|list| list.as_array().cloned().unwrap_or_default());
-    Some(Schema {
-        key: hash(&read(&metadata.key_schema)?)?,
-        indexes: indexes
-            .filter_map(|index| Some((index["IndexName"].as_str()?.to_owned(), hash(&index["KeySchema"])?)))
-            .collect(),
-        stream_label: metadata.stream_label,
-    })
+    let indexes: Vec<Value> = definitions.into_iter().flatten().filter_map(read).collect();
+    let indexes = indexes.iter().filter_map(Value::as_array).flatten();
+    Schema::read(&read(&metadata.key_schema)?, indexes, metadata.stream_label)
 }
 
 /// Account and Region in the engine's ARNs, which knows none.

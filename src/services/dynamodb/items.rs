@@ -35,11 +35,22 @@ pub(super) fn attributes(part: &Value) -> BTreeSet<String> {
     found
 }
 
-/// Values of the partition key `key` in a part of a request.
-pub(super) fn leading_keys(part: &Value, key: &str) -> BTreeSet<String> {
-    let mut found: BTreeSet<String> = items(part).filter_map(|item| plain(item.get(key)?)).collect();
+/// Values of the partition key `key` in the part of a request that asks for an action. What the action does not read tells
+/// nothing, or `ForAnyValue` would find there what it looks for; a scan has none.
+pub(super) fn leading_keys(action: &str, part: &Value, key: &str) -> BTreeSet<String> {
+    match action {
+        "PutItem" => part.get("Item").and_then(|item| plain(item.get(key)?)).into_iter().collect(),
+        "BatchGetItem" | "BatchWriteItem" => batched(part).filter_map(|item| plain(item.get(key)?)).collect(),
+        "Query" => queried(part, key),
+        "Scan" => BTreeSet::new(),
+        _ => part.get("Key").and_then(|item| plain(item.get(key)?)).into_iter().collect(),
+    }
+}
+
+fn queried(part: &Value, key: &str) -> BTreeSet<String> {
     let legacy = part.pointer("/KeyConditions").and_then(|conditions| conditions.get(key));
-    found.extend(legacy.and_then(|condition| plain(condition.pointer("/AttributeValueList/0")?)));
+    let mut found: BTreeSet<String> =
+        legacy.and_then(|condition| plain(condition.pointer("/AttributeValueList/0")?)).into_iter().collect();
     if let Some(expression) = part.get("KeyConditionExpression").and_then(Value::as_str) {
         let tokens: Vec<&str> = tokens(expression).collect();
         // A value may stand on either side.
@@ -53,13 +64,18 @@ pub(super) fn leading_keys(part: &Value, key: &str) -> BTreeSet<String> {
     found
 }
 
-/// Items and keys of a part: its own, or those of a batch's table.
+/// Items and keys of a part, wherever they stand.
 fn items(part: &Value) -> impl Iterator<Item = &Map<String, Value>> {
-    let own = [part.get("Item"), part.get("Key")].into_iter().flatten();
+    let own = [part.get("Item"), part.get("Key")].into_iter().flatten().filter_map(Value::as_object);
+    own.chain(batched(part))
+}
+
+/// Items and keys of a batch's table.
+fn batched(part: &Value) -> impl Iterator<Item = &Map<String, Value>> {
     let read = part.get("Keys").and_then(Value::as_array).into_iter().flatten();
     let written = part.as_array().into_iter().flatten();
     let written = written.flat_map(|each| [each.pointer("/PutRequest/Item"), each.pointer("/DeleteRequest/Key")]);
-    own.chain(read).chain(written.flatten()).filter_map(Value::as_object)
+    read.chain(written.flatten()).filter_map(Value::as_object)
 }
 
 /// An attribute's name behind a placeholder.
@@ -104,7 +120,7 @@ fn tokens(expression: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The text of `{"S": "a"}`, `{"N": "1"}` or `{"B": "…"}`.
-fn plain(value: &Value) -> Option<String> {
+pub(super) fn plain(value: &Value) -> Option<String> {
     value.as_object()?.values().next()?.as_str().map(str::to_owned)
 }
 
@@ -145,9 +161,13 @@ mod tests {
             ("other = :i", ""),
         ] {
             let part = json!({"KeyConditionExpression": expression, "ExpressionAttributeNames": {"#k": "id"}, "ExpressionAttributeValues": values});
-            assert_eq!(leading_keys(&part, "id").into_iter().collect::<Vec<_>>().join(" "), expected, "{expression}");
+            assert_eq!(
+                leading_keys("Query", &part, "id").into_iter().collect::<Vec<_>>().join(" "),
+                expected,
+                "{expression}"
+            );
         }
         let legacy = json!({"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}}});
-        assert_eq!(leading_keys(&legacy, "id").into_iter().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(leading_keys("Query", &legacy, "id").into_iter().collect::<Vec<_>>(), ["a"]);
     }
 }

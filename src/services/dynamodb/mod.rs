@@ -11,12 +11,14 @@
 //! Not done, and why: global tables, backups, exports, Kinesis streams, resource policies by API; whatever the engine does not
 //! know is answered UnknownOperationException.
 
-mod asks;
+pub(in crate::services) mod asks;
 mod engine;
 mod items;
 mod partiql;
+mod statement;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -41,8 +43,6 @@ use crate::model::region::is_region;
 use crate::policy;
 
 const TARGETS: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
-/// The Region of names without one.
-const HOME: &str = "us-east-1";
 /// Between two looks for expired items. Where no table has a time to live, a look is one query of the list of tables.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -171,7 +171,7 @@ impl DynamoDb {
         let Ok(parsed @ Value::Object(_)) = serde_json::from_str::<Value>(&text) else {
             return failure(400, "com.amazon.coral.service#SerializationException", "");
         };
-        let region = region_of(&host);
+        let region = session.region(&host);
         let service = self.clone();
         // The engine waits for the disk, and policies of a batch may be many.
         let done =
@@ -257,12 +257,6 @@ impl Service for DynamoDb {
     fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         self.respond(request).boxed()
     }
-}
-
-/// The Region in `dynamodb.REGION.amazonaws.com` and `vpce-….dynamodb.REGION.vpce.amazonaws.com`.
-fn region_of(host: &str) -> String {
-    let labels = host.split(':').next().unwrap_or_default().split('.');
-    labels.into_iter().find(|label| is_region(label)).unwrap_or(HOME).to_owned()
 }
 
 fn unknown_operation() -> Response<Body> {

@@ -3,28 +3,58 @@
 //! Not a parser: what the words mean is the engine's business, but for the table's name. What the engine would not cut either
 //! makes no words at all.
 
-/// Words of a statement without their quotes, and whether they had some; comments are none.
-pub(super) fn words(text: &str) -> Option<Vec<(String, bool)>> {
+/// A word, without its quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// What stands between them.
+    pub text: String,
+    /// How it is written.
+    pub kind: Kind,
+}
+
+/// How a word is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A name, a number or a sign.
+    Bare,
+    /// A name in double quotes.
+    Name,
+    /// A text in single quotes.
+    Text,
+    /// Ion in backticks.
+    Ion,
+}
+
+impl Word {
+    /// Whether it is this keyword or sign.
+    pub fn is(&self, word: &str) -> bool {
+        self.kind == Kind::Bare && self.text.eq_ignore_ascii_case(word)
+    }
+}
+
+/// Words of a statement; comments are none.
+pub(super) fn words(text: &str) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     let mut rest = text.trim_ascii_start();
     while let Some(first) = rest.chars().next() {
+        let mut push = |text: String, kind| words.push(Word { text, kind });
         let end = match first {
             '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => rest[2..].find("*/")? + 4,
             '"' | '\'' => {
                 let (word, end) = quoted(rest, first)?;
-                words.push((word, true));
+                push(word, if first == '"' { Kind::Name } else { Kind::Text });
                 end
             }
             '`' => {
                 let end = rest[1..].find('`')? + 2;
-                words.push((rest[..end].to_owned(), true));
+                push(rest[..end].to_owned(), Kind::Ion);
                 end
             }
             '#' => return None,
             _ if first.is_ascii() => {
                 let end = length(rest, first);
-                words.push((rest[..end].to_owned(), false));
+                push(rest[..end].to_owned(), Kind::Bare);
                 end
             }
             _ => return None,
@@ -75,7 +105,7 @@ mod tests {
     #[test]
     fn words_are_cut_as_the_engine_cuts_them() {
         let cut =
-            |text: &str| words(text).map(|words| words.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join("|"));
+            |text: &str| words(text).map(|words| words.into_iter().map(|word| word.text).collect::<Vec<_>>().join("|"));
         let cases = [
             ("SELECT a.b FROM \"t\".\"i\"", Some("SELECT|a|.|b|FROM|t|.|i")),
             ("SELECT/* \" FROM x */* FROM t", Some("SELECT|*|FROM|t")),

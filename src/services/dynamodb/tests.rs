@@ -296,8 +296,8 @@ fn every_table_is_asked_for() {
             json!({"Statement": "select * from \"t\".\"i\" where x = 'from z'"}),
             "PartiQLSelect t/index/i",
         ),
-        ("ExecuteStatement", json!({"Statement": "INSERT INTO t VALUE {'id': 'from'}"}), "PartiQLInsert t"),
-        ("ExecuteStatement", json!({"Statement": "UPDATE \"t\" SET x=1"}), "PartiQLUpdate t"),
+        ("ExecuteStatement", json!({"Statement": "INSERT INTO t VALUE {'id': 'from'}"}), "PartiQLInsert t [from]"),
+        ("ExecuteStatement", json!({"Statement": "UPDATE \"t\" SET x=1 WHERE id=1"}), "PartiQLUpdate t [1]"),
         ("ListTables", json!({}), "ListTables *"),
         ("BatchGetItem", json!({}), "BatchGetItem *"),
     ] {
@@ -377,6 +377,67 @@ fn every_leading_key_is_told() {
         let asked = asks::asks(operation, &body, &place, &schema).unwrap();
         let keys = asked[0].context.get("dynamodb:LeadingKeys").unwrap_or_default();
         assert_eq!(keys, expected, "{operation}");
+    }
+}
+
+/// Every condition key of AWS's reference that a request gives.
+#[test]
+fn conditions_see_what_is_asked() {
+    let place = asks::Place { account: OWNER, region: "us-east-1" };
+    let schema = |_: &str| Some(asks::Schema { key: "id".to_owned(), ..asks::Schema::default() });
+    let told = |operation: &str, body: &Value| {
+        let asked = asks::asks(operation, body, &place, &schema).unwrap();
+        let keys = asked[0]
+            .context
+            .iter()
+            .map(|(key, values)| format!("{}={}", key.to_ascii_lowercase().replace("dynamodb:", ""), values.join(",")));
+        let mut keys: Vec<String> = keys.collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    let key = json!({"id": {"S": "a"}, "at": {"N": "1"}});
+    for (operation, body, expected) in [
+        (
+            "UpdateItem",
+            json!({"TableName": "t", "Key": key, "ReturnValues": "ALL_OLD", "ReturnConsumedCapacity": "TOTAL"}),
+            "attributes=at,id leadingkeys=a returnconsumedcapacity=TOTAL returnvalues=ALL_OLD",
+        ),
+        ("Scan", json!({"TableName": "t", "Select": "COUNT"}), "select=COUNT"),
+        // What an operation does not read tells nothing.
+        ("Scan", json!({"TableName": "t", "Key": {"id": {"S": "z"}}}), "attributes=id"),
+        (
+            "DeleteItem",
+            json!({"TableName": "t", "Key": {"id": {"S": "a"}}, "Item": {"id": {"S": "z"}}}),
+            "attributes=id leadingkeys=a",
+        ),
+        (
+            "PutItem",
+            json!({"TableName": "t", "Item": {"id": {"S": "a"}}, "Key": {"id": {"S": "z"}}}),
+            "attributes=id leadingkeys=a",
+        ),
+        (
+            "BatchGetItem",
+            json!({"RequestItems": {"t": {"Keys": [{"id": {"S": "a"}}], "Key": {"id": {"S": "z"}}}}}),
+            "attributes=id leadingkeys=a",
+        ),
+        (
+            "TransactGetItems",
+            json!({"TransactItems": [{"Get": {"TableName": "t", "Key": {"id": {"S": "a"}}}}]}),
+            "attributes=id enclosingoperation=TransactGetItems leadingkeys=a",
+        ),
+        (
+            "ExecuteStatement",
+            json!({"Statement": "SELECT x FROM t WHERE id = 'a'"}),
+            "attributes=id,x fulltablescan=false leadingkeys=a select=SPECIFIC_ATTRIBUTES",
+        ),
+        ("ExecuteStatement", json!({"Statement": "SELECT * FROM t"}), "fulltablescan=true select=ALL_ATTRIBUTES"),
+        (
+            "ExecuteTransaction",
+            json!({"TransactStatements": [{"Statement": "UPDATE t SET x=1 WHERE id=?", "Parameters": [{"S": "a"}]}]}),
+            "attributes=id,x enclosingoperation=ExecuteTransaction leadingkeys=a returnvalues=NONE",
+        ),
+    ] {
+        assert_eq!(told(operation, &body), expected, "{operation} {body}");
     }
 }
 

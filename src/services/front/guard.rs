@@ -23,16 +23,14 @@ use super::signature::body;
 use super::signature::{self, Payload, Signed, canonical};
 use super::{Body, Caller, full};
 use crate::model::access::Directory;
-use crate::model::region::is_region;
 use crate::policy::{Context, Document, Kind, Policy, Principal};
+use crate::services::called::Called;
 use crate::services::tokens::{Grant, TokenError, Tokens};
 
 /// Bytes of all held bodies at once.
 const MEMORY: usize = 256 << 20;
 /// Bytes of a held body: the most that DynamoDB takes, and more than any other JSON or Query service does.
 const LONGEST_BODY: usize = 16 << 20;
-/// The Region of names that are for all Regions.
-const GLOBAL: &str = "us-east-1";
 /// What a temporary key id begins with.
 const TEMPORARY: &str = "ASIA";
 
@@ -110,16 +108,17 @@ impl Access {
     async fn prove(&self, mut parts: Parts, body: Body, service: &str) -> Result<Request<Body>, Refused> {
         let directory = self.directory.load_full();
         let region = region_called(&parts);
+        let now = SystemTime::now();
         let Some(signed) = signature::read(&parts)? else {
             if service != "s3" {
                 return Err(Refused::new(Cause::Missing, "Request is missing Authentication Token"));
             }
             let payload = signature::payload(&parts)?;
+            let keys = of_service(&parts, service, None, now);
             signature::strip(&mut parts, &payload, false)?;
             let body = body::signed(body, &payload, None, length(&parts));
-            return Ok(self.with_session(parts, body, directory, region.as_deref(), None));
+            return Ok(self.with_session(parts, body, directory, keys, region.as_deref(), None));
         };
-        let now = SystemTime::now();
         signed.check_time(now)?;
         signed.check_scope(service, region.as_deref())?;
         check_payload(&signed.payload, service)?;
@@ -142,12 +141,13 @@ impl Access {
                 (full(held), None)
             }
         };
+        let keys = of_service(&parts, service, Some(&signed), now);
         signature::strip(&mut parts, &signed.payload, signed.expires.is_some())?;
         let body = match proof {
             Some(proof) => body::signed(body, &signed.payload, Some(&proof), length(&parts)),
             None => body,
         };
-        Ok(self.with_session(parts, body, directory, region.as_deref(), Some((signed, identity))))
+        Ok(self.with_session(parts, body, directory, keys, region.as_deref(), Some((signed, identity))))
     }
 
     fn with_session(
@@ -155,11 +155,13 @@ impl Access {
         mut parts: Parts,
         body: Body,
         directory: Arc<Directory>,
+        of_service: Context,
         region: Option<&str>,
         who: Option<(Signed, Identity)>,
     ) -> Request<Body> {
         let Some(caller) = parts.extensions.get::<Caller>().cloned() else { return Request::from_parts(parts, body) };
         let mut keys = common_keys(&parts.headers, region);
+        keys.extend(of_service);
         let (principal, access_key_id, policies) = match who {
             None => (Principal::Anonymous, None, Vec::new()),
             Some((signed, identity)) => {
@@ -232,6 +234,15 @@ fn temporary(secret: String, grant: Grant) -> Identity {
     Identity { principal: grant.principal, secret, policies, keys }
 }
 
+/// A service's own condition keys that only the door can tell, before the signature is gone.
+fn of_service(parts: &Parts, service: &str, signed: Option<&Signed>, now: SystemTime) -> Context {
+    let tls = parts.extensions.get::<Caller>().and_then(|caller| caller.tls);
+    match service {
+        "s3" => signature::s3_keys(&parts.headers, signed, tls, now),
+        _ => Context::default(),
+    }
+}
+
 /// What a signature may say of a body.
 fn check_payload(payload: &Payload, service: &str) -> Result<(), Refused> {
     match (service, payload) {
@@ -255,22 +266,7 @@ fn length(parts: &Parts) -> Option<u64> {
 /// The Region in the name that was called.
 fn region_called(parts: &Parts) -> Option<String> {
     let head = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let name = parts.uri.authority().map(http::uri::Authority::as_str).or(head)?.to_ascii_lowercase();
-    let name = name.rsplit_once(':').map_or(name.as_str(), |(name, _)| name);
-    if name == "sts.amazonaws.com" {
-        return Some(GLOBAL.to_owned());
-    }
-    let labels: Vec<&str> =
-        name.strip_suffix(".cn").unwrap_or(name).strip_suffix(".amazonaws.com")?.split('.').collect();
-    let labels = match labels.as_slice() {
-        [rest @ .., "vpce"] => rest,
-        all => all,
-    };
-    labels
-        .last()
-        .map(|label| label.strip_prefix("s3-").unwrap_or(label))
-        .filter(|label| is_region(label))
-        .map(str::to_owned)
+    Called::read(parts.uri.authority().map(http::uri::Authority::as_str).or(head)?).region
 }
 
 /// The whole body, where it is no longer than a service takes.

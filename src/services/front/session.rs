@@ -13,6 +13,7 @@ use super::Caller;
 use super::journal::{Journal, Record};
 use crate::model::access::{AccessReport, Ask, Directory, Judged, Way};
 use crate::policy::{Context, Effect, Policy, Principal};
+use crate::services::called::{Called, HOME};
 
 /// A request's sender.
 #[derive(Clone, Debug)]
@@ -41,13 +42,19 @@ pub struct Ticket {
 }
 
 impl Session {
+    /// The Region that a request to this host is made in: the name's, else that of whoever asks.
+    pub fn region(&self, host: &str) -> String {
+        let of_origin = || self.caller.origin.as_ref().map(|origin| origin.region.clone());
+        Called::read(host).region.or_else(of_origin).unwrap_or_else(|| HOME.to_owned())
+    }
+
     /// Asks the policies.
     ///
     /// # Errors
     /// The decision that denies; [`Judged`] has AWS's text for it.
     pub fn authorize(&self, ask: &Ask) -> Result<Judged, Box<Judged>> {
         let origin = self.caller.origin.as_deref();
-        let way = Way::new(origin, self.caller.peer.ip(), self.caller.tls);
+        let way = Way::new(origin, self.caller.peer.ip(), self.caller.tls.is_some());
         let mut context = self.ticket.keys.clone();
         context.extend(ask.context.clone());
         let judged = self.directory.judge(&self.principal, &self.policies, &way, &Ask { context, ..ask.clone() });
@@ -154,7 +161,12 @@ mod tests {
         };
         let (peer, local) = ("100.64.0.1:1".parse().unwrap(), "100.64.0.2:443".parse().unwrap());
         Session {
-            caller: Caller { peer, local, origin: Some(Arc::new(origin)), tls: true },
+            caller: Caller {
+                peer,
+                local,
+                origin: Some(Arc::new(origin)),
+                tls: Some(crate::services::front::Tls::V1_3),
+            },
             principal: Principal::Session {
                 account: "123456789012".into(),
                 role_arn: role.arn.clone(),

@@ -85,6 +85,19 @@ impl Running {
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
+
+    /// The same over one version of TLS.
+    pub fn raw_tls(&self, name: &str, version: &'static rustls::SupportedProtocolVersion, request: &[u8]) -> String {
+        let config = Arc::new(client_config_of(&self.pem, &["http/1.1"], &[version]));
+        let session = rustls::ClientConnection::new(config, ServerName::try_from(name.to_owned()).unwrap()).unwrap();
+        let mut stream = rustls::StreamOwned::new(session, std::net::TcpStream::connect(self.tls).unwrap());
+        stream.sock.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        // An end without TLS's own word of it is one, too.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
 }
 
 /// Answers with who called, after reading the whole body.
@@ -111,7 +124,7 @@ impl Service for Mirror {
             let version = request.version();
             let length = request.into_body().collect().await.map(|body| body.to_bytes().len());
             let origin = caller.origin.map_or("nobody".to_owned(), |origin| origin.name.clone());
-            let body = format!("{origin} tls={} {version:?} {length:?} at {}", caller.tls, caller.local);
+            let body = format!("{origin} tls={} {version:?} {length:?} at {}", caller.tls.is_some(), caller.local);
             http::Response::new(full(body))
         }
         .boxed()
@@ -123,10 +136,18 @@ fn limits() -> Limits {
 }
 
 fn client_config(pem: &str, protocols: &[&str]) -> rustls::ClientConfig {
+    client_config_of(pem, protocols, rustls::DEFAULT_VERSIONS)
+}
+
+fn client_config_of(
+    pem: &str,
+    protocols: &[&str],
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     config

@@ -9,43 +9,20 @@ use std::sync::Arc;
 
 use http::{Extensions, HeaderMap, HeaderValue, header};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::host;
-use super::public;
 use super::store::Store;
 use super::store::buckets::BucketFacts;
 use super::store::rows::Tags;
+use super::{host, public, write_keys};
 use crate::model::access::{Ask, Judged};
 use crate::model::region::{is_region, partition};
 use crate::policy::{self, Context, Policy};
 use crate::services::front::session::Session;
 
-/// Headers that have a condition key of their own, `s3:` before the name, where something is written.
-const WRITE_HEADERS: [&str; 14] = [
-    "if-match",
-    "if-none-match",
-    "x-amz-acl",
-    "x-amz-content-sha256",
-    "x-amz-copy-source",
-    "x-amz-grant-full-control",
-    "x-amz-grant-read",
-    "x-amz-grant-read-acp",
-    "x-amz-grant-write",
-    "x-amz-grant-write-acp",
-    "x-amz-metadata-directive",
-    "x-amz-server-side-encryption",
-    "x-amz-storage-class",
-    "x-amz-website-redirect-location",
-];
-
 /// Somebody with a request.
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
     pub session: Session,
-    /// Keys that every action of the request has.
-    keys: Context,
     /// Keys that only writes have.
     write_keys: Context,
     /// Region of the name that was called; `None` for an address.
@@ -83,24 +60,8 @@ impl Visitor {
         let session = extensions.get::<Session>().cloned().ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))?;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let called = called(text("host").as_deref().unwrap_or_default());
-        let mut keys = Context::default();
-        let mut write_keys = Context::default();
-        for (key, name) in [("aws:UserAgent", "user-agent"), ("aws:Referer", "referer")] {
-            if let Some(value) = text(name) {
-                keys.set(key, value);
-            }
-        }
-        for name in WRITE_HEADERS {
-            if let Some(value) = text(name) {
-                write_keys.set(&format!("s3:{name}"), value);
-            }
-        }
-        let now = OffsetDateTime::now_utc();
-        keys.set("aws:EpochTime", now.unix_timestamp().to_string());
-        if let Ok(now) = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339) {
-            keys.set("aws:CurrentTime", now);
-        }
-        Ok(Self { session, keys, write_keys, called, expected_owner: text("x-amz-expected-bucket-owner") })
+        let write_keys = write_keys::of(headers);
+        Ok(Self { session, write_keys, called, expected_owner: text("x-amz-expected-bucket-owner") })
     }
 
     /// Comes to a bucket.
@@ -166,12 +127,12 @@ impl Visitor {
         region: &str,
         more: impl FnOnce(&mut Context),
     ) -> S3Result<()> {
-        let mut context = self.keys.clone();
+        let mut context = Context::default();
         context.set("aws:RequestedRegion", region);
         if let Some(account) = &resource_account {
             context.set("s3:ResourceAccount", account.clone());
         }
-        if matches!(action, "s3:PutObject" | "s3:CreateBucket" | "s3:PutBucketAcl" | "s3:PutObjectAcl") {
+        if write_keys::are_taken_by(action) {
             context.extend(self.write_keys.clone());
         }
         more(&mut context);

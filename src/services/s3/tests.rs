@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::super::front::session::{Session, Ticket};
+use super::super::front::session::{Session, Ticket, common_keys};
 use super::super::front::tests::{Running, start};
 use super::super::front::{Caller, Limits};
 use super::*;
@@ -21,6 +21,7 @@ mod listing;
 mod multipart;
 mod objects;
 mod settings;
+mod signed;
 mod versions;
 
 const OWNER: &str = "111122223333";
@@ -61,14 +62,15 @@ impl Service for Signed {
         }
         let access_key_id = (principal != Principal::Anonymous).then(|| "AKIA".to_owned());
         let directory = Arc::new(Directory::default());
-        request.extensions_mut().insert(Session {
+        let session = Session {
             caller,
             principal,
             access_key_id,
             policies: Vec::new(),
             directory,
-            ticket: Ticket::default(),
-        });
+            ticket: Ticket { keys: common_keys(request.headers(), None), journal: None },
+        };
+        request.extensions_mut().insert(session);
         // As the door does with what comes behind an `aws-chunked` body.
         if let Some(line) = request.headers_mut().remove("x-test-trailer") {
             let (name, value) = line.to_str().unwrap().split_once(' ').unwrap();

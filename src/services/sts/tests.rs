@@ -72,6 +72,7 @@ impl Files for Template {
 struct Lab {
     running: Running,
     ann: Credentials,
+    journal: Arc<crate::services::front::journal::Journal>,
 }
 
 /// Through no endpoint that has a policy.
@@ -91,7 +92,8 @@ fn lab_of(change: impl FnOnce(&mut World)) -> Lab {
     };
     let tokens = Arc::new(Tokens::new([7; 32]));
     let access = Arc::new(Access::new(Directory::of(&world), Arc::clone(&tokens)));
-    Lab { running: start_with(Arc::new(Sts::new(tokens)), Limits::default(), "i-1", access), ann }
+    let journal = Arc::clone(&access.journal);
+    Lab { running: start_with(Arc::new(Sts::new(tokens)), Limits::default(), "i-1", access), ann, journal }
 }
 
 fn root() -> Credentials {
@@ -188,6 +190,50 @@ fn an_endpoint_policy_stops_even_that() {
     lab.running.end();
 }
 
+/// A role that is not there is asked for like one that is, so that an endpoint's policy and the journal see it, and the answer is
+/// that of a role that does not trust who asks.
+#[test]
+fn a_role_that_is_not_there_is_asked_for() {
+    let of = |lab: &Lab, who: &Credentials, role: &str| {
+        lab.refused(who, &format!("Action=AssumeRole&{}&RoleSessionName=me", arn(role)))
+    };
+    let open = lab();
+    assert_eq!(of(&open, &open.ann, "None"), of(&open, &open.ann, "Machine"));
+    let records = open.journal.since(0);
+    let asked: Vec<_> =
+        records.iter().map(|record| (record.report.action.as_str(), record.report.resource.as_str())).collect();
+    let none = format!("arn:aws:iam::{ACCOUNT}:role/None");
+    assert!(asked.contains(&("sts:AssumeRole", none.as_str())), "{asked:?}");
+    open.running.end();
+    let shut = lab_of(|world| {
+        let (_, mut endpoint) = world.vpc_endpoints.pop_first().expect("one");
+        endpoint.vpc_endpoint_id = "vpce-1".into();
+        let text = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*","Condition":{"StringEquals":{"sts:ExternalId":"it"}}}]}"#;
+        endpoint.policy_document = serde_json::from_str::<serde_json::Value>(text).unwrap().into();
+        world.vpc_endpoints.insert("vpce-1".into(), endpoint);
+    });
+    for who in [&shut.ann, &root()] {
+        let refused = of(&shut, who, "None");
+        assert!(refused.contains("because no VPC endpoint policy allows the sts:AssumeRole action"), "{refused}");
+    }
+    shut.running.end();
+}
+
+#[test]
+fn whose_a_key_is_is_told_to_who_may_ask() {
+    let lab = lab();
+    let question = format!("Action=GetAccessKeyInfo&AccessKeyId={}", lab.ann.access_key_id);
+    let refused = lab.refused(&lab.ann, &question);
+    assert!(
+        refused.starts_with("403 AccessDenied: ")
+            && refused.contains("no identity-based policy allows the sts:GetAccessKeyInfo"),
+        "{refused}"
+    );
+    let (status, body) = lab.post(&root(), &question);
+    assert_eq!((status, element(&body, "Account")), (200, ACCOUNT));
+    lab.running.end();
+}
+
 #[test]
 fn a_trust_policy_says_who_gets_a_role() {
     let lab = lab();
@@ -243,6 +289,7 @@ fn sessions_are_as_long_as_their_role_allows() {
         ("899", "greater than or equal to 900"),
         ("-1", "greater than or equal to 900"),
         ("1h", "greater than or equal to 900"),
+        ("43201", "less than or equal to 43200"),
         ("7201", "exceeds the MaxSessionDuration set for this role"),
     ] {
         let refused = lab.refused(&lab.ann, &format!("Action=AssumeRole&{role}&DurationSeconds={seconds}"));
@@ -260,7 +307,10 @@ fn what_makes_no_sense_is_refused() {
     let lab = lab();
     let (role, long) = (arn("Worker"), "x".repeat(65));
     for (parameters, expected) in [
-        ("Action=AssumeRole".to_owned(), "400 ValidationError: 1 validation error detected: Value null at 'roleArn'"),
+        (
+            "Action=AssumeRole".to_owned(),
+            "400 ValidationError: 2 validation errors detected: Value null at 'roleArn' failed to satisfy constraint: Member must not be null; Value null at 'roleSessionName'",
+        ),
         (
             format!("Action=AssumeRole&{role}"),
             "400 ValidationError: 1 validation error detected: Value null at 'roleSessionName'",
@@ -269,8 +319,39 @@ fn what_makes_no_sense_is_refused() {
             format!("Action=AssumeRole&{role}&RoleSessionName=a"),
             "400 ValidationError: 1 validation error detected: Value 'a'",
         ),
-        (format!("Action=AssumeRole&{role}&RoleSessionName={long}"), "400 ValidationError: "),
-        (format!("Action=AssumeRole&{role}&RoleSessionName=a%2Fb"), "400 ValidationError: "),
+        (
+            format!("Action=AssumeRole&{role}&RoleSessionName={long}"),
+            &format!(
+                "400 ValidationError: 1 validation error detected: Value '{long}' at 'roleSessionName' failed to satisfy constraint: Member must have length less than or equal to 64"
+            ),
+        ),
+        (
+            format!("Action=AssumeRole&{role}&RoleSessionName=a%2Fb"),
+            r"400 ValidationError: 1 validation error detected: Value 'a/b' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*",
+        ),
+        (
+            "Action=AssumeRole&RoleArn=short&RoleSessionName=%2F".to_owned(),
+            "400 ValidationError: 3 validation errors detected: Value 'short' at 'roleArn' failed to satisfy constraint: Member must have length greater than or equal to 20; Value '/' at 'roleSessionName'",
+        ),
+        (
+            format!("Action=AssumeRole&RoleArn={}&RoleSessionName=me", "x".repeat(2049)),
+            &format!(
+                "400 ValidationError: 1 validation error detected: Value '{}' at 'roleArn' failed to satisfy constraint: Member must have length less than or equal to 2048",
+                "x".repeat(2049)
+            ),
+        ),
+        (
+            "Action=AssumeRole&RoleArn=this-is-not-any-arn-at-all&RoleSessionName=me".to_owned(),
+            "400 ValidationError: Request ARN is invalid",
+        ),
+        (
+            format!("Action=AssumeRole&{role}&RoleSessionName=me&ExternalId=x"),
+            "400 ValidationError: 1 validation error detected: Value 'x' at 'externalId' failed to satisfy constraint: Member must have length greater than or equal to 2",
+        ),
+        (
+            "Action=GetAccessKeyInfo&AccessKeyId=AKIA".to_owned(),
+            "400 ValidationError: 1 validation error detected: Value 'AKIA' at 'accessKeyId' failed to satisfy constraint: Member must have length greater than or equal to 16",
+        ),
         (format!("Action=AssumeRole&{role}&RoleSessionName=me&PolicyArns.member.1.arn=x"), "501 NotImplemented: "),
         (format!("Action=AssumeRole&{role}&RoleSessionName=me&Tags.member.1.Key=x"), "501 NotImplemented: "),
         ("Action=GetSessionToken".to_owned(), "501 NotImplemented: "),

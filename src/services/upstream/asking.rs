@@ -1,20 +1,27 @@
 //! What a request asks of the policies: actions, resources, their owners, and the keys that its head tells.
 
-use http::Request;
-use http::header::{HeaderMap, REFERER, USER_AGENT};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::header::CONTENT_ENCODING;
+use http::{Request, StatusCode};
+use serde_json::Value;
 
 use super::parameters::{self, Parameters, Place};
+use super::schemas::Schemas;
 use super::target::Called;
-use super::{invalid, naming, s3_action, tables};
+use super::{invalid, naming, s3_action, strict};
 use crate::model::access::{Ask, Judged};
 use crate::policy::{Context, Document, Kind, Policy, Principal};
+use crate::services::dynamodb::asks;
 use crate::services::failure::{Failure, Form};
 use crate::services::front;
 use crate::services::front::session::Session;
+use crate::services::s3;
 
 /// One thing to be allowed.
 #[derive(Clone, Debug)]
-pub(super) struct Access {
+pub(in crate::services) struct Access {
     pub action: String,
     pub resource: String,
     /// Bucket, of S3.
@@ -23,43 +30,41 @@ pub(super) struct Access {
 }
 
 /// A request's sender and circumstances.
-pub(super) struct Asking<'a> {
-    service: &'static str,
+pub(in crate::services) struct Asking<'a> {
+    service: &'a str,
     session: &'a Session,
     called: Called,
     region: String,
     account: String,
     keys: Context,
+    /// Of S3's writes.
+    write_keys: Context,
 }
 
 impl<'a> Asking<'a> {
     /// Reads a request's head.
-    pub fn new<B>(service: &'static str, session: &'a Session, request: &Request<B>) -> Self {
+    pub fn new<B>(service: &'a str, session: &'a Session, request: &Request<B>) -> Self {
         let host = front::host(request).unwrap_or_default().to_ascii_lowercase();
         let bucket = match service {
-            "s3" => crate::services::s3::bucket_of_host(&host),
+            "s3" => s3::bucket_of_host(&host),
             _ => None,
         };
         let origin = session.caller.origin.as_deref();
-        let region = region_of(&host).or_else(|| origin.map(|origin| origin.region.clone()));
-        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+        let region = session.region(&host);
         let account = account_of(&session.principal).or_else(|| origin.map(|origin| origin.account.clone()));
         let mut keys = Context::default();
         keys.set("aws:RequestedRegion", region.clone());
-        for (key, header) in [("aws:UserAgent", USER_AGENT), ("aws:Referer", REFERER)] {
-            if let Some(value) = text(request.headers(), header.as_str()) {
-                keys.set(key, value);
-            }
-        }
+        let mut write_keys = Context::default();
         if service == "s3" {
             keys.extend(s3_keys(request));
+            write_keys = s3::write_keys::of(request.headers());
         }
-        let called = Called { tls: session.caller.tls, host, bucket };
-        Self { service, session, called, region, account: account.unwrap_or_default(), keys }
+        let called = Called { tls: session.caller.tls.is_some(), host, bucket };
+        Self { service, session, called, region, account: account.unwrap_or_default(), keys, write_keys }
     }
 
     /// How the client called us.
-    pub fn called(&self) -> &Called {
+    pub(super) fn called(&self) -> &Called {
         &self.called
     }
 
@@ -69,9 +74,26 @@ impl<'a> Asking<'a> {
     }
 
     /// An access of S3.
-    pub fn of_s3(&self, access: s3_action::Access) -> Access {
+    pub(super) fn of_s3(&self, access: s3_action::Access) -> Access {
         let resource = access.resource();
-        Access { action: access.action.to_owned(), resource, bucket: access.bucket, keys: Context::default() }
+        let keys = match s3::write_keys::are_taken_by(access.action) {
+            true => self.write_keys.clone(),
+            false => Context::default(),
+        };
+        Access { action: access.action.to_owned(), resource, bucket: access.bucket, keys }
+    }
+
+    /// What a JSON or Query request says, by which policies decide; nothing of one whose method and path name all.
+    pub fn parameters<B>(&self, form: Form, request: &Request<B>, body: &[u8]) -> Result<Parameters, Failure> {
+        if form == Form::RestJson {
+            return Ok(Parameters::Json(Value::Null));
+        }
+        if request.headers().contains_key(CONTENT_ENCODING) {
+            let message = "vpclab reads no compressed parameters, and policies decide by them".to_owned();
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
+        }
+        let query = request.uri().query().unwrap_or_default();
+        Parameters::read(form, query, body).map_err(|why| invalid(form, why))
     }
 
     /// The accesses of a request to any other service.
@@ -80,22 +102,61 @@ impl<'a> Asking<'a> {
         form: Form,
         request: &Request<B>,
         parameters: &Parameters,
+        schemas: &Schemas,
     ) -> Result<Vec<Access>, Failure> {
         let place = Place { region: &self.region, account: &self.account, path: request.uri().path() };
         let mut accesses = Vec::new();
-        let plain = |(action, resource)| Access { action, resource, bucket: None, keys: Context::default() };
+        let actions = naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))?;
         if let ("dynamodb", Parameters::Json(body)) = (self.service, parameters) {
-            let actions = naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))?;
-            let operations = actions.iter().filter_map(|action| action.strip_prefix("dynamodb:"));
-            return Ok(operations.flat_map(|it| tables::accesses(it, body, &place)).map(plain).collect());
+            for operation in actions.iter().filter_map(|action| action.strip_prefix("dynamodb:")) {
+                accesses.extend(self.of_dynamodb(operation, body, schemas)?);
+            }
+            return Ok(accesses);
         }
-        for action in naming::actions(self.service, form, request, parameters).map_err(|why| invalid(form, why))? {
+        for action in actions {
+            // One that denies some of them might mean this one.
+            if let Some(whole) = action.strip_suffix(":*")
+                && self.policies().any(|policy| policy.document.denies_some_of(whole))
+            {
+                let message = format!(
+                    "vpclab does not know which action of {whole} this is, and a policy denies some of them, so nobody can decide about it"
+                );
+                return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message));
+            }
             for resource in parameters::resources(&action, parameters, &place).map_err(|why| invalid(form, why))? {
                 let (action, keys) = (action.clone(), parameters::keys_of(&action, parameters));
                 accesses.push(Access { action, resource, bucket: None, keys });
             }
         }
         Ok(accesses)
+    }
+
+    /// The tables whose items a request to DynamoDB is about.
+    pub fn tables_of_items(&self, operation: &str, body: &Value) -> Result<BTreeSet<String>, Failure> {
+        check_dynamodb(operation, body)?;
+        asks::tables_of_items(operation, body, &self.place_of_tables()).map_err(invalid_in_dynamodb)
+    }
+
+    /// Whether some policy that may have a say has a condition on this key.
+    pub fn session_asks_for(&self, key: &str) -> bool {
+        self.policies().any(|policy| policy.document.asks_for(key))
+    }
+
+    /// All that may have a say.
+    fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.session.policies.iter().chain(self.session.directory.policies())
+    }
+
+    fn of_dynamodb(&self, operation: &str, body: &Value, schemas: &Schemas) -> Result<Vec<Access>, Failure> {
+        check_dynamodb(operation, body)?;
+        let schema = |table: &str| schemas.get(table).cloned();
+        let asked = asks::asks(operation, body, &self.place_of_tables(), &schema).map_err(invalid_in_dynamodb)?;
+        let access = |ask: Ask| Access { action: ask.action, resource: ask.resource, bucket: None, keys: ask.context };
+        Ok(asked.into_iter().map(access).collect())
+    }
+
+    fn place_of_tables(&self) -> asks::Place<'_> {
+        asks::Place { account: &self.account, region: &self.region }
     }
 
     /// Asks the policies.
@@ -114,7 +175,10 @@ impl<'a> Asking<'a> {
         let foreign = signed && bucket.is_none() && owner != self.account && self.service != "s3";
         let resource_policy = match bucket {
             Some(facts) => facts.policy.clone(),
-            None => foreign.then(|| std::sync::Arc::new(backend_decides())),
+            None => {
+                let table = self.session.directory.table(&access.resource).and_then(|table| table.policy.clone());
+                table.or_else(|| foreign.then(|| Arc::new(backend_decides())))
+            }
         };
         let mut context = self.keys.clone();
         context.extend(access.keys.clone());
@@ -133,6 +197,20 @@ fn text_of(judged: &Judged) -> String {
     crate::policy::message(&judged.decision, &judged.request)
 }
 
+/// Whether policies can decide about a request to DynamoDB: whoever reads it finds the same tables in it.
+fn check_dynamodb(operation: &str, body: &Value) -> Result<(), Failure> {
+    if !asks::is_known(operation) {
+        let message =
+            format!("vpclab does not know which tables {operation} is about, so no policy can decide about it");
+        return Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message));
+    }
+    strict::check_spelling(body).map_err(invalid_in_dynamodb)
+}
+
+fn invalid_in_dynamodb(why: String) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, "com.amazon.coral.validate#ValidationException", why)
+}
+
 /// Allows everything on the resource's side.
 fn backend_decides() -> Policy {
     let everything = serde_json::json!({
@@ -148,7 +226,7 @@ fn backend_decides() -> Policy {
     }
 }
 
-/// Condition keys that S3 takes of a request's head.
+/// Condition keys that S3 takes of a request's query.
 fn s3_keys<B>(request: &Request<B>) -> Context {
     let mut keys = Context::default();
     for pair in request.uri().query().unwrap_or_default().split('&') {
@@ -162,40 +240,7 @@ fn s3_keys<B>(request: &Request<B>) -> Context {
         };
         keys.set(key, percent_encoding::percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy());
     }
-    let headers = [
-        "x-amz-acl",
-        "x-amz-copy-source",
-        "x-amz-grant-full-control",
-        "x-amz-grant-read",
-        "x-amz-grant-read-acp",
-        "x-amz-grant-write",
-        "x-amz-grant-write-acp",
-        "x-amz-metadata-directive",
-        "x-amz-server-side-encryption",
-        "x-amz-server-side-encryption-aws-kms-key-id",
-        "x-amz-storage-class",
-        "x-amz-website-redirect-location",
-    ];
-    for header in headers {
-        if let Some(value) = text(request.headers(), header) {
-            keys.set(&format!("s3:{header}"), value);
-        }
-    }
     keys
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// `us-east-1` of `sqs.us-east-1.amazonaws.com` and of `vpce-….sqs.us-east-1.vpce.amazonaws.com`.
-fn region_of(host: &str) -> Option<String> {
-    let host = host.split(':').next().unwrap_or_default();
-    let name = host.strip_suffix(".amazonaws.com")?;
-    let name = name.strip_suffix(".vpce").unwrap_or(name);
-    let last = name.rsplit('.').next()?;
-    let is_region = last.split('-').count() >= 3 && last.ends_with(|last: char| last.is_ascii_digit());
-    is_region.then(|| last.to_owned())
 }
 
 fn account_of(principal: &Principal) -> Option<String> {
@@ -207,25 +252,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn regions_of_names() {
-        let cases = [
-            ("sqs.eu-west-1.amazonaws.com", Some("eu-west-1")),
-            ("sqs.eu-west-1.amazonaws.com:443", Some("eu-west-1")),
-            ("b.s3.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
-            ("vpce-0a-1b.kms.us-east-1.vpce.amazonaws.com", Some("us-east-1")),
-            ("s3.amazonaws.com", None),
-            ("10.0.0.1", None),
-        ];
-        for (host, region) in cases {
-            assert_eq!(region_of(host).as_deref(), region, "{host}");
-        }
-    }
-
-    #[test]
     fn keys_of_s3() {
-        let request = Request::get("/b?list-type=2&prefix=a%2Fb+c&delimiter=%2F").header("x-amz-acl", "private");
+        let request = Request::get("/b?list-type=2&prefix=a%2Fb+c&delimiter=%2F");
         let keys = s3_keys(&request.body(()).unwrap());
-        for (key, value) in [("s3:prefix", "a/b c"), ("s3:delimiter", "/"), ("s3:x-amz-acl", "private")] {
+        for (key, value) in [("s3:prefix", "a/b c"), ("s3:delimiter", "/")] {
             assert_eq!(keys.get(key), Some([value.to_owned()].as_slice()), "{key}");
         }
     }

@@ -1,8 +1,8 @@
 //! Which headers pass: all but those of one connection (RFC 9110 section 7.6.1) and those that we write anew.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Headers of one connection, beside those that its `Connection` names.
@@ -49,6 +49,8 @@ pub(super) fn of_answer(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        // What policies decided by is no header of a connection, whoever says so.
+        .filter(|name: &HeaderName| !name.as_str().starts_with("x-amz-") && *name != CONTENT_TYPE)
         .collect();
     for name in named.iter().chain(&OF_A_CONNECTION) {
         headers.remove(name);
@@ -72,15 +74,18 @@ mod tests {
 
     #[test]
     fn what_belongs_to_one_connection_stays_there() {
-        let mut headers = map("connection: close, X-Private
+        let mut headers = map("connection: close, X-Private, X-Amz-Target, Content-Type
             keep-alive: timeout=5
             transfer-encoding: chunked
             te: trailers
             x-private: 1
             etag: \"a\"
+            content-type: text/plain
+            x-amz-target: A.B
             x-amz-meta-a: b");
         of_answer(&mut headers);
-        assert_eq!(names(&headers), ["etag", "x-amz-meta-a"]);
+        // By these policies decided.
+        assert_eq!(names(&headers), ["content-type", "etag", "x-amz-meta-a", "x-amz-target"]);
     }
 
     #[test]

@@ -3,21 +3,26 @@
 use http::{Method, Request};
 
 use super::parameters::Parameters;
-use crate::services::failure::Form;
+use crate::services::failure::{Form, names_action};
 
 /// Endpoint names whose service signs or is called otherwise: endpoint, credential scope, prefix of IAM actions.
-const NAMES: [(&str, &str, &str); 13] = [
+const NAMES: [(&str, &str, &str); 18] = [
     ("airflow.api", "airflow", "airflow"),
     ("airflow.env", "airflow", "airflow"),
     ("appconfigdata", "appconfig", "appconfig"),
+    ("appmesh-envoy-management", "appmesh", "appmesh"),
+    ("aps-workspaces", "aps", "aps"),
     ("bedrock-agent", "bedrock", "bedrock"),
     ("bedrock-agent-runtime", "bedrock", "bedrock"),
     ("bedrock-runtime", "bedrock", "bedrock"),
     ("ecr.api", "ecr", "ecr"),
+    ("ecs-agent", "ecs", "ecs"),
+    ("ecs-telemetry", "ecs", "ecs"),
     ("kinesis-firehose", "firehose", "firehose"),
     ("kinesis-streams", "kinesis", "kinesis"),
     ("monitoring", "monitoring", "cloudwatch"),
     ("sagemaker.api", "sagemaker", "sagemaker"),
+    ("sagemaker.featurestore-runtime", "sagemaker", "sagemaker"),
     ("sagemaker.runtime", "sagemaker", "sagemaker"),
     ("sync-states", "states", "states"),
 ];
@@ -59,7 +64,12 @@ pub(super) fn actions<B>(
     parameters: &Parameters,
 ) -> Result<Vec<String>, String> {
     let prefix = prefix(service);
-    let target = request.headers().get("x-amz-target").map(|target| target.to_str().unwrap_or_default());
+    let mut targets = request.headers().get_all("x-amz-target").iter();
+    let target = targets.next().map(|target| target.to_str().unwrap_or_default());
+    // Of two, a backend might take the other one.
+    if target.is_some() && (targets.next().is_some() || names_action(request)) {
+        return Err("the request names more than one operation".to_owned());
+    }
     let operation = match (target, form) {
         (Some(target), _) => {
             let (whose, operation) = target.rsplit_once('.').unwrap_or(("", target));
@@ -153,6 +163,8 @@ mod tests {
     fn an_operation_of_another_service_is_refused() {
         let refused = named("sqs", "POST /", Some("TrentService.CreateKey"), "");
         assert_eq!(refused, "TrentService.CreateKey is an operation of kms, not of sqs");
+        let two = named("sqs", "POST /?Action=DeleteQueue", Some("AmazonSQS.ListQueues"), "");
+        assert_eq!(two, "the request names more than one operation");
         for target in ["AmazonSQS.", "AmazonSQS.*", "AmazonSQS.Send Message"] {
             assert!(named("sqs", "POST /", Some(target), "").ends_with("is no operation's name"), "{target}");
         }

@@ -10,12 +10,13 @@
 
 use serde_json::Value;
 
+use super::strict;
 use crate::policy::Context;
 use crate::services::failure::Form;
 
 /// Parameters of a request.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Parameters {
+pub(in crate::services) enum Parameters {
     /// A JSON document.
     Json(Value),
     /// Names and values of a form.
@@ -30,9 +31,7 @@ impl Parameters {
     pub fn read(form: Form, query: &str, body: &[u8]) -> Result<Self, String> {
         match form {
             Form::Json if body.is_empty() => Ok(Self::Json(Value::Null)),
-            Form::Json | Form::RestJson => {
-                serde_json::from_slice(body).map(Self::Json).map_err(|error| format!("the body is not JSON: {error}"))
-            }
+            Form::Json | Form::RestJson => strict::read(body).map(Self::Json),
             Form::Query | Form::Ec2 | Form::S3 => {
                 let body = std::str::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())?;
                 let mut pairs: Vec<(String, String)> = pairs(query).collect::<Result<_, _>>()?;

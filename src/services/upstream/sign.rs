@@ -4,16 +4,11 @@
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::Credentials;
 use crate::services::front::signature::canonical::{self, digest, hexadecimal, hmac, squeezed};
-
-/// Everything but RFC 3986's unreserved characters.
-const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const ENCODED_IN_PATH: AsciiSet = ENCODED.remove(b'/');
 
 /// Whether the signature covers the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,34 +90,15 @@ impl Signer<'_> {
         }
         lines.sort();
         let signed = lines.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-        // S3 signs the path encoded once by its own rule; every other service encodes what was sent a second time.
-        let path: Vec<u8> = match self.service {
-            "s3" => percent_decode_str(uri.path()).collect(),
-            _ => uri.path().as_bytes().to_vec(),
-        };
-        let path = percent_encode(&path, &ENCODED_IN_PATH);
-        let mut text = format!("{method}\n{path}\n{}\n", canonical_query(uri.query().unwrap_or_default())).into_bytes();
+        let path = canonical::paths(self.service == "s3", uri.path()).swap_remove(0);
+        let query = canonical::query(uri.query().unwrap_or_default(), None);
+        let mut text = format!("{method}\n{path}\n{query}\n").into_bytes();
         for (name, value) in &lines {
             text.extend([name.as_bytes(), b":", value, b"\n"].concat());
         }
         text.extend(format!("\n{signed}\n{}", payload.text()).into_bytes());
         (signed, text)
     }
-}
-
-/// Names and values decoded, encoded by the one rule, and sorted.
-fn canonical_query(query: &str) -> String {
-    let encode = |text: &str| {
-        let bytes: Vec<u8> = percent_decode_str(text).collect();
-        percent_encode(&bytes, &ENCODED).to_string()
-    };
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    let mut pairs: Vec<(String, String)> = parts
-        .map(|part| part.split_once('=').unwrap_or((part, "")))
-        .map(|(name, value)| (encode(name), encode(value)))
-        .collect();
-    pairs.sort();
-    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::*;
 
 mod fake;
 mod streams;
+mod tables;
 
 const OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: \"e\"\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive\r\n\r\nok";
@@ -160,6 +161,61 @@ async fn json_services_are_decided_by_operation_and_resource() {
             && denied.contains("sqs:DeleteQueue on resource: arn:aws:sqs:us-east-1:123456789012:jobs"),
         "{denied}"
     );
+}
+
+/// What a backend that also reads the Query protocol could take for another operation does not reach it.
+#[tokio::test]
+async fn a_request_names_one_operation() {
+    let (backend, mut heard) = answering(OK).await;
+    let policy = "{Statement: [{Effect: Allow, Principal: '*', Action: '*', Resource: '*'}, {Effect: Deny, Principal: '*', Action: \
+                  'sqs:DeleteQueue', Resource: '*'}]}";
+    let upstream = Upstream::with_limits("sqs", to(&format!("http://{backend}")), limits()).unwrap();
+    let address = door(upstream, session(policy, root())).await;
+    let ask = |line: &'static str, head: &'static str, body: &'static str| async move {
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: sqs.us-east-1.amazonaws.com\r\nConnection: close\r\n{head}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        raw(address, request.as_bytes()).await
+    };
+    let list = "X-Amz-Target: AmazonSQS.ListQueues\r\n";
+    for (line, head, says) in [
+        ("POST /?Action=DeleteQueue", list, "names more than one operation"),
+        ("POST /?%41ction=DeleteQueue", list, "names more than one operation"),
+        (
+            "POST /",
+            "X-Amz-Target: AmazonSQS.ListQueues\r\nX-Amz-Target: AmazonSQS.DeleteQueue\r\n",
+            "names more than one operation",
+        ),
+        ("GET /?Action=DeleteQueue", "", "with an explicit deny in a VPC endpoint policy"),
+    ] {
+        let answer = ask(line, head, if head.is_empty() { "" } else { "{}" }).await;
+        assert!(answer.contains(says), "{line} {head}: {answer}");
+        assert!(heard.try_recv().is_err(), "{line} {head} went on");
+    }
+    let form = "X-Amz-Target: AmazonSQS.ListQueues\r\nContent-Type: application/x-www-form-urlencoded\r\nConnection: X-Amz-Target\r\n";
+    let answer = ask("POST /", form, r#"{"a":"&Action=DeleteQueue&"}"#).await;
+    assert!(answer.ends_with("ok"), "{answer}");
+    let request = heard.recv().await.unwrap().to_ascii_lowercase();
+    assert!(request.contains("content-type: application/x-amz-json-1.0\r\n"), "{request}");
+    assert!(request.contains("x-amz-target: amazonsqs.listqueues\r\n"), "{request}");
+}
+
+/// An operation that method and path do not name might be the one that is denied.
+#[tokio::test]
+async fn what_nobody_can_name_does_not_pass_a_denial() {
+    for (deny, status) in [("xray:PutTraceSegments", 501), ("xray:*", 403), ("sqs:DeleteQueue", 200)] {
+        let (backend, mut heard) = answering(OK).await;
+        let policy = format!(
+            "{{Statement: [{{Effect: Allow, Principal: '*', Action: '*', Resource: '*'}}, {{Effect: Deny, Principal: '*', Action: '{deny}', Resource: '*'}}]}}"
+        );
+        let upstream = Upstream::with_limits("xray", to(&format!("http://{backend}")), limits()).unwrap();
+        let address = door(upstream, session(&policy, root())).await;
+        let request = "POST /TraceSegments HTTP/1.1\r\nHost: xray.us-east-1.amazonaws.com\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+        let answer = raw(address, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{deny}: {answer}");
+        assert_eq!(heard.try_recv().is_ok(), status == 200, "{deny}");
+    }
 }
 
 /// A stranger does not become the backend's user, whoever owns what is asked for.

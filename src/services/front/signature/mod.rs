@@ -9,6 +9,7 @@
 
 pub mod body;
 pub mod canonical;
+mod keys;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use http::request::Parts;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+pub use keys::of_s3 as s3_keys;
 pub use read::{payload_of as payload, read, strip};
 
 use super::refusal::{Cause, Refused};
@@ -78,6 +80,13 @@ impl Signed {
         self.scope.split('/').nth(2).unwrap_or_default()
     }
 
+    /// When it was made; `None` where the date is none.
+    pub fn at(&self) -> Option<SystemTime> {
+        let form = format_description!("[year][month][day]T[hour][minute][second]Z");
+        let date = time::PrimitiveDateTime::parse(&self.date, form).ok()?.assume_utc();
+        Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(date.unix_timestamp()).ok()?))
+    }
+
     /// Whether the date is good.
     ///
     /// # Errors
@@ -87,10 +96,7 @@ impl Signed {
             let message = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"";
             Refused::new(self.malformed(), message)
         };
-        let form = format_description!("[year][month][day]T[hour][minute][second]Z");
-        let date = time::PrimitiveDateTime::parse(&self.date, form).map_err(|_| malformed())?.assume_utc();
-        let seconds = u64::try_from(date.unix_timestamp()).map_err(|_| malformed())?;
-        let signed_at = UNIX_EPOCH + Duration::from_secs(seconds);
+        let signed_at = self.at().ok_or_else(malformed)?;
         self.check_day()?;
         let early = signed_at > now + SKEW;
         let late = match self.expires {

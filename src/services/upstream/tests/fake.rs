@@ -101,6 +101,15 @@ fn world(policy: &str) -> World {
     Properties:
       Bucket: !Ref Bucket
       PolicyDocument: {{Statement: [{{Effect: Deny, Principal: '*', Action: 's3:DeleteObject', Resource: 'arn:aws:s3:::declared/*'}}]}}
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: declared
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{{AttributeName: id, AttributeType: S}}]
+      KeySchema: [{{AttributeName: id, KeyType: HASH}}]
+      ResourcePolicy:
+        PolicyDocument: {{Statement: [{{Effect: Deny, Principal: '*', Action: 'dynamodb:Query', Resource: '*'}}]}}
 "
     );
     let options = LoadOptions { region: Some("us-east-1".into()), ..LoadOptions::default() };
@@ -128,7 +137,7 @@ pub fn session(policy: &str, principal: Principal) -> Session {
         name: "app".into(),
     };
     let local = "10.0.0.1:80".parse().unwrap();
-    let caller = Caller { peer: "10.0.1.10:4000".parse().unwrap(), local, origin: Some(Arc::new(origin)), tls: false };
+    let caller = Caller { peer: "10.0.1.10:4000".parse().unwrap(), local, origin: Some(Arc::new(origin)), tls: None };
     Session {
         caller,
         principal,
