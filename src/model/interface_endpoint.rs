@@ -2,6 +2,7 @@
 //!
 //! Not done: Gateway Load Balancer, resource and service-network endpoints, IPv6 and dual stack, cross-Region services.
 
+use super::world::Meta;
 use super::*;
 
 /// The service behind an interface endpoint, as a consumer can know it.
@@ -10,6 +11,14 @@ pub(super) enum InterfaceService<'a> {
     Aws(&'a str),
     /// Another customer's (or one's own), by its endpoint service.
     Customer(&'a VpcEndpointService),
+}
+
+/// Where new interfaces of an endpoint shall be.
+struct Place<'a> {
+    vpc_id: &'a str,
+    service_name: &'a str,
+    /// Subnets in which it has an interface and keeps it.
+    kept: Vec<&'a Subnet>,
 }
 
 /// The plan of one endpoint's network interface.
@@ -35,9 +44,13 @@ impl World {
         let refusal =
             Refusal::new("InvalidServiceName", format!("The Vpc Endpoint Service '{service_name}' does not exist"));
         match service {
-            Some(service) if service.meta.region == request.region && service.admits(&request.account) => {
+            Some(service)
+                if service.meta.region == request.region
+                    && service.admits(&request.account, request.principal.as_deref()) =>
+            {
                 Ok(InterfaceService::Customer(service))
             }
+            // The help is the lab's own: who asks by the API does not hear it.
             Some(service) if service.meta.region == request.region => Err(refusal.help(format!(
                 "it does, but account {} is not among its allowed principals: add arn:{}:iam::{}:root to them",
                 request.account,
@@ -69,12 +82,15 @@ impl World {
             )
             .help("endpoint policies filter requests to AWS services; a customer's service gets all traffic"));
         }
-        let planned = self.plan_interfaces(request, members, &service)?;
+        let place = Place { vpc_id: &members.vpc_id, service_name: &members.service_name, kept: Vec::new() };
+        let planned = self.plan_interfaces(request, &place, &members.subnet_ids, &service)?;
         let groups = self.endpoint_groups(request, vpc, &members.security_group_ids)?;
-        let private_names = self.private_names(request, members, vpc, &service)?;
-        let vpc_endpoint_id = id::for_request(request, "vpce", |id| self.vpc_endpoints.contains_key(id));
-        let interfaces: Vec<NetworkInterface> =
-            planned.iter().map(|plan| plan.interface(request, &vpc_endpoint_id, &groups)).collect();
+        let private_names = self.private_names(members, vpc, &service, None)?;
+        let vpc_endpoint_id = self.new_endpoint_id(request);
+        let interfaces: Vec<NetworkInterface> = planned
+            .iter()
+            .map(|plan| plan.interface(&request.meta_of_dependent(), &vpc_endpoint_id, &groups))
+            .collect();
 
         let zones: Vec<&str> = planned.iter().map(|plan| plan.subnet.availability_zone.as_str()).collect();
         let endpoint = VpcEndpoint {
@@ -98,20 +114,22 @@ impl World {
     fn plan_interfaces(
         &self,
         request: &Request,
-        members: &CreateVpcEndpoint,
+        place: &Place<'_>,
+        subnet_ids: &[String],
         service: &InterfaceService<'_>,
     ) -> Result<Vec<PlannedInterface<'_>>, Refusal> {
         let service_zones = self.zones_of(service);
-        let mut planned: Vec<PlannedInterface<'_>> = Vec::with_capacity(members.subnet_ids.len());
-        for subnet_id in &members.subnet_ids {
+        let mut planned: Vec<PlannedInterface<'_>> = Vec::with_capacity(subnet_ids.len());
+        for subnet_id in subnet_ids {
             let subnet = self.own_subnet(subnet_id, request)?;
-            if subnet.vpc_id != members.vpc_id {
+            if subnet.vpc_id != place.vpc_id {
                 return Err(Refusal::new(
                     "InvalidParameter",
-                    format!("Subnet {subnet_id} and VPC {} belong to different networks.", members.vpc_id),
+                    format!("Subnet {subnet_id} and VPC {} belong to different networks.", place.vpc_id),
                 ));
             }
-            if planned.iter().any(|other| other.subnet.availability_zone == subnet.availability_zone) {
+            let mut others = place.kept.iter().copied().chain(planned.iter().map(|plan| plan.subnet));
+            if others.any(|other| other.availability_zone == subnet.availability_zone) {
                 return Err(Refusal::new(
                     "DuplicateSubnetsInSameZone",
                     format!(
@@ -124,7 +142,7 @@ impl World {
                     "InvalidParameter",
                     format!(
                         "The VPC endpoint service {} does not support the availability zone of the subnet: {subnet_id}.",
-                        members.service_name
+                        place.service_name
                     ),
                 ));
             }
@@ -160,13 +178,13 @@ impl World {
         Ok(checked)
     }
 
-    /// The names that private DNS will give, or why it can't be enabled.
+    /// The names that private DNS will give, or why it can't be enabled. `own` is the endpoint that has such names already.
     fn private_names(
         &self,
-        request: &Request,
         members: &CreateVpcEndpoint,
         vpc: &Vpc,
         service: &InterfaceService<'_>,
+        own: Option<&str>,
     ) -> Result<Vec<String>, Refusal> {
         self.check_inbound_resolver_option(members, service)?;
         if members.private_dns_enabled != Some(true) {
@@ -179,7 +197,13 @@ impl World {
                 vpc.vpc_id
             ));
         }
-        let names = service.private_names(&request.region);
+        if !service.is_name_verified() {
+            return refuse(format!(
+                "Private DNS can't be enabled because the service {} has not verified the private DNS name.",
+                members.service_name
+            ));
+        }
+        let names = service.private_names(&vpc.meta.region);
         if names.is_empty() {
             return refuse(format!(
                 "Private DNS can't be enabled because the service {} does not provide a private DNS name.",
@@ -188,6 +212,7 @@ impl World {
         }
         let in_vpc = self.vpc_endpoints.values().filter(|endpoint| endpoint.vpc_id == vpc.vpc_id);
         let taken = in_vpc
+            .filter(|endpoint| own != Some(endpoint.vpc_endpoint_id.as_str()))
             .flat_map(|endpoint| &endpoint.dns_entries)
             .find(|entry| entry.scope == DnsEntryScope::Private && names.contains(&entry.dns_name));
         match taken {
@@ -236,6 +261,142 @@ impl World {
     }
 }
 
+/// An interface endpoint as ModifyVpcEndpoint makes it; not in the world yet.
+pub(super) struct ModifiedInterfaces {
+    endpoint: VpcEndpoint,
+    /// Ids of interfaces that go.
+    gone: Vec<String>,
+    new: Vec<NetworkInterface>,
+}
+
+impl World {
+    /// The endpoint with other subnets, groups or private DNS, or why that can't be.
+    pub(super) fn modified_interfaces(
+        &self,
+        request: &Request,
+        endpoint: &VpcEndpoint,
+        members: &ModifyVpcEndpoint,
+    ) -> Result<ModifiedInterfaces, Refusal> {
+        let id = &endpoint.vpc_endpoint_id;
+        let not_associated = |what: &str, other: &str| {
+            Refusal::new("InvalidParameter", format!("{what} {other} is not associated with VPC endpoint {id}"))
+        };
+        if let Some(other) = members.remove_subnet_ids.iter().find(|it| !endpoint.subnet_ids.contains(it)) {
+            return Err(not_associated("Subnet", other));
+        }
+        let removed_groups = &members.remove_security_group_ids;
+        if let Some(other) = removed_groups.iter().find(|it| !endpoint.security_group_ids.contains(it)) {
+            return Err(not_associated("Security group", other));
+        }
+        let vpc = self.own_vpc(&endpoint.vpc_id, request)?;
+        let service = self.service_behind(endpoint)?;
+        let stays = |subnet_id: &&String| !members.remove_subnet_ids.contains(subnet_id);
+        let kept = endpoint.subnet_ids.iter().filter(stays).filter_map(|it| self.subnets.get(it)).collect();
+        let place = Place { vpc_id: &endpoint.vpc_id, service_name: &endpoint.service_name, kept };
+        let planned = self.plan_interfaces(request, &place, &members.add_subnet_ids, &service)?;
+        let groups = self.modified_groups(request, vpc, endpoint, members)?;
+        let wanted = members.as_created(endpoint);
+        let private_names = self.private_names(&wanted, vpc, &service, Some(id))?;
+
+        let meta = Meta { tags: Default::default(), ..endpoint.meta.clone() };
+        let new: Vec<NetworkInterface> = planned.iter().map(|plan| plan.interface(&meta, id, &groups)).collect();
+        let subnets: Vec<&Subnet> = place.kept.iter().copied().chain(planned.iter().map(|plan| plan.subnet)).collect();
+        let zones: Vec<&str> = subnets.iter().map(|subnet| subnet.availability_zone.as_str()).collect();
+        let interfaces = || endpoint.subnet_ids.iter().zip(&endpoint.network_interface_ids);
+        let kept_ids = interfaces().filter(|(subnet, _)| stays(subnet)).map(|(_, id)| id);
+        let modified = VpcEndpoint {
+            subnet_ids: subnets.iter().map(|subnet| subnet.subnet_id.clone()).collect(),
+            network_interface_ids: kept_ids.chain(new.iter().map(|it| &it.network_interface_id)).cloned().collect(),
+            security_group_ids: groups,
+            private_dns_enabled: wanted.private_dns_enabled == Some(true),
+            private_dns_only_for_inbound_resolver_endpoint: only_for_inbound_resolver(&wanted, &service),
+            dns_entries: dns_entries(id, &vpc.meta.region, &service, &zones, private_names),
+            ..endpoint.clone()
+        };
+        let gone = interfaces().filter(|(subnet, _)| !stays(subnet)).map(|(_, id)| id.clone()).collect();
+        Ok(ModifiedInterfaces { endpoint: modified, gone, new })
+    }
+
+    /// Puts it into the world.
+    pub(super) fn put_interfaces(&mut self, modified: ModifiedInterfaces) {
+        let ModifiedInterfaces { endpoint, gone, new } = modified;
+        gone.iter().for_each(|id| self.remove_requester_managed(id));
+        for interface in new {
+            self.network_interfaces.insert(interface.network_interface_id.clone(), interface);
+        }
+        for id in &endpoint.network_interface_ids {
+            let interface = self.network_interfaces.get_mut(id).expect("an endpoint's interfaces are there");
+            interface.groups.clone_from(&endpoint.security_group_ids);
+        }
+        self.vpc_endpoints.insert(endpoint.vpc_endpoint_id.clone(), endpoint);
+    }
+
+    /// An interface of AWS's goes with what it was made for.
+    pub(super) fn remove_requester_managed(&mut self, network_interface_id: &str) {
+        self.network_interfaces.remove(network_interface_id);
+        self.flow_logs.retain(|_, log| log.resource_id != network_interface_id);
+    }
+
+    /// The service that an endpoint connects to, whether or not its account may still see it (B4).
+    fn service_behind<'a>(&'a self, endpoint: &'a VpcEndpoint) -> Result<InterfaceService<'a>, Refusal> {
+        let name = &endpoint.service_name;
+        if let Some(short) = short_service_name(name, &endpoint.meta.region) {
+            return Ok(InterfaceService::Aws(short));
+        }
+        let service = self.vpc_endpoint_services.values().find(|service| service.service_name == *name);
+        service.map(InterfaceService::Customer).ok_or_else(|| {
+            Refusal::new("InvalidServiceName", format!("The Vpc Endpoint Service '{name}' does not exist"))
+        })
+    }
+
+    fn modified_groups(
+        &self,
+        request: &Request,
+        vpc: &Vpc,
+        endpoint: &VpcEndpoint,
+        members: &ModifyVpcEndpoint,
+    ) -> Result<Vec<String>, Refusal> {
+        let kept = endpoint.security_group_ids.iter().filter(|id| !members.remove_security_group_ids.contains(id));
+        let groups: Vec<String> = kept.chain(&members.add_security_group_ids).cloned().collect();
+        if groups.is_empty() {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                format!("VPC endpoint {} must have at least one security group", endpoint.vpc_endpoint_id),
+            ));
+        }
+        self.endpoint_groups(request, vpc, &groups)
+    }
+}
+
+impl ModifyVpcEndpoint {
+    /// As if the endpoint were created so, as far as private DNS is concerned.
+    fn as_created(&self, endpoint: &VpcEndpoint) -> CreateVpcEndpoint {
+        let only = self.private_dns_only_for_inbound_resolver_endpoint;
+        // What was said at creation stands; where private DNS was off, AWS's default does.
+        let stands = endpoint.private_dns_enabled.then_some(endpoint.private_dns_only_for_inbound_resolver_endpoint);
+        CreateVpcEndpoint {
+            vpc_id: endpoint.vpc_id.clone(),
+            service_name: endpoint.service_name.clone(),
+            private_dns_enabled: self.private_dns_enabled.or(Some(endpoint.private_dns_enabled)),
+            private_dns_only_for_inbound_resolver_endpoint: only.or(stands),
+            ..CreateVpcEndpoint::default()
+        }
+    }
+
+    /// Members that only interface endpoints have.
+    pub(super) fn names_interfaces(&self) -> bool {
+        let lists = [
+            &self.add_subnet_ids,
+            &self.remove_subnet_ids,
+            &self.add_security_group_ids,
+            &self.remove_security_group_ids,
+        ];
+        lists.iter().any(|list| !list.is_empty())
+            || self.private_dns_enabled.is_some()
+            || self.private_dns_only_for_inbound_resolver_endpoint.is_some()
+    }
+}
+
 /// The option as it takes effect: with private DNS for S3 it is on unless it was switched off.
 fn only_for_inbound_resolver(members: &CreateVpcEndpoint, service: &InterfaceService<'_>) -> bool {
     service.is_s3()
@@ -262,9 +423,17 @@ impl InterfaceService<'_> {
     fn private_names(&self, region: &str) -> Vec<String> {
         match self {
             Self::Aws(short) => private_dns_names(short, region).expect("interface_service found it in the table"),
-            // AWS wants a TXT record as proof of the name. A lab has no public DNS to hold one, so it takes the
-            // provider's word.
-            Self::Customer(service) => service.private_dns_name.iter().cloned().collect(),
+            Self::Customer(service) => service.private_dns.iter().map(|it| it.name.clone()).collect(),
+        }
+    }
+
+    /// Whether its private name, if it has one, is proved to be its own.
+    fn is_name_verified(&self) -> bool {
+        match self {
+            Self::Aws(_) => true,
+            Self::Customer(service) => {
+                service.private_dns.as_ref().is_none_or(|it| it.state == PrivateDnsState::Verified)
+            }
         }
     }
 
@@ -279,7 +448,7 @@ impl InterfaceService<'_> {
 
 impl PlannedInterface<'_> {
     /// The requester-managed network interface as DescribeNetworkInterfaces shows it (B3.1).
-    fn interface(&self, request: &Request, vpc_endpoint_id: &str, groups: &[String]) -> NetworkInterface {
+    fn interface(&self, meta: &Meta, vpc_endpoint_id: &str, groups: &[String]) -> NetworkInterface {
         let network_interface_id = id::derived("eni", &[vpc_endpoint_id, &self.subnet.subnet_id]);
         NetworkInterface {
             mac_address: address::mac_address(address::MacKind::VpcEndpoint, self.address),
@@ -289,7 +458,7 @@ impl PlannedInterface<'_> {
             attachment: Some(Attachment::to_aws(&network_interface_id)),
             ..NetworkInterface::new(
                 network_interface_id,
-                request.meta_of_dependent(),
+                meta.clone(),
                 self.subnet,
                 vec![self.address],
                 groups.to_vec(),

@@ -14,6 +14,8 @@ mod attribute;
 mod aws_service;
 mod bucket;
 mod change;
+mod connection;
+mod connection_notification;
 mod customer_gateway;
 pub mod describe;
 mod elastic_ip;
@@ -54,11 +56,12 @@ mod world;
 pub use aws_service::{aws_services, private_dns_names, short_service_name};
 pub use bucket::{Bucket, BucketVersioning, PublicAccessBlock};
 pub use change::*;
+pub use connection_notification::{ConnectionEvent, ConnectionNotification};
 pub use customer_gateway::{CustomerGateway, ON_PREMISES_ADDRESS_TAG};
 pub use describe::describe;
 pub use elastic_ip::{Address, AddressAssociation};
 pub use endpoint::{DnsEntry, DnsEntryScope, VpcEndpoint, VpcEndpointState, VpcEndpointType};
-pub use endpoint_service::{VpcEndpointService, VpcEndpointServiceState};
+pub use endpoint_service::{PrivateDnsState, ServicePrivateDns, VpcEndpointService, VpcEndpointServiceState};
 pub use flow_log::{
     AGGREGATION_TAG, DEFAULT_LOG_FORMAT, FLOW_LOG_FIELDS, FlowLog, FlowLogResourceType, LOG_FILE_TAG, TrafficType,
 };

@@ -8,11 +8,6 @@ pub fn vpc_endpoints(world: &World) -> Vec<Value> {
 }
 
 fn vpc_endpoint(world: &World, endpoint: &VpcEndpoint) -> Value {
-    let dns_entries: Value = endpoint
-        .dns_entries
-        .iter()
-        .map(|entry| json!({ "DnsName": entry.dns_name, "HostedZoneId": entry.hosted_zone_id }))
-        .collect();
     let mut shape = json!({
         "VpcEndpointId": endpoint.vpc_endpoint_id,
         "VpcEndpointType": endpoint.vpc_endpoint_type.as_str(),
@@ -27,7 +22,7 @@ fn vpc_endpoint(world: &World, endpoint: &VpcEndpoint) -> Value {
         "PrivateDnsEnabled": endpoint.private_dns_enabled,
         "RequesterManaged": false,
         "NetworkInterfaceIds": endpoint.network_interface_ids,
-        "DnsEntries": dns_entries,
+        "DnsEntries": dns_entries(endpoint),
         "OwnerId": endpoint.meta.account,
         "Tags": tags(&endpoint.meta),
     });
@@ -35,6 +30,11 @@ fn vpc_endpoint(world: &World, endpoint: &VpcEndpoint) -> Value {
     let options = json!({ "DnsRecordIpType": "ipv4", "PrivateDnsOnlyForInboundResolverEndpoint": only });
     add(&mut shape, "DnsOptions", (endpoint.vpc_endpoint_type == VpcEndpointType::Interface).then_some(options));
     shape
+}
+
+fn dns_entries(endpoint: &VpcEndpoint) -> Value {
+    let shape = |entry: &DnsEntry| json!({ "DnsName": entry.dns_name, "HostedZoneId": entry.hosted_zone_id });
+    endpoint.dns_entries.iter().map(shape).collect()
 }
 
 impl VpcEndpointType {
@@ -76,12 +76,61 @@ fn vpc_endpoint_service(world: &World, service: &VpcEndpointService) -> Value {
         "AllowedPrincipals": service.allowed_principals,
         "Tags": tags(&service.meta),
     });
-    if let Some(name) = &service.private_dns_name {
+    if let Some(ServicePrivateDns { name, state, record_name, record_value }) = &service.private_dns {
         add(&mut shape, "PrivateDnsName", Some(json!(name)));
         add(&mut shape, "PrivateDnsNames", Some(json!([{ "PrivateDnsName": name }])));
-        add(&mut shape, "PrivateDnsNameVerificationState", Some(json!("verified")));
+        add(&mut shape, "PrivateDnsNameVerificationState", Some(json!(state.as_str())));
+        let proof = json!({ "State": state.as_str(), "Type": "TXT", "Value": record_value, "Name": record_name });
+        add(&mut shape, "PrivateDnsNameConfiguration", Some(proof));
     }
     shape
+}
+
+impl PrivateDnsState {
+    /// AWS's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingVerification => "pendingVerification",
+            Self::Verified => "verified",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// DescribeVpcEndpointConnections: the endpoints of the lab's own services, as their providers see them.
+pub fn vpc_endpoint_connections(world: &World) -> Vec<Value> {
+    let shape = |endpoint: &VpcEndpoint| {
+        let mut services = world.vpc_endpoint_services.values();
+        let service = services.find(|service| service.service_name == endpoint.service_name)?;
+        Some(json!({
+            "VpcEndpointId": endpoint.vpc_endpoint_id,
+            "ServiceId": service.service_id,
+            "VpcEndpointOwner": endpoint.meta.account,
+            "VpcEndpointState": endpoint.state.as_str(),
+            "VpcEndpointRegion": endpoint.meta.region,
+            "DnsEntries": dns_entries(endpoint),
+            "NetworkLoadBalancerArns": service.network_load_balancer_arns,
+            "IpAddressType": "ipv4",
+        }))
+    };
+    world.vpc_endpoints.values().filter_map(shape).collect()
+}
+
+/// DescribeVpcEndpointConnectionNotifications.
+pub fn connection_notifications(world: &World) -> Vec<Value> {
+    let shape = |notification: &ConnectionNotification| {
+        let mut shape = json!({
+            "ConnectionNotificationId": notification.connection_notification_id,
+            "ConnectionNotificationType": "Topic",
+            "ConnectionNotificationArn": notification.connection_notification_arn,
+            "ConnectionEvents": notification.connection_events.iter().map(|it| json!(it.as_str())).collect::<Value>(),
+            "ConnectionNotificationState": "Enabled",
+        });
+        add(&mut shape, "ServiceId", notification.service_id.as_ref().map(|id| json!(id)));
+        add(&mut shape, "VpcEndpointId", notification.vpc_endpoint_id.as_ref().map(|id| json!(id)));
+        shape
+    };
+    world.connection_notifications.values().map(shape).collect()
 }
 
 /// Route 53 Resolver ListResolverEndpoints, with ListResolverEndpointIpAddresses.
