@@ -3,6 +3,7 @@
 mod filters;
 mod lab;
 mod network;
+mod running;
 mod services;
 
 use std::collections::BTreeMap;

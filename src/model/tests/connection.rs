@@ -188,7 +188,7 @@ fn principals_are_accounts_users_roles_or_everybody() {
     let vpc_id = asker.vpc();
     let name = format!("com.amazonaws.vpce.us-east-1.{service_id}");
     let arn = |resource: &str| format!("arn:aws:iam::{ACCOUNT}:{resource}");
-    let mut connects = |principal: Option<&str>, allowed: &str| {
+    let connects = |principal: Option<&str>, allowed: &str| {
         let mut world = asker.clone();
         world.ask_as(OTHER_ACCOUNT, allow(&service_id, allowed)).unwrap();
         let change = Change::CreateVpcEndpoint(interface_endpoint(&vpc_id, &name, &[]));
