@@ -21,6 +21,8 @@ mod life;
 mod offload;
 #[path = "lab_outside.rs"]
 mod outside;
+#[path = "lab_privatelink.rs"]
+mod privatelink;
 #[path = "lab_sdk.rs"]
 mod sdk;
 #[path = "lab_services.rs"]
@@ -61,7 +63,8 @@ fn main() -> ExitCode {
             .chain(outside::STORIES)
             .chain(services::STORIES);
         // Where they are installed, only their own user may be able to look.
-        let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).filter(|_| setting.who == Who::Me);
+        let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).chain(privatelink::STORIES);
+        let with_clients = with_clients.filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);
         let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once);
         for (name, story) in stories {
