@@ -9,6 +9,8 @@ use crate::services::failure::Failure;
 
 /// Bytes of a form; a policy has 20,480 at most, and nothing else is long.
 pub const LONGEST: usize = 256 << 10;
+/// Members of a list: each may be a change of its own.
+const LONGEST_LIST: usize = 1000;
 /// Characters of a caller's text in an answer.
 const SHOWN: usize = 512;
 
@@ -77,7 +79,7 @@ impl Form {
     /// The numbers of a list's members, as they are written.
     ///
     /// # Errors
-    /// One is no number, or two are the same.
+    /// One is no number, two are the same, or there are too many.
     pub fn numbers(&self, name: &str) -> Result<Vec<String>, Failure> {
         let prefix = format!("{name}.");
         let mut numbers: BTreeMap<u32, &str> = BTreeMap::new();
@@ -88,6 +90,10 @@ impl Form {
             if *numbers.entry(number).or_insert(written) != written {
                 return Err(malformed());
             }
+        }
+        if numbers.len() > LONGEST_LIST {
+            let why = format!("A list has at most {LONGEST_LIST} members");
+            return Err(invalid(name, &numbers.len().to_string(), &why));
         }
         Ok(numbers.into_values().map(str::to_owned).collect())
     }

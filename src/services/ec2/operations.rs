@@ -28,7 +28,7 @@ pub enum Does {
     Act(fn(&Form) -> Result<Plan, Failure>),
 }
 
-/// Of every operation; the later ones are a presigned URL's.
+/// Of every operation.
 const COMMON: &[&str] = &["Action", "Version", "DryRun"];
 const VERSION: &str = "2016-11-15";
 
