@@ -158,7 +158,11 @@ impl World {
     }
 
     /// The prefix list of a service that has gateway endpoints, as a route's destination.
-    fn gateway_service_list(&self, request: &Request, service_name: &str) -> Result<RouteDestination, Refusal> {
+    pub(super) fn gateway_service_list(
+        &self,
+        request: &Request,
+        service_name: &str,
+    ) -> Result<RouteDestination, Refusal> {
         let short = short_service_name(service_name, &request.region);
         if let Some(list) = short.and_then(|short| region::managed_list(&request.region, short)) {
             return Ok(RouteDestination::PrefixList(list.prefix_list_id.clone()));
@@ -173,7 +177,7 @@ impl World {
     }
 
     /// The route tables, known to be of the endpoint's VPC and without a route to the service.
-    fn route_tables_for(
+    pub(super) fn route_tables_for(
         &self,
         request: &Request,
         vpc_id: &str,
@@ -199,7 +203,7 @@ impl World {
         Ok(checked)
     }
 
-    fn add_endpoint_routes(
+    pub(super) fn add_endpoint_routes(
         &mut self,
         request: &Request,
         vpc_endpoint_id: &str,
@@ -216,52 +220,7 @@ impl World {
         }
     }
 
-    /// Another policy, other route tables, subnets, groups or private DNS; at once, where AWS takes minutes.
-    pub(super) fn modify_vpc_endpoint(
-        &mut self,
-        request: &Request,
-        members: &ModifyVpcEndpoint,
-    ) -> Result<ObjectId, Refusal> {
-        let endpoint = self.own_vpc_endpoint(&members.vpc_endpoint_id, request)?;
-        let id = endpoint.vpc_endpoint_id.clone();
-        let policy_document = members.policy_for(endpoint)?;
-        let (add, remove) = (&members.add_route_table_ids, &members.remove_route_table_ids);
-        match endpoint.vpc_endpoint_type {
-            VpcEndpointType::Gateway => {
-                members.check_gateway_members()?;
-                if let Some(id) = remove.iter().find(|id| !endpoint.route_table_ids.contains(id)) {
-                    return Err(Refusal::new(
-                        "InvalidParameter",
-                        format!("Route table {id} is not associated with VPC endpoint {}", members.vpc_endpoint_id),
-                    ));
-                }
-                let list = self.gateway_service_list(request, &endpoint.service_name)?;
-                let added = self.route_tables_for(request, &endpoint.vpc_id, add, &list)?;
-                self.remove_endpoint_routes(&id, remove);
-                self.add_endpoint_routes(request, &id, &added, &list);
-                let endpoint = self.vpc_endpoints.get_mut(&id).expect("own_vpc_endpoint found it");
-                endpoint.route_table_ids.retain(|table| !remove.contains(table));
-                endpoint.route_table_ids.extend(added);
-            }
-            VpcEndpointType::Interface if !add.is_empty() || !remove.is_empty() => {
-                return Err(Refusal::new(
-                    "InvalidParameter",
-                    "Route table IDs are only supported for Gateway type VPC Endpoint.",
-                ));
-            }
-            VpcEndpointType::Interface if members.names_interfaces() => {
-                let modified = self.modified_interfaces(request, endpoint, members)?;
-                self.put_interfaces(modified);
-            }
-            VpcEndpointType::Interface => {}
-        }
-        if let Some(policy_document) = policy_document {
-            self.vpc_endpoints.get_mut(&id).expect("own_vpc_endpoint found it").policy_document = policy_document;
-        }
-        Ok(id)
-    }
-
-    fn remove_endpoint_routes(&mut self, vpc_endpoint_id: &str, route_table_ids: &[String]) {
+    pub(super) fn remove_endpoint_routes(&mut self, vpc_endpoint_id: &str, route_table_ids: &[String]) {
         let target = RouteTarget::VpcEndpoint(vpc_endpoint_id.to_owned());
         for table in route_table_ids {
             let table = self.route_tables.get_mut(table).expect("an endpoint's route tables are there");
@@ -314,43 +273,6 @@ impl World {
     }
 }
 
-impl ModifyVpcEndpoint {
-    /// Members that only interface endpoints have.
-    fn check_gateway_members(&self) -> Result<(), Refusal> {
-        let joined = |add: &[String], remove: &[String]| [add, remove].concat();
-        let members = CreateVpcEndpoint {
-            subnet_ids: joined(&self.add_subnet_ids, &self.remove_subnet_ids),
-            security_group_ids: joined(&self.add_security_group_ids, &self.remove_security_group_ids),
-            private_dns_enabled: self.private_dns_enabled,
-            ..CreateVpcEndpoint::default()
-        };
-        members.check_gateway_members()
-    }
-
-    /// The policy that the endpoint shall have; `None` leaves it as it is.
-    fn policy_for(&self, endpoint: &VpcEndpoint) -> Result<Option<PolicyDocument>, Refusal> {
-        let wanted = match (&self.policy_document, self.reset_policy) {
-            (Some(_), true) => {
-                return Err(Refusal::new(
-                    "InvalidParameterCombination",
-                    "The parameters PolicyDocument and ResetPolicy cannot be used together",
-                ));
-            }
-            (Some(policy), false) => policy.clone(),
-            (None, true) => default_policy(),
-            (None, false) => return Ok(None),
-        };
-        if !endpoint.supports_policy() {
-            return Err(Refusal::new(
-                "InvalidParameter",
-                format!("The service {} does not support endpoint policies", endpoint.service_name),
-            ));
-        }
-        wanted.check(Kind::Endpoint)?;
-        Ok(Some(wanted))
-    }
-}
-
 impl VpcEndpoint {
     /// What endpoints of both types have in common, in the state of one that nobody need accept.
     pub(super) fn new(
@@ -380,7 +302,7 @@ impl VpcEndpoint {
 
 impl CreateVpcEndpoint {
     /// Members that only interface endpoints have.
-    fn check_gateway_members(&self) -> Result<(), Refusal> {
+    pub(super) fn check_gateway_members(&self) -> Result<(), Refusal> {
         let refuse = |message: &str| Err(Refusal::new("InvalidParameter", message));
         if !self.subnet_ids.is_empty() {
             return refuse("Subnet IDs are only supported for Interface and GatewayLoadBalancer type VPC Endpoints.");
@@ -396,7 +318,7 @@ impl CreateVpcEndpoint {
 }
 
 /// What an endpoint has when no policy was given, as Describe returns it.
-fn default_policy() -> PolicyDocument {
+pub(super) fn default_policy() -> PolicyDocument {
     let value = serde_json::json!({
         "Version": "2008-10-17",
         "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" }]

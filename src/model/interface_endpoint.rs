@@ -14,16 +14,16 @@ pub(super) enum InterfaceService<'a> {
 }
 
 /// Where new interfaces of an endpoint shall be.
-struct Place<'a> {
-    vpc_id: &'a str,
-    service_name: &'a str,
+pub(super) struct Place<'a> {
+    pub vpc_id: &'a str,
+    pub service_name: &'a str,
     /// Subnets in which it has an interface and keeps it.
-    kept: Vec<&'a Subnet>,
+    pub kept: Vec<&'a Subnet>,
 }
 
 /// The plan of one endpoint's network interface.
-struct PlannedInterface<'a> {
-    subnet: &'a Subnet,
+pub(super) struct PlannedInterface<'a> {
+    pub subnet: &'a Subnet,
     address: std::net::Ipv4Addr,
 }
 
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// One interface per subnet, at most one subnet per zone, each zone one of the service's.
-    fn plan_interfaces(
+    pub(super) fn plan_interfaces(
         &self,
         request: &Request,
         place: &Place<'_>,
@@ -159,7 +159,12 @@ impl World {
         }
     }
 
-    fn endpoint_groups(&self, request: &Request, vpc: &Vpc, groups: &[String]) -> Result<Vec<String>, Refusal> {
+    pub(super) fn endpoint_groups(
+        &self,
+        request: &Request,
+        vpc: &Vpc,
+        groups: &[String],
+    ) -> Result<Vec<String>, Refusal> {
         if groups.is_empty() {
             return Ok(vec![vpc.default_security_group_id.clone()]);
         }
@@ -179,7 +184,7 @@ impl World {
     }
 
     /// The names that private DNS will give, or why it can't be enabled. `own` is the endpoint that has such names already.
-    fn private_names(
+    pub(super) fn private_names(
         &self,
         members: &CreateVpcEndpoint,
         vpc: &Vpc,
@@ -261,144 +266,8 @@ impl World {
     }
 }
 
-/// An interface endpoint as ModifyVpcEndpoint makes it; not in the world yet.
-pub(super) struct ModifiedInterfaces {
-    endpoint: VpcEndpoint,
-    /// Ids of interfaces that go.
-    gone: Vec<String>,
-    new: Vec<NetworkInterface>,
-}
-
-impl World {
-    /// The endpoint with other subnets, groups or private DNS, or why that can't be.
-    pub(super) fn modified_interfaces(
-        &self,
-        request: &Request,
-        endpoint: &VpcEndpoint,
-        members: &ModifyVpcEndpoint,
-    ) -> Result<ModifiedInterfaces, Refusal> {
-        let id = &endpoint.vpc_endpoint_id;
-        let not_associated = |what: &str, other: &str| {
-            Refusal::new("InvalidParameter", format!("{what} {other} is not associated with VPC endpoint {id}"))
-        };
-        if let Some(other) = members.remove_subnet_ids.iter().find(|it| !endpoint.subnet_ids.contains(it)) {
-            return Err(not_associated("Subnet", other));
-        }
-        let removed_groups = &members.remove_security_group_ids;
-        if let Some(other) = removed_groups.iter().find(|it| !endpoint.security_group_ids.contains(it)) {
-            return Err(not_associated("Security group", other));
-        }
-        let vpc = self.own_vpc(&endpoint.vpc_id, request)?;
-        let service = self.service_behind(endpoint)?;
-        let stays = |subnet_id: &&String| !members.remove_subnet_ids.contains(subnet_id);
-        let kept = endpoint.subnet_ids.iter().filter(stays).filter_map(|it| self.subnets.get(it)).collect();
-        let place = Place { vpc_id: &endpoint.vpc_id, service_name: &endpoint.service_name, kept };
-        let planned = self.plan_interfaces(request, &place, &members.add_subnet_ids, &service)?;
-        let groups = self.modified_groups(request, vpc, endpoint, members)?;
-        let wanted = members.as_created(endpoint);
-        let private_names = self.private_names(&wanted, vpc, &service, Some(id))?;
-
-        let meta = Meta { tags: Default::default(), ..endpoint.meta.clone() };
-        let new: Vec<NetworkInterface> = planned.iter().map(|plan| plan.interface(&meta, id, &groups)).collect();
-        let subnets: Vec<&Subnet> = place.kept.iter().copied().chain(planned.iter().map(|plan| plan.subnet)).collect();
-        let zones: Vec<&str> = subnets.iter().map(|subnet| subnet.availability_zone.as_str()).collect();
-        let interfaces = || endpoint.subnet_ids.iter().zip(&endpoint.network_interface_ids);
-        let kept_ids = interfaces().filter(|(subnet, _)| stays(subnet)).map(|(_, id)| id);
-        let modified = VpcEndpoint {
-            subnet_ids: subnets.iter().map(|subnet| subnet.subnet_id.clone()).collect(),
-            network_interface_ids: kept_ids.chain(new.iter().map(|it| &it.network_interface_id)).cloned().collect(),
-            security_group_ids: groups,
-            private_dns_enabled: wanted.private_dns_enabled == Some(true),
-            private_dns_only_for_inbound_resolver_endpoint: only_for_inbound_resolver(&wanted, &service),
-            dns_entries: dns_entries(id, &vpc.meta.region, &service, &zones, private_names),
-            ..endpoint.clone()
-        };
-        let gone = interfaces().filter(|(subnet, _)| !stays(subnet)).map(|(_, id)| id.clone()).collect();
-        Ok(ModifiedInterfaces { endpoint: modified, gone, new })
-    }
-
-    /// Puts it into the world.
-    pub(super) fn put_interfaces(&mut self, modified: ModifiedInterfaces) {
-        let ModifiedInterfaces { endpoint, gone, new } = modified;
-        gone.iter().for_each(|id| self.remove_requester_managed(id));
-        for interface in new {
-            self.network_interfaces.insert(interface.network_interface_id.clone(), interface);
-        }
-        for id in &endpoint.network_interface_ids {
-            let interface = self.network_interfaces.get_mut(id).expect("an endpoint's interfaces are there");
-            interface.groups.clone_from(&endpoint.security_group_ids);
-        }
-        self.vpc_endpoints.insert(endpoint.vpc_endpoint_id.clone(), endpoint);
-    }
-
-    /// An interface of AWS's goes with what it was made for.
-    pub(super) fn remove_requester_managed(&mut self, network_interface_id: &str) {
-        self.network_interfaces.remove(network_interface_id);
-        self.flow_logs.retain(|_, log| log.resource_id != network_interface_id);
-    }
-
-    /// The service that an endpoint connects to, whether or not its account may still see it (B4).
-    fn service_behind<'a>(&'a self, endpoint: &'a VpcEndpoint) -> Result<InterfaceService<'a>, Refusal> {
-        let name = &endpoint.service_name;
-        if let Some(short) = short_service_name(name, &endpoint.meta.region) {
-            return Ok(InterfaceService::Aws(short));
-        }
-        let service = self.vpc_endpoint_services.values().find(|service| service.service_name == *name);
-        service.map(InterfaceService::Customer).ok_or_else(|| {
-            Refusal::new("InvalidServiceName", format!("The Vpc Endpoint Service '{name}' does not exist"))
-        })
-    }
-
-    fn modified_groups(
-        &self,
-        request: &Request,
-        vpc: &Vpc,
-        endpoint: &VpcEndpoint,
-        members: &ModifyVpcEndpoint,
-    ) -> Result<Vec<String>, Refusal> {
-        let kept = endpoint.security_group_ids.iter().filter(|id| !members.remove_security_group_ids.contains(id));
-        let groups: Vec<String> = kept.chain(&members.add_security_group_ids).cloned().collect();
-        if groups.is_empty() {
-            return Err(Refusal::new(
-                "InvalidParameter",
-                format!("VPC endpoint {} must have at least one security group", endpoint.vpc_endpoint_id),
-            ));
-        }
-        self.endpoint_groups(request, vpc, &groups)
-    }
-}
-
-impl ModifyVpcEndpoint {
-    /// As if the endpoint were created so, as far as private DNS is concerned.
-    fn as_created(&self, endpoint: &VpcEndpoint) -> CreateVpcEndpoint {
-        let only = self.private_dns_only_for_inbound_resolver_endpoint;
-        // What was said at creation stands; where private DNS was off, AWS's default does.
-        let stands = endpoint.private_dns_enabled.then_some(endpoint.private_dns_only_for_inbound_resolver_endpoint);
-        CreateVpcEndpoint {
-            vpc_id: endpoint.vpc_id.clone(),
-            service_name: endpoint.service_name.clone(),
-            private_dns_enabled: self.private_dns_enabled.or(Some(endpoint.private_dns_enabled)),
-            private_dns_only_for_inbound_resolver_endpoint: only.or(stands),
-            ..CreateVpcEndpoint::default()
-        }
-    }
-
-    /// Members that only interface endpoints have.
-    pub(super) fn names_interfaces(&self) -> bool {
-        let lists = [
-            &self.add_subnet_ids,
-            &self.remove_subnet_ids,
-            &self.add_security_group_ids,
-            &self.remove_security_group_ids,
-        ];
-        lists.iter().any(|list| !list.is_empty())
-            || self.private_dns_enabled.is_some()
-            || self.private_dns_only_for_inbound_resolver_endpoint.is_some()
-    }
-}
-
 /// The option as it takes effect: with private DNS for S3 it is on unless it was switched off.
-fn only_for_inbound_resolver(members: &CreateVpcEndpoint, service: &InterfaceService<'_>) -> bool {
+pub(super) fn only_for_inbound_resolver(members: &CreateVpcEndpoint, service: &InterfaceService<'_>) -> bool {
     service.is_s3()
         && members.private_dns_enabled == Some(true)
         && members.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(true)
@@ -448,7 +317,7 @@ impl InterfaceService<'_> {
 
 impl PlannedInterface<'_> {
     /// The requester-managed network interface as DescribeNetworkInterfaces shows it (B3.1).
-    fn interface(&self, meta: &Meta, vpc_endpoint_id: &str, groups: &[String]) -> NetworkInterface {
+    pub fn interface(&self, meta: &Meta, vpc_endpoint_id: &str, groups: &[String]) -> NetworkInterface {
         let network_interface_id = id::derived("eni", &[vpc_endpoint_id, &self.subnet.subnet_id]);
         NetworkInterface {
             mac_address: address::mac_address(address::MacKind::VpcEndpoint, self.address),
@@ -468,7 +337,7 @@ impl PlannedInterface<'_> {
 }
 
 /// Regional name, zonal names, private names, in AWS's order (B3.3).
-fn dns_entries(
+pub(super) fn dns_entries(
     vpc_endpoint_id: &str,
     region: &str,
     service: &InterfaceService<'_>,

@@ -31,6 +31,7 @@ mod internet_gateway;
 mod listener;
 mod load_balancer;
 mod lookup;
+mod modify_endpoint;
 pub mod naming;
 mod nat_gateway;
 mod network_acl;

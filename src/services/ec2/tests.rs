@@ -69,6 +69,9 @@ struct Story {
 
 type Answer = (u16, String);
 
+/// Who asks what with which parameters, and the code of the refusal.
+type Case<'c> = (&'c str, &'c str, &'c [(&'c str, &'c str)], &'c str);
+
 impl Story {
     fn new() -> Self {
         let lab = Arc::new(Bare::default());
@@ -324,7 +327,7 @@ fn what_is_wrong_is_said_in_awss_words_and_changes_nothing() {
     let id = element(&story.done(CONSUMER, "CreateVpcEndpoint", &story.endpoint_of(&name)), "vpcEndpointId");
     let (service, endpoint) = (("ServiceId", service_id.as_str()), ("VpcEndpointId", id.as_str()));
     let long = "x".repeat(65);
-    let cases: &[(&str, &str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case<'_>] = &[
         (PROVIDER, "AcceptVpcEndpointConnections", &[service], "MissingParameter"),
         (PROVIDER, "AcceptVpcEndpointConnections", &[("VpcEndpointId.1", UNKNOWN)], "MissingParameter"),
         (
