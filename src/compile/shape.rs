@@ -65,7 +65,7 @@ impl Shape {
         for customer in &tables.customers {
             parts.push(part("customer gateway", customer.object, customer.address.to_string()));
         }
-        let (name, id) = ("flow logs of what comes or goes".to_owned(), String::new());
+        let (name, id) = ("what flow logs record".to_owned(), String::new());
         let print = format!("{:?}", tables.flow_logs.plans);
         parts.push(Part { kind: "flow logs", name, id, print, is_free: false });
         let way = |address, entry: &FabricEntry| {

@@ -35,7 +35,11 @@ struct Story {
 
 impl Story {
     fn new() -> Self {
-        let lab = Lab::new(BOTH_SIDES);
+        Self::of(BOTH_SIDES)
+    }
+
+    fn of(template: &str) -> Self {
+        let lab = Lab::new(template);
         let service_id = Lab::named(&lab.world.vpc_endpoint_services, |it| &it.meta, "Service").to_owned();
         let vpc_endpoint_id = Lab::named(&lab.world.vpc_endpoints, |it| &it.meta, "Endpoint").to_owned();
         let first = &lab.world.vpc_endpoints[&vpc_endpoint_id];
@@ -225,6 +229,25 @@ fn a_moved_endpoint_answers_where_it_is() {
     modify(&mut story, &subnet_ids, &[]);
     story.is_carried(5001, "10.0.1.5");
     assert!(story.resolves());
+}
+
+/// A journal's interfaces are those of the start.
+#[test]
+fn flow_logs_neither_stop_endpoints_nor_follow_them() {
+    let log = "  Log: {Type: AWS::EC2::FlowLog, Properties: {ResourceType: VPC, ResourceId: !Ref Our, TrafficType: ALL, LogGroupName: g, MaxAggregationInterval: 60}}\n";
+    let mut story = Story::of(&format!("{BOTH_SIDES}{log}"));
+    let plans = |story: &Story| format!("{:?}", story.lab.dataplane.tables().flow_logs.plans);
+    let before = plans(&story);
+    assert!(before.contains("fl-"), "{before}");
+    let made = story.create();
+    story.delete();
+    assert_eq!(plans(&story), before);
+    story.vpc_endpoint_id = made;
+    story.accept();
+    story.is_carried(5001, "10.0.1.6");
+    let tables = story.lab.dataplane.tables();
+    let another = recompile(&world(&format!("{BOTH_SIDES}{}", log.replace("ALL", "REJECT"))), &tables).tables;
+    assert_eq!(Shape::of(&tables).changes(&Shape::of(&another)), ["what flow logs record is another"]);
 }
 
 #[test]

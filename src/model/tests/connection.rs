@@ -73,6 +73,11 @@ impl Ground {
     }
 }
 
+/// A world with a service and an endpoint that waits for it.
+pub(super) fn waiting() -> World {
+    Ground::new().asker.world
+}
+
 #[test]
 fn acceptance_is_the_providers() {
     let mut ground = Ground::new();
