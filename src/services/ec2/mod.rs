@@ -117,6 +117,7 @@ impl Api {
         let form = Form::read(query, body)?;
         let operation = operations::called(&form)?;
         let asker = asker(session)?;
+        tracing::info!(operation = operation.name, account = asker.account, region = asker.region, "EC2 API");
         authorize(session, operation, &asker, &form)?;
         let result = match &operation.does {
             Does::List(listing) => {
