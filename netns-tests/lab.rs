@@ -61,6 +61,7 @@ fn main() -> ExitCode {
             .chain(expect::STORIES)
             .chain(cases::STORIES)
             .chain(outside::STORIES)
+            .chain(privatelink::OPEN_STORIES)
             .chain(services::STORIES);
         // Where they are installed, only their own user may be able to look.
         let with_clients = clients::STORIES.into_iter().chain(backends::STORIES).chain(privatelink::STORIES);

@@ -9,10 +9,15 @@ use super::Story;
 use super::harness::*;
 use super::sdk::Clients;
 
-pub const STORIES: [Story; 3] = [
+/// For every user.
+pub const OPEN_STORIES: [Story; 1] =
+    [("privatelink::the_api_is_on_the_loopback_alone", the_api_is_on_the_loopback_alone)];
+
+pub const STORIES: [Story; 4] = [
     ("privatelink::a_provider_accepts_and_rejects", a_provider_accepts_and_rejects),
     ("privatelink::a_consumer_comes_and_goes", a_consumer_comes_and_goes),
     ("privatelink::boto3_reads_what_status_says", boto3_reads_what_status_says),
+    ("privatelink::connections_outlive_many_changes_at_once", connections_outlive_many_changes_at_once),
 ];
 
 /// The example, whose provider wants to be asked.
@@ -177,20 +182,73 @@ fn boto3_reads_what_status_says(stage: &Stage) -> Result<()> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("netns-tests/ec2_api.py");
     let status = stage.path().join("status.json");
     std::fs::write(&status, lab.json(&["status"])?.to_string())?;
-    // The CLI's place is taken by Python: it gets the CLI's environment, and the endpoint's URL as the CLI does.
-    let folder = stage.path().join("bin");
-    std::fs::create_dir_all(&folder)?;
     let python = clients.python();
-    let wrapper = format!("#!/bin/sh\nexec {python} {} {} \"$2\"\n", script.display(), status.display());
-    let program = folder.join("aws");
-    stage.write("bin/aws", &wrapper)?;
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let asks = format!("exec {python} {} {} \"$2\"", script.display(), status.display());
     for stack in ["provider", "consumer"] {
-        let output = lab.command(&["aws", stack, "ec2"]).env("PATH", &path).output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let text = instead_of_the_cli(stage, &lab, stack, &asks)?;
         ensure!(text.contains("operations agree"), "{text}");
     }
+    Ok(())
+}
+
+/// What a shell script prints that has the CLI's place, with its environment; the API's URL is its second argument.
+fn instead_of_the_cli(stage: &Stage, lab: &Lab<'_>, stack: &str, script: &str) -> Result<String> {
+    stage.write("bin/aws", &format!("#!/bin/sh\n{script}\n"))?;
+    let folder = stage.path().join("bin");
+    std::fs::set_permissions(folder.join("aws"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let output = lab.command(&["aws", stack, "ec2"]).env("PATH", path).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(text)
+}
+
+fn the_api_is_on_the_loopback_alone(stage: &Stage) -> Result<()> {
+    let lab = up(stage)?;
+    let tells = "env | grep -i -e '^AWS_' -e proxy; echo URL $2; curl -sS --noproxy '*' -d Action=DescribeVpcs $2";
+    let said = instead_of_the_cli(stage, &lab, "consumer", tells)?;
+    ensure!(said.contains("<Code>MissingAuthenticationToken</Code>"), "it is there, and asks for a signature: {said}");
+    ensure!(said.contains("AWS_REGION=us-east-1") && !said.contains("host"), "nothing of the host's: {said}");
+    let url = said.lines().find_map(|line| line.strip_prefix("URL ")).context("a URL")?;
+    let port = url.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.strip_suffix('/')).context("the loopback")?;
+    for address in ["127.0.0.1", "169.254.169.254", "10.0.1.1"] {
+        let guest =
+            lab.exec("client", &["curl", "-sS", "--connect-timeout", "1", &format!("http://{address}:{port}/")])?;
+        ensure!(matches!(guest.code(), 7 | 28), "no guest has it: {guest:?}");
+    }
+    Ok(())
+}
+
+/// Endpoints are made, accepted and deleted by four threads, while one connection through another endpoint goes on.
+fn connections_outlive_many_changes_at_once(stage: &Stage) -> Result<()> {
+    let Some(clients) = Clients::get()? else { return Ok(()) };
+    let lab = up(stage)?;
+    let waiting = said(&lab, "provider", &["describe-vpc-endpoint-connections"])?;
+    let service = first(&waiting, "VpcEndpointConnections", "ServiceId")?;
+    let id = first(&waiting, "VpcEndpointConnections", "VpcEndpointId")?;
+    said(&lab, "provider", &["accept-vpc-endpoint-connections", "--service-id", service, "--vpc-endpoint-ids", id])?;
+    let key = "echo $2 $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY";
+    let keys = ["provider", "consumer"].map(|stack| instead_of_the_cli(stage, &lab, stack, key));
+    let [provider, consumer] = keys;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("netns-tests/ec2_changes.py");
+    let mut changes = std::process::Command::new(clients.python())
+        .arg(script)
+        .args(provider?.split_whitespace())
+        .args(consumer?.split_whitespace())
+        .spawn()?;
+    let name = lab.endpoint("Endpoint")?["dns_names"][0].as_str().context("a name")?;
+    let mut connections = 0;
+    while changes.try_wait()?.is_none() {
+        // A hundred requests, one after another, on one connection.
+        let url = format!("http://{name}/[1-100]");
+        let many = ["curl", "-sS", "--fail", "--max-time", "20", "-o", "/dev/null", "-w", "%{num_connects}\\n", &url];
+        let done = lab.exec("client", &many)?.ok()?;
+        let fresh: u32 = done.lines().filter_map(|line| line.parse::<u32>().ok()).sum();
+        ensure!(fresh == 1, "one connection carries them all: {fresh} were opened");
+        connections += 1;
+    }
+    ensure!(changes.wait()?.success() && connections > 0, "the changes were refused");
+    let left = said(&lab, "consumer", &["describe-vpc-endpoints"])?;
+    ensure!(left["VpcEndpoints"].as_array().is_some_and(|all| all.len() == 1), "{left}");
     Ok(())
 }

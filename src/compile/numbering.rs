@@ -118,5 +118,5 @@ impl<'w> Compiler<'w> {
     }
 }
 
-/// The MAC address of an interface that is gone: nobody's.
-pub(super) const GONE: crate::packet::Mac = [0; 6];
+/// The MAC address of an interface that is gone: all ones, which no frame to a neighbour has (B1.4).
+pub(super) const GONE: crate::packet::Mac = [0xff; 6];

@@ -2,12 +2,19 @@
 //!
 //! Purpose: unmodified clients of EC2's Query protocol (B6) do to a lab what they do to AWS. `vpclab aws` is how people use it.
 //! Identity: who signed is who asks: the account is the key's, the Region the signature's.
-//! Life: a request is read ([`form`]), judged by IAM's policies, and then either a listing of what the asker may see
-//! ([`listings`], [`describe`]) or changes of the world ([`act`]), each through [`Lab::change`] as templates make them. What
-//! comes out is AWS's JSON, written as EC2's XML by one table of names ([`xml`]).
+//! Life: a request is read, judged by IAM's policies, and then either a listing of what the asker may see or changes of the world,
+//! each through [`Lab::change`] as templates make them. What comes out is AWS's JSON, written as EC2's XML by one table of names.
 //! Time: none. What AWS does in minutes is done when the answer is.
-//! Limits: a form has at most [`form::LONGEST`] bytes; [`tokens::MOST`] client tokens are remembered.
+//! Limits: a form has at most 256 KiB, a list 1,000 members; 1,024 client tokens are remembered.
 //! Not done, and why: operations that make other objects than PrivateLink's, as a lab's shape is its template's.
+//!
+//! | file | does |
+//! |---|---|
+//! | `operations.rs` | the operations with their parameters: data |
+//! | `listings.rs` | what can be described, by whom, by which ids and filters: data |
+//! | `describe.rs`, `filter.rs`, `page.rs` | ids, filters and pages over any listing |
+//! | `act.rs`, `tokens.rs` | operations that change something, once for each client token |
+//! | `form.rs`, `xml.rs` | the way in and the way out |
 
 mod act;
 mod describe;
