@@ -25,6 +25,8 @@ mod offload;
 mod one_way;
 #[path = "lab_outside.rs"]
 mod outside;
+#[path = "lab_privatelink.rs"]
+mod privatelink;
 #[path = "lab_proxy.rs"]
 mod proxy;
 #[path = "lab_sdk.rs"]
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
             .chain(one_way::STORIES)
+            .chain(privatelink::OPEN_STORIES)
             .chain(proxy::STORIES)
             .chain(services::STORIES)
             .chain(tls::STORIES);
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
             .into_iter()
             .chain(backends::STORIES)
             .chain(metadata::WITH_CLIENTS)
+            .chain(privatelink::STORIES)
             .chain(tables::WITH_CLIENTS);
         let with_clients = with_clients.filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);

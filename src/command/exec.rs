@@ -112,7 +112,7 @@ fn command_environment(
 }
 
 /// Variables of the host that would send a client elsewhere or with other credentials.
-fn is_hidden(name: &str) -> bool {
+pub(super) fn is_hidden(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     upper.starts_with("AWS_")
         || matches!(

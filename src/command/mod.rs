@@ -14,6 +14,7 @@
 //! A verb prints its result on stdout, and everything about the way there on stderr.
 
 mod apply;
+mod aws;
 mod capture;
 mod check;
 mod compare;
@@ -52,6 +53,7 @@ Examples:
   vpclab trace app s3.us-east-1.amazonaws.com:443
   vpclab policy app s3:PutObject s3://b/k       what policies say of an API call, and which statement
   vpclab test examples/first.yaml               does what `expect:` says hold?
+  vpclab aws provider ec2 describe-vpc-endpoint-connections
   vpclab drops --follow                         which packets were dropped, and what said no
   vpclab capture app -w app.pcapng              what is on the wire, for Wireshark
   vpclab down                                   leave nothing behind
@@ -79,6 +81,7 @@ struct CommandLine {
 enum Verb {
     Up(up::Arguments),
     Apply(apply::Arguments),
+    Aws(aws::Arguments),
     Exec(exec::Arguments),
     Run(run::Arguments),
     Trace(trace::Arguments),
@@ -124,6 +127,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
     match line.verb {
         Verb::Up(arguments) => up::run(arguments, name),
         Verb::Apply(arguments) => apply::run(arguments, name),
+        Verb::Aws(arguments) => aws::run(arguments, name),
         Verb::Exec(arguments) => exec::run(arguments, name),
         Verb::Run(arguments) => run::run(arguments, name),
         Verb::Trace(arguments) => trace::run(arguments, name),

@@ -14,6 +14,8 @@ impl Compiler<'_> {
             let plans = self.flow_log_plans(log);
             self.tables.flow_logs.plans.extend(plans);
         }
+        let plans = std::mem::take(&mut self.tables.flow_logs.plans);
+        self.tables.flow_logs.plans = self.numbered_plans(plans);
         if self.tables.flow_logs.plans.is_empty() {
             return;
         }

@@ -9,6 +9,7 @@
 //! | `edges.rs` | internet, NAT, peering and VPN gateways, and the guests outside of VPCs |
 //! | `flow_logs.rs` | which interfaces are logged, and in which form |
 //! | `network.rs` | VPCs, subnets, route tables, network interfaces, links to guests |
+//! | `numbering.rs` | the numbers that a running lab's objects keep |
 //! | `privatelink.rs` | endpoints, balancers, and which of them serves which interface |
 //! | `services.rs` | the service namespaces and what they own |
 //! | `zones.rs` | DNS: public names, one view per VPC |
@@ -20,6 +21,7 @@ mod filters;
 mod flow_logs;
 mod guests;
 mod network;
+mod numbering;
 mod privatelink;
 mod services;
 mod shape;
@@ -58,7 +60,17 @@ pub struct Compiled {
 
 /// Compiles a world. Links are numbered: services first, then guests' interfaces in order of instance and device index.
 pub fn compile(world: &World) -> Compiled {
-    let mut compiler = Compiler::new(world);
+    compile_with(Compiler::new(world))
+}
+
+/// The same for a lab that runs with other tables: what is in both keeps its number, what is gone leaves a gap, and what is
+/// new comes last. Whether the lab can take it, [`Shape`] says.
+pub fn recompile(world: &World, before: &Tables) -> Compiled {
+    compile_with(Compiler::after(world, before))
+}
+
+fn compile_with(mut compiler: Compiler<'_>) -> Compiled {
+    let world = compiler.world;
     let services = compiler.add_services();
     compiler.add_security_groups();
     compiler.add_network_acls();
@@ -88,6 +100,7 @@ pub fn compile(world: &World) -> Compiled {
 struct Compiler<'w> {
     world: &'w World,
     tables: Tables,
+    before: Option<numbering::Before<'w>>,
     vpcs: HashMap<&'w str, VpcIndex>,
     subnets: HashMap<&'w str, SubnetIndex>,
     interfaces: HashMap<&'w str, InterfaceIndex>,
@@ -111,6 +124,7 @@ impl<'w> Compiler<'w> {
         Self {
             world,
             tables: Tables::default(),
+            before: None,
             vpcs: HashMap::new(),
             subnets: HashMap::new(),
             interfaces: HashMap::new(),
@@ -135,8 +149,12 @@ impl<'w> Compiler<'w> {
     }
 
     fn named(&mut self, id: String, name: String, source: Option<String>) -> ObjectIndex {
+        let object = Object { id, name, source };
+        if let Some(known) = self.before.as_ref().and_then(|before| before.object(&object)) {
+            return known;
+        }
         let index = ObjectIndex(self.tables.objects.len() as u32);
-        self.tables.objects.push(Object { id, name, source });
+        self.tables.objects.push(object);
         index
     }
 
@@ -175,7 +193,11 @@ impl<'w> Compiler<'w> {
             endpoint_account: endpoint_of(entry.way).map(|endpoint| endpoint.meta.account.clone()),
             resolver_endpoint_id: resolver_endpoint_of(entry.way),
         };
+        let is_gone = |way: Way| matches!(way, Way::Endpoint(_)) && endpoint_of(way).is_none();
         let origin = |entry: &FabricEntry| {
+            if is_gone(entry.way) {
+                return None;
+            }
             let interface = match entry.client {
                 Client::Interface(index) => index,
                 Client::Internet => return Some(outside(entry, INTERNET.to_owned())),

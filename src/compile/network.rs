@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::numbering::Numbered;
 use super::*;
 use crate::model::{self, RouteDestination, RouteOrigin, RouteState, RouteTarget};
 use crate::packet::Mac;
@@ -62,7 +63,14 @@ impl<'w> Compiler<'w> {
     }
 
     pub(super) fn add_interfaces(&mut self) {
-        for interface in self.world.network_interfaces.values() {
+        for numbered in self.numbered_interfaces() {
+            let interface = match numbered {
+                Numbered::There(interface) => interface,
+                Numbered::Gone(number) => {
+                    self.leave_interface(number);
+                    continue;
+                }
+            };
             let Some(vpc) = self.vpcs.get(interface.vpc_id.as_str()).copied() else { continue };
             let Some(subnet) = self.subnets.get(interface.subnet_id.as_str()).copied() else { continue };
             let object = self.object(&interface.network_interface_id, &self.owner_meta(interface).clone());
@@ -191,7 +199,7 @@ impl<'w> Compiler<'w> {
         }
         let guest = self.tables.internet.guest.map(|guest| guest.address);
         entries.extend(guest.map(|address| FabricEntry { client: Client::Internet, address, way: Way::LinkLocal }));
-        self.tables.fabric = Fabric::new(entries);
+        self.tables.fabric = Fabric::new(self.numbered_fabric(entries));
     }
 
     /// The ways in of somebody who sees the gateway endpoints of the VPC `routed`, and reaches network interfaces in VPCs.

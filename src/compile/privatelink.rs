@@ -1,11 +1,19 @@
 //! Endpoints, resolver endpoints, load balancers, and which of them serves which network interface.
 
+use super::numbering::Numbered;
 use super::*;
 use crate::model::{self, VpcEndpointState, VpcEndpointType, short_service_name};
 
 impl<'w> Compiler<'w> {
     pub(super) fn add_endpoints(&mut self) {
-        for endpoint in self.world.vpc_endpoints.values() {
+        for numbered in self.numbered_endpoints() {
+            let endpoint = match numbered {
+                Numbered::There(endpoint) => endpoint,
+                Numbered::Gone(number) => {
+                    self.leave_endpoint(number);
+                    continue;
+                }
+            };
             let Some(vpc) = self.vpcs.get(endpoint.vpc_id.as_str()).copied() else { continue };
             let object = self.object(&endpoint.vpc_endpoint_id, &endpoint.meta);
             let gateway_service = match endpoint.vpc_endpoint_type {

@@ -4,6 +4,7 @@ mod filters;
 mod lab;
 mod network;
 mod resolver_endpoints;
+mod running;
 mod services;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ fn apply(world: &mut World, logical_id: &str, change: Change) -> String {
     let request = Request {
         account: "111111111111".to_owned(),
         region: "us-east-1".to_owned(),
+        principal: None,
         stack: Some("lab".to_owned()),
         logical_id: Some(logical_id.to_owned()),
         source: None,

@@ -118,7 +118,7 @@ pub struct Tables {
 }
 
 /// An object's names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     /// AWS id or ARN, or what a route is called.
     pub id: String,

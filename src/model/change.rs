@@ -19,6 +19,8 @@ pub struct Request {
     pub account: String,
     /// Region such as `us-east-1`.
     pub region: String,
+    /// ARN of who signed an API call: its root user, a user or a role; `None` for a template, whose account asks as a whole.
+    pub principal: Option<String>,
     /// Stack that the request comes from; `None` for API calls.
     pub stack: Option<String>,
     /// Logical id in that stack's template; `None` for API calls.
@@ -124,12 +126,20 @@ pub enum Change {
     CreateVpcEndpoint(CreateVpcEndpoint),
     /// EC2 ModifyVpcEndpoint.
     ModifyVpcEndpoint(ModifyVpcEndpoint),
+    /// EC2 DeleteVpcEndpoints; all of them or none.
+    DeleteVpcEndpoints { vpc_endpoint_ids: Vec<String> },
     /// EC2 CreateVpcEndpointServiceConfiguration.
     CreateVpcEndpointServiceConfiguration {
         network_load_balancer_arns: Vec<String>,
         acceptance_required: bool,
         private_dns_name: Option<String>,
     },
+    /// EC2 ModifyVpcEndpointServiceConfiguration.
+    ModifyVpcEndpointServiceConfiguration(ModifyVpcEndpointServiceConfiguration),
+    /// EC2 DeleteVpcEndpointServiceConfigurations; all of them or none.
+    DeleteVpcEndpointServiceConfigurations { service_ids: Vec<String> },
+    /// EC2 StartVpcEndpointServicePrivateDnsVerification.
+    StartVpcEndpointServicePrivateDnsVerification { service_id: String },
     /// EC2 ModifyVpcEndpointServicePermissions (AddAllowedPrincipals).
     ModifyVpcEndpointServicePermissions {
         service_id: String,
@@ -138,6 +148,18 @@ pub enum Change {
     },
     /// EC2 AcceptVpcEndpointConnections; asked by the provider's account.
     AcceptVpcEndpointConnections { service_id: String, vpc_endpoint_ids: Vec<String> },
+    /// EC2 RejectVpcEndpointConnections; asked by the provider's account.
+    RejectVpcEndpointConnections { service_id: String, vpc_endpoint_ids: Vec<String> },
+    /// EC2 CreateVpcEndpointConnectionNotification.
+    CreateVpcEndpointConnectionNotification(CreateConnectionNotification),
+    /// EC2 ModifyVpcEndpointConnectionNotification; what is absent stays.
+    ModifyVpcEndpointConnectionNotification {
+        connection_notification_id: String,
+        connection_notification_arn: Option<String>,
+        connection_events: Vec<String>,
+    },
+    /// EC2 DeleteVpcEndpointConnectionNotifications; all of them or none.
+    DeleteVpcEndpointConnectionNotifications { connection_notification_ids: Vec<String> },
     /// ELBv2 CreateLoadBalancer of type `network`.
     CreateLoadBalancer {
         name: Option<String>,

@@ -142,7 +142,7 @@ impl World {
         members.check_gateway_members()?;
         let list = self.gateway_service_list(request, &members.service_name)?;
         let route_table_ids = self.route_tables_for(request, &members.vpc_id, &members.route_table_ids, &list)?;
-        let vpc_endpoint_id = id::for_request(request, "vpce", |id| self.vpc_endpoints.contains_key(id));
+        let vpc_endpoint_id = self.new_endpoint_id(request);
         self.add_endpoint_routes(request, &vpc_endpoint_id, &route_table_ids, &list);
         let endpoint = VpcEndpoint {
             route_table_ids,
@@ -152,8 +152,17 @@ impl World {
         Ok(vpc_endpoint_id)
     }
 
+    /// An id that no endpoint has or ever had.
+    pub(super) fn new_endpoint_id(&self, request: &Request) -> String {
+        id::for_request(request, "vpce", |id| self.vpc_endpoints.contains_key(id) || self.retired_ids.contains(id))
+    }
+
     /// The prefix list of a service that has gateway endpoints, as a route's destination.
-    fn gateway_service_list(&self, request: &Request, service_name: &str) -> Result<RouteDestination, Refusal> {
+    pub(super) fn gateway_service_list(
+        &self,
+        request: &Request,
+        service_name: &str,
+    ) -> Result<RouteDestination, Refusal> {
         let short = short_service_name(service_name, &request.region);
         if let Some(list) = short.and_then(|short| region::managed_list(&request.region, short)) {
             return Ok(RouteDestination::PrefixList(list.prefix_list_id.clone()));
@@ -168,7 +177,7 @@ impl World {
     }
 
     /// The route tables, known to be of the endpoint's VPC and without a route to the service.
-    fn route_tables_for(
+    pub(super) fn route_tables_for(
         &self,
         request: &Request,
         vpc_id: &str,
@@ -194,7 +203,7 @@ impl World {
         Ok(checked)
     }
 
-    fn add_endpoint_routes(
+    pub(super) fn add_endpoint_routes(
         &mut self,
         request: &Request,
         vpc_endpoint_id: &str,
@@ -211,72 +220,56 @@ impl World {
         }
     }
 
-    /// Another policy, other route tables; at once, where AWS takes minutes.
-    pub(super) fn modify_vpc_endpoint(
+    pub(super) fn remove_endpoint_routes(&mut self, vpc_endpoint_id: &str, route_table_ids: &[String]) {
+        let target = RouteTarget::VpcEndpoint(vpc_endpoint_id.to_owned());
+        for table in route_table_ids {
+            let table = self.route_tables.get_mut(table).expect("an endpoint's route tables are there");
+            table.routes.retain(|route| route.target != target);
+        }
+    }
+
+    /// The consumer takes endpoints away, in whatever state they are; all of them or none. AWS's `deleting` takes no time.
+    pub(super) fn delete_vpc_endpoints(
         &mut self,
         request: &Request,
-        members: &ModifyVpcEndpoint,
+        vpc_endpoint_ids: &[String],
     ) -> Result<ObjectId, Refusal> {
-        let endpoint = self.own_vpc_endpoint(&members.vpc_endpoint_id, request)?;
-        let policy_document = members.policy_for(endpoint)?;
-        let (add, remove) = (&members.add_route_table_ids, &members.remove_route_table_ids);
-        let is_gateway = endpoint.vpc_endpoint_type == VpcEndpointType::Gateway;
-        let has_route_tables = !add.is_empty() || !remove.is_empty();
-        if has_route_tables && !is_gateway {
-            return Err(Refusal::new(
-                "InvalidParameter",
-                "Route table IDs are only supported for Gateway type VPC Endpoint.",
-            ));
+        for id in vpc_endpoint_ids {
+            let endpoint = self.own_vpc_endpoint(id, request)?;
+            self.check_not_needed(endpoint, vpc_endpoint_ids)?;
         }
-        if let Some(id) = remove.iter().find(|id| !endpoint.route_table_ids.contains(id)) {
-            return Err(Refusal::new(
-                "InvalidParameter",
-                format!("Route table {id} is not associated with VPC endpoint {}", members.vpc_endpoint_id),
-            ));
+        for id in vpc_endpoint_ids {
+            // The same id may be named twice.
+            let Some(endpoint) = self.vpc_endpoints.remove(id) else { continue };
+            self.remove_endpoint_routes(id, &endpoint.route_table_ids);
+            endpoint.network_interface_ids.iter().for_each(|id| self.remove_requester_managed(id));
+            self.connection_notifications.retain(|_, it| it.vpc_endpoint_id.as_ref() != Some(id));
+            self.retired_ids.insert(id.clone());
         }
-        let id = endpoint.vpc_endpoint_id.clone();
-        if is_gateway {
-            let list = self.gateway_service_list(request, &endpoint.service_name)?;
-            let added = self.route_tables_for(request, &endpoint.vpc_id, add, &list)?;
-            let target = RouteTarget::VpcEndpoint(id.clone());
-            for table in remove {
-                let table = self.route_tables.get_mut(table).expect("an endpoint's route tables are there");
-                table.routes.retain(|route| route.target != target);
-            }
-            self.add_endpoint_routes(request, &id, &added, &list);
-            let endpoint = self.vpc_endpoints.get_mut(&id).expect("own_vpc_endpoint found it");
-            endpoint.route_table_ids.retain(|table| !remove.contains(table));
-            endpoint.route_table_ids.extend(added);
-        }
-        if let Some(policy_document) = policy_document {
-            self.vpc_endpoints.get_mut(&id).expect("own_vpc_endpoint found it").policy_document = policy_document;
-        }
-        Ok(id)
+        Ok(vpc_endpoint_ids.join(","))
     }
-}
 
-impl ModifyVpcEndpoint {
-    /// The policy that the endpoint shall have; `None` leaves it as it is.
-    fn policy_for(&self, endpoint: &VpcEndpoint) -> Result<Option<PolicyDocument>, Refusal> {
-        let wanted = match (&self.policy_document, self.reset_policy) {
-            (Some(_), true) => {
-                return Err(Refusal::new(
-                    "InvalidParameterCombination",
-                    "The parameters PolicyDocument and ResetPolicy cannot be used together",
-                ));
-            }
-            (Some(policy), false) => policy.clone(),
-            (None, true) => default_policy(),
-            (None, false) => return Ok(None),
-        };
-        if !endpoint.supports_policy() {
-            return Err(Refusal::new(
-                "InvalidParameter",
-                format!("The service {} does not support endpoint policies", endpoint.service_name),
-            ));
+    /// An S3 interface endpoint whose private names are for inbound resolvers only needs its gateway endpoint (B2).
+    fn check_not_needed(&self, endpoint: &VpcEndpoint, going: &[String]) -> Result<(), Refusal> {
+        if endpoint.vpc_endpoint_type != VpcEndpointType::Gateway {
+            return Ok(());
         }
-        wanted.check(Kind::Endpoint)?;
-        Ok(Some(wanted))
+        let beside =
+            |other: &&VpcEndpoint| other.vpc_id == endpoint.vpc_id && other.service_name == endpoint.service_name;
+        let others = || self.vpc_endpoints.values().filter(beside).filter(|it| !going.contains(&it.vpc_endpoint_id));
+        if others().any(|it| it.vpc_endpoint_type == VpcEndpointType::Gateway) {
+            return Ok(());
+        }
+        match others().find(|it| it.private_dns_only_for_inbound_resolver_endpoint) {
+            None => Ok(()),
+            Some(other) => Err(Refusal::new(
+                "InvalidParameter",
+                format!(
+                    "The VPC endpoint {} can't be deleted: {} has PrivateDnsOnlyForInboundResolverEndpoint set to true and needs it.",
+                    endpoint.vpc_endpoint_id, other.vpc_endpoint_id
+                ),
+            )),
+        }
     }
 }
 
@@ -309,7 +302,7 @@ impl VpcEndpoint {
 
 impl CreateVpcEndpoint {
     /// Members that only interface endpoints have.
-    fn check_gateway_members(&self) -> Result<(), Refusal> {
+    pub(super) fn check_gateway_members(&self) -> Result<(), Refusal> {
         let refuse = |message: &str| Err(Refusal::new("InvalidParameter", message));
         if !self.subnet_ids.is_empty() {
             return refuse("Subnet IDs are only supported for Interface and GatewayLoadBalancer type VPC Endpoints.");
@@ -325,7 +318,7 @@ impl CreateVpcEndpoint {
 }
 
 /// What an endpoint has when no policy was given, as Describe returns it.
-fn default_policy() -> PolicyDocument {
+pub(super) fn default_policy() -> PolicyDocument {
     let value = serde_json::json!({
         "Version": "2008-10-17",
         "Statement": [{ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" }]

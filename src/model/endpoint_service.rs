@@ -17,7 +17,7 @@ pub struct VpcEndpointService {
     /// Endpoints wait for the provider.
     pub acceptance_required: bool,
     /// Name that consumers may use inside their VPCs.
-    pub private_dns_name: Option<String>,
+    pub private_dns: Option<ServicePrivateDns>,
     /// Who may see it: account root, user, role ARN, or `*`.
     pub allowed_principals: Vec<String>,
     /// Where it stands in its life.
@@ -35,15 +35,53 @@ pub enum VpcEndpointServiceState {
     Failed,
 }
 
+/// The private DNS name of a service, and whether it is proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePrivateDns {
+    /// Such as `api.example.com` or `*.example.com`.
+    pub name: String,
+    /// Consumers may use a verified name only.
+    pub state: PrivateDnsState,
+    /// Label of the TXT record that proves it: `_` and 20 characters.
+    pub record_name: String,
+    /// Its text: `vpce:` and 20 characters.
+    pub record_value: String,
+}
+
+/// AWS's `PrivateDnsNameConfiguration.State`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "AWS's own words")]
+pub enum PrivateDnsState {
+    PendingVerification,
+    Verified,
+    Failed,
+}
+
+impl ServicePrivateDns {
+    fn unproved(service_id: &str, name: &str) -> Self {
+        let text = |what: &str| id::Digest::of(&[what, service_id, name]).alphanumerics(20);
+        Self {
+            name: name.to_owned(),
+            state: PrivateDnsState::PendingVerification,
+            record_name: format!("_{}", text("private DNS record")),
+            record_value: format!("vpce:{}", text("private DNS proof")),
+        }
+    }
+}
+
 impl VpcEndpointService {
-    /// Whether an account may see the service and connect to it: its owner, or who is among the allowed principals.
+    /// Whether the asker may see the service and connect to it: its owner, or who is among the allowed principals.
     ///
-    /// A user's or role's ARN lets its whole account in: a lab's consumers are accounts, they have no identities yet.
-    pub fn admits(&self, account: &str) -> bool {
+    /// Who asks without being anybody in particular (a template) asks for the whole account, so that any user's or role's
+    /// ARN of it is enough.
+    pub fn admits(&self, account: &str, principal: Option<&str>) -> bool {
         self.meta.account == account
-            || self.allowed_principals.iter().any(|principal| match principal.as_str() {
-                "*" => true,
-                arn => principal_account(arn) == Some(account),
+            || self.allowed_principals.iter().any(|allowed| match (allowed.as_str(), principal) {
+                ("*", _) => true,
+                (arn, None) => principal_account(arn) == Some(account),
+                (arn, Some(principal)) => {
+                    arn == principal || arn.ends_with(":root") && principal_account(arn) == Some(account)
+                }
             })
     }
 }
@@ -92,25 +130,35 @@ impl World {
                 "The request must contain the parameter NetworkLoadBalancerArn",
             ));
         }
-        for arn in network_load_balancer_arns {
-            self.check_service_balancer(request, arn)?;
-        }
+        self.check_service_balancers(request, network_load_balancer_arns)?;
         if let Some(name) = private_dns_name {
             check_private_dns_name(name)?;
         }
-        let service_id = id::for_request(request, "vpce-svc", |id| self.vpc_endpoint_services.contains_key(id));
+        let service_id = id::for_request(request, "vpce-svc", |id| {
+            self.vpc_endpoint_services.contains_key(id) || self.retired_ids.contains(id)
+        });
         let service = VpcEndpointService {
             service_id: service_id.clone(),
             meta: request.meta(),
             service_name: format!("com.amazonaws.vpce.{}.{service_id}", request.region),
             network_load_balancer_arns: network_load_balancer_arns.to_vec(),
             acceptance_required,
-            private_dns_name: private_dns_name.map(str::to_owned),
+            private_dns: private_dns_name.map(|name| ServicePrivateDns::unproved(&service_id, name)),
             allowed_principals: Vec::new(),
             service_state: VpcEndpointServiceState::Available,
         };
         self.vpc_endpoint_services.insert(service_id.clone(), service);
         Ok(service_id)
+    }
+
+    fn check_service_balancers(&self, request: &Request, arns: &[String]) -> Result<(), Refusal> {
+        arns.iter().try_for_each(|arn| self.check_service_balancer(request, arn))?;
+        match arns.iter().enumerate().find(|(position, arn)| arns[..*position].contains(arn)) {
+            Some((_, arn)) => {
+                Err(Refusal::new("InvalidParameter", format!("The Network Load Balancer ARN '{arn}' is given twice")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The load balancer is a Network Load Balancer of the asker's, and in no service yet (B4).
@@ -165,36 +213,122 @@ impl World {
         Ok(service_id.to_owned())
     }
 
-    /// The provider lets waiting endpoints in; all of them or none.
-    pub(super) fn accept_endpoint_connections(
+    /// Other load balancers, another rule for acceptance, another name; at once.
+    pub(super) fn modify_endpoint_service(
         &mut self,
         request: &Request,
-        service_id: &str,
-        vpc_endpoint_ids: &[String],
+        members: &ModifyVpcEndpointServiceConfiguration,
     ) -> Result<ObjectId, Refusal> {
-        let service = self.own_service(service_id, request)?;
-        for id in vpc_endpoint_ids {
-            let endpoint = self.vpc_endpoints.get(id).filter(|each| each.service_name == service.service_name);
-            match endpoint.map(|endpoint| endpoint.state) {
-                Some(VpcEndpointState::PendingAcceptance | VpcEndpointState::Rejected) => {}
-                Some(state) => {
-                    return Err(Refusal::new(
-                        "IncorrectState",
-                        format!(
-                            "The Vpc Endpoint '{id}' is in state {}, it does not wait for acceptance",
-                            state.as_str()
-                        ),
-                    ));
-                }
-                None => {
-                    return Err(Self::no_such("InvalidVpcEndpointId.NotFound", "Vpc Endpoint Id", id)
-                        .help(format!("no endpoint of that id connects to {service_id}")));
-                }
+        let service = self.own_service(&members.service_id, request)?;
+        let balancers = self.balancers_of_modified(request, service, members)?;
+        let private_dns = self.private_dns_of_modified(service, members)?;
+        let id = service.service_id.clone();
+        let service = self.vpc_endpoint_services.get_mut(&id).expect("own_service found it");
+        service.network_load_balancer_arns = balancers;
+        service.private_dns = private_dns;
+        // Who waits already goes on waiting.
+        service.acceptance_required = members.acceptance_required.unwrap_or(service.acceptance_required);
+        Ok(id)
+    }
+
+    fn balancers_of_modified(
+        &self,
+        request: &Request,
+        service: &VpcEndpointService,
+        members: &ModifyVpcEndpointServiceConfiguration,
+    ) -> Result<Vec<String>, Refusal> {
+        let (add, remove) = (&members.add_network_load_balancer_arns, &members.remove_network_load_balancer_arns);
+        self.check_service_balancers(request, add)?;
+        if let Some(arn) = remove.iter().find(|arn| !service.network_load_balancer_arns.contains(arn)) {
+            return Err(Refusal::new(
+                "InvalidNetworkLoadBalancerArn.NotFound",
+                format!("The Network Load Balancer ARN '{arn}' is not associated with {}", service.service_id),
+            ));
+        }
+        if !remove.is_empty() {
+            self.refuse_connections(service)?;
+        }
+        let kept = service.network_load_balancer_arns.iter().filter(|arn| !remove.contains(arn));
+        let balancers: Vec<String> = kept.chain(add).cloned().collect();
+        if balancers.is_empty() {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                "An endpoint service must have at least one Network Load Balancer",
+            ));
+        }
+        Ok(balancers)
+    }
+
+    fn private_dns_of_modified(
+        &self,
+        service: &VpcEndpointService,
+        members: &ModifyVpcEndpointServiceConfiguration,
+    ) -> Result<Option<ServicePrivateDns>, Refusal> {
+        match (&members.private_dns_name, members.remove_private_dns_name) {
+            (Some(_), true) => Err(Refusal::new(
+                "InvalidParameterCombination",
+                "The parameters PrivateDnsName and RemovePrivateDnsName cannot be used together",
+            )),
+            (Some(name), false) if service.private_dns.as_ref().is_some_and(|it| it.name == *name) => {
+                Ok(service.private_dns.clone())
             }
+            (Some(name), false) => {
+                check_private_dns_name(name)?;
+                if service.private_dns.is_some() {
+                    self.refuse_connections(service)?;
+                }
+                Ok(Some(ServicePrivateDns::unproved(&service.service_id, name)))
+            }
+            (None, true) => self.refuse_connections(service).map(|()| None),
+            (None, false) => Ok(service.private_dns.clone()),
         }
-        for id in vpc_endpoint_ids {
-            self.vpc_endpoints.get_mut(id).expect("each was looked up above").state = VpcEndpointState::Available;
+    }
+
+    /// What can't be while somebody is connected, or waits to be (B4).
+    fn refuse_connections(&self, service: &VpcEndpointService) -> Result<(), Refusal> {
+        use VpcEndpointState::{Available, Pending, PendingAcceptance};
+        let mut connected = self.vpc_endpoints.values().filter(|endpoint| {
+            endpoint.service_name == service.service_name
+                && matches!(endpoint.state, Available | Pending | PendingAcceptance)
+        });
+        match connected.next() {
+            None => Ok(()),
+            Some(endpoint) => Err(Refusal::new(
+                "ExistingVpcEndpointConnections",
+                format!("Service {} has existing active VPC Endpoint connections", service.service_id),
+            )
+            .help(format!("{} is {}: reject it first", endpoint.vpc_endpoint_id, endpoint.state.as_str()))),
         }
+    }
+
+    /// Endpoints that were rejected stay with their consumers, and lead nowhere.
+    pub(super) fn delete_endpoint_services(
+        &mut self,
+        request: &Request,
+        service_ids: &[String],
+    ) -> Result<ObjectId, Refusal> {
+        for id in service_ids {
+            self.refuse_connections(self.own_service(id, request)?)?;
+        }
+        for id in service_ids {
+            self.vpc_endpoint_services.remove(id);
+            self.connection_notifications.retain(|_, it| it.service_id.as_ref() != Some(id));
+            self.retired_ids.insert(id.clone());
+        }
+        Ok(service_ids.join(","))
+    }
+
+    /// AWS looks for the TXT record. The lab's internet has no domains to hold one, so the provider's word is taken.
+    pub(super) fn verify_private_dns_name(&mut self, request: &Request, service_id: &str) -> Result<ObjectId, Refusal> {
+        self.own_service(service_id, request)?;
+        let service = self.vpc_endpoint_services.get_mut(service_id).expect("own_service found it");
+        let Some(private_dns) = &mut service.private_dns else {
+            return Err(Refusal::new(
+                "InvalidParameter",
+                format!("The service {service_id} does not have a private DNS name"),
+            ));
+        };
+        private_dns.state = PrivateDnsState::Verified;
         Ok(service_id.to_owned())
     }
 }

@@ -78,7 +78,7 @@ fn request_parts<'a>(request: &'a Request, attempt: &'a str) -> Vec<&'a str> {
 }
 
 /// Whether `id` is `PREFIX-` with 17 hex digits, or 8 as old objects and AWS's prefix lists have.
-pub(super) fn is_well_formed(prefix: &str, id: &str) -> bool {
+pub fn is_well_formed(prefix: &str, id: &str) -> bool {
     id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')).is_some_and(|digits| {
         matches!(digits.len(), 8 | 17) && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
     })

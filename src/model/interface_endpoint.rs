@@ -2,6 +2,7 @@
 //!
 //! Not done: Gateway Load Balancer, resource and service-network endpoints, IPv6 and dual stack, cross-Region services.
 
+use super::world::Meta;
 use super::*;
 
 /// The service behind an interface endpoint, as a consumer can know it.
@@ -12,9 +13,17 @@ pub(super) enum InterfaceService<'a> {
     Customer(&'a VpcEndpointService),
 }
 
+/// Where new interfaces of an endpoint shall be.
+pub(super) struct Place<'a> {
+    pub vpc_id: &'a str,
+    pub service_name: &'a str,
+    /// Subnets in which it has an interface and keeps it.
+    pub kept: Vec<&'a Subnet>,
+}
+
 /// The plan of one endpoint's network interface.
-struct PlannedInterface<'a> {
-    subnet: &'a Subnet,
+pub(super) struct PlannedInterface<'a> {
+    pub subnet: &'a Subnet,
     address: std::net::Ipv4Addr,
 }
 
@@ -35,9 +44,13 @@ impl World {
         let refusal =
             Refusal::new("InvalidServiceName", format!("The Vpc Endpoint Service '{service_name}' does not exist"));
         match service {
-            Some(service) if service.meta.region == request.region && service.admits(&request.account) => {
+            Some(service)
+                if service.meta.region == request.region
+                    && service.admits(&request.account, request.principal.as_deref()) =>
+            {
                 Ok(InterfaceService::Customer(service))
             }
+            // The help is the lab's own: who asks by the API does not hear it.
             Some(service) if service.meta.region == request.region => Err(refusal.help(format!(
                 "it does, but account {} is not among its allowed principals: add arn:{}:iam::{}:root to them",
                 request.account,
@@ -69,12 +82,15 @@ impl World {
             )
             .help("endpoint policies filter requests to AWS services; a customer's service gets all traffic"));
         }
-        let planned = self.plan_interfaces(request, members, &service)?;
+        let place = Place { vpc_id: &members.vpc_id, service_name: &members.service_name, kept: Vec::new() };
+        let planned = self.plan_interfaces(request, &place, &members.subnet_ids, &service)?;
         let groups = self.endpoint_groups(request, vpc, &members.security_group_ids)?;
-        let private_names = self.private_names(request, members, vpc, &service)?;
-        let vpc_endpoint_id = id::for_request(request, "vpce", |id| self.vpc_endpoints.contains_key(id));
-        let interfaces: Vec<NetworkInterface> =
-            planned.iter().map(|plan| plan.interface(request, &vpc_endpoint_id, &groups)).collect();
+        let private_names = self.private_names(members, vpc, &service, None)?;
+        let vpc_endpoint_id = self.new_endpoint_id(request);
+        let interfaces: Vec<NetworkInterface> = planned
+            .iter()
+            .map(|plan| plan.interface(&request.meta_of_dependent(), &vpc_endpoint_id, &groups))
+            .collect();
 
         let zones: Vec<&str> = planned.iter().map(|plan| plan.subnet.availability_zone.as_str()).collect();
         let endpoint = VpcEndpoint {
@@ -95,23 +111,25 @@ impl World {
     }
 
     /// One interface per subnet, at most one subnet per zone, each zone one of the service's.
-    fn plan_interfaces(
+    pub(super) fn plan_interfaces(
         &self,
         request: &Request,
-        members: &CreateVpcEndpoint,
+        place: &Place<'_>,
+        subnet_ids: &[String],
         service: &InterfaceService<'_>,
     ) -> Result<Vec<PlannedInterface<'_>>, Refusal> {
         let service_zones = self.zones_of(service);
-        let mut planned: Vec<PlannedInterface<'_>> = Vec::with_capacity(members.subnet_ids.len());
-        for subnet_id in &members.subnet_ids {
+        let mut planned: Vec<PlannedInterface<'_>> = Vec::with_capacity(subnet_ids.len());
+        for subnet_id in subnet_ids {
             let subnet = self.own_subnet(subnet_id, request)?;
-            if subnet.vpc_id != members.vpc_id {
+            if subnet.vpc_id != place.vpc_id {
                 return Err(Refusal::new(
                     "InvalidParameter",
-                    format!("Subnet {subnet_id} and VPC {} belong to different networks.", members.vpc_id),
+                    format!("Subnet {subnet_id} and VPC {} belong to different networks.", place.vpc_id),
                 ));
             }
-            if planned.iter().any(|other| other.subnet.availability_zone == subnet.availability_zone) {
+            let mut others = place.kept.iter().copied().chain(planned.iter().map(|plan| plan.subnet));
+            if others.any(|other| other.availability_zone == subnet.availability_zone) {
                 return Err(Refusal::new(
                     "DuplicateSubnetsInSameZone",
                     format!(
@@ -124,7 +142,7 @@ impl World {
                     "InvalidParameter",
                     format!(
                         "The VPC endpoint service {} does not support the availability zone of the subnet: {subnet_id}.",
-                        members.service_name
+                        place.service_name
                     ),
                 ));
             }
@@ -141,7 +159,12 @@ impl World {
         }
     }
 
-    fn endpoint_groups(&self, request: &Request, vpc: &Vpc, groups: &[String]) -> Result<Vec<String>, Refusal> {
+    pub(super) fn endpoint_groups(
+        &self,
+        request: &Request,
+        vpc: &Vpc,
+        groups: &[String],
+    ) -> Result<Vec<String>, Refusal> {
         if groups.is_empty() {
             return Ok(vec![vpc.default_security_group_id.clone()]);
         }
@@ -160,13 +183,13 @@ impl World {
         Ok(checked)
     }
 
-    /// The names that private DNS will give, or why it can't be enabled.
-    fn private_names(
+    /// The names that private DNS will give, or why it can't be enabled. `own` is the endpoint that has such names already.
+    pub(super) fn private_names(
         &self,
-        request: &Request,
         members: &CreateVpcEndpoint,
         vpc: &Vpc,
         service: &InterfaceService<'_>,
+        own: Option<&str>,
     ) -> Result<Vec<String>, Refusal> {
         self.check_inbound_resolver_option(members, service)?;
         if members.private_dns_enabled != Some(true) {
@@ -179,7 +202,13 @@ impl World {
                 vpc.vpc_id
             ));
         }
-        let names = service.private_names(&request.region);
+        if !service.is_name_verified() {
+            return refuse(format!(
+                "Private DNS can't be enabled because the service {} has not verified the private DNS name.",
+                members.service_name
+            ));
+        }
+        let names = service.private_names(&vpc.meta.region);
         if names.is_empty() {
             return refuse(format!(
                 "Private DNS can't be enabled because the service {} does not provide a private DNS name.",
@@ -188,6 +217,7 @@ impl World {
         }
         let in_vpc = self.vpc_endpoints.values().filter(|endpoint| endpoint.vpc_id == vpc.vpc_id);
         let taken = in_vpc
+            .filter(|endpoint| own != Some(endpoint.vpc_endpoint_id.as_str()))
             .flat_map(|endpoint| &endpoint.dns_entries)
             .find(|entry| entry.scope == DnsEntryScope::Private && names.contains(&entry.dns_name));
         match taken {
@@ -237,7 +267,7 @@ impl World {
 }
 
 /// The option as it takes effect: with private DNS for S3 it is on unless it was switched off.
-fn only_for_inbound_resolver(members: &CreateVpcEndpoint, service: &InterfaceService<'_>) -> bool {
+pub(super) fn only_for_inbound_resolver(members: &CreateVpcEndpoint, service: &InterfaceService<'_>) -> bool {
     service.is_s3()
         && members.private_dns_enabled == Some(true)
         && members.private_dns_only_for_inbound_resolver_endpoint.unwrap_or(true)
@@ -262,9 +292,17 @@ impl InterfaceService<'_> {
     fn private_names(&self, region: &str) -> Vec<String> {
         match self {
             Self::Aws(short) => private_dns_names(short, region).expect("interface_service found it in the table"),
-            // AWS wants a TXT record as proof of the name. A lab has no public DNS to hold one, so it takes the
-            // provider's word.
-            Self::Customer(service) => service.private_dns_name.iter().cloned().collect(),
+            Self::Customer(service) => service.private_dns.iter().map(|it| it.name.clone()).collect(),
+        }
+    }
+
+    /// Whether its private name, if it has one, is proved to be its own.
+    fn is_name_verified(&self) -> bool {
+        match self {
+            Self::Aws(_) => true,
+            Self::Customer(service) => {
+                service.private_dns.as_ref().is_none_or(|it| it.state == PrivateDnsState::Verified)
+            }
         }
     }
 
@@ -279,7 +317,7 @@ impl InterfaceService<'_> {
 
 impl PlannedInterface<'_> {
     /// The requester-managed network interface as DescribeNetworkInterfaces shows it (B3.1).
-    fn interface(&self, request: &Request, vpc_endpoint_id: &str, groups: &[String]) -> NetworkInterface {
+    pub fn interface(&self, meta: &Meta, vpc_endpoint_id: &str, groups: &[String]) -> NetworkInterface {
         let network_interface_id = id::derived("eni", &[vpc_endpoint_id, &self.subnet.subnet_id]);
         NetworkInterface {
             mac_address: address::mac_address(address::MacKind::VpcEndpoint, self.address),
@@ -289,7 +327,7 @@ impl PlannedInterface<'_> {
             attachment: Some(Attachment::to_aws(&network_interface_id)),
             ..NetworkInterface::new(
                 network_interface_id,
-                request.meta_of_dependent(),
+                meta.clone(),
                 self.subnet,
                 vec![self.address],
                 groups.to_vec(),
@@ -299,7 +337,7 @@ impl PlannedInterface<'_> {
 }
 
 /// Regional name, zonal names, private names, in AWS's order (B3.3).
-fn dns_entries(
+pub(super) fn dns_entries(
     vpc_endpoint_id: &str,
     region: &str,
     service: &InterfaceService<'_>,

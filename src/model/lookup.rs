@@ -41,6 +41,7 @@ nouns! {
     PREFIX_LIST: "pl", "prefix list ID", "InvalidPrefixListId.Malformed", "InvalidPrefixListID.NotFound";
     VPC_ENDPOINT: "vpce", "Vpc Endpoint Id", "InvalidVpcEndpointId.Malformed", "InvalidVpcEndpointId.NotFound";
     SERVICE: "vpce-svc", "VpcEndpointService Id", "InvalidVpcEndpointServiceIdId.Malformed", "InvalidVpcEndpointServiceId.NotFound";
+    CONNECTION_NOTIFICATION: "vpce-nfn", "connection notification ID", "InvalidConnectionNotification", "InvalidConnectionNotification";
 }
 
 /// What an account in a Region owns.
@@ -69,6 +70,7 @@ owned!(
     VpnConnection,
     VpcEndpoint,
     VpcEndpointService,
+    ConnectionNotification,
     LoadBalancer,
     TargetGroup
 );
@@ -92,6 +94,11 @@ fn find<'a, T: Owned>(
         Some(object) if is_own(object, request) => Ok(object),
         other => Err(not_found(noun, id, other.map(Owned::meta))),
     }
+}
+
+/// Whether a text can be an endpoint's id, be it whosever.
+pub(super) fn check_endpoint_id(id: &str) -> Result<(), Refusal> {
+    if id::is_well_formed(VPC_ENDPOINT.prefix, id) { Ok(()) } else { Err(malformed(&VPC_ENDPOINT, id)) }
 }
 
 fn malformed(noun: &Noun, id: &str) -> Refusal {
@@ -138,6 +145,7 @@ finders! {
     own_instance, instances, Instance, INSTANCE;
     own_vpc_endpoint, vpc_endpoints, VpcEndpoint, VPC_ENDPOINT;
     own_service, vpc_endpoint_services, VpcEndpointService, SERVICE;
+    own_connection_notification, connection_notifications, ConnectionNotification, CONNECTION_NOTIFICATION;
 }
 
 macro_rules! all_metas {
@@ -149,15 +157,24 @@ macro_rules! all_metas {
 impl World {
     /// The accounts that own anything, twelve digits each.
     pub fn accounts(&self) -> BTreeSet<String> {
-        let metas = all_metas!(
-            self: vpcs, subnets, route_tables, internet_gateways, prefix_lists, security_groups, network_acls,
-            network_interfaces, instances, addresses, nat_gateways, vpc_peering_connections, vpn_gateways, customer_gateways, vpn_connections,
-            flow_logs, vpc_endpoints, vpc_endpoint_services, load_balancers, target_groups, listeners, buckets, tables, resolver_endpoints, roles,
-            instance_profiles, users, groups, managed_policies, access_keys,
-        );
         // What belongs to AWS itself has a word in its place.
         let is_number = |account: &&String| account.bytes().all(|byte| byte.is_ascii_digit());
-        metas.map(|meta| &meta.account).filter(is_number).cloned().collect()
+        self.metas().map(|meta| &meta.account).filter(is_number).cloned().collect()
+    }
+
+    /// The stacks that have anything, with their accounts and Regions.
+    pub fn stacks(&self) -> BTreeMap<String, (String, String)> {
+        let named = self.metas().filter_map(|meta| Some((meta.stack.clone()?, meta)));
+        named.map(|(stack, meta)| (stack, (meta.account.clone(), meta.region.clone()))).collect()
+    }
+
+    fn metas(&self) -> impl Iterator<Item = &Meta> {
+        all_metas!(
+            self: vpcs, subnets, route_tables, internet_gateways, prefix_lists, security_groups, network_acls,
+            network_interfaces, instances, addresses, nat_gateways, vpc_peering_connections, vpn_gateways, customer_gateways, vpn_connections,
+            flow_logs, vpc_endpoints, vpc_endpoint_services, connection_notifications, load_balancers, target_groups, listeners, buckets,
+            tables, resolver_endpoints, roles, instance_profiles, users, groups, managed_policies, access_keys,
+        )
     }
 
     /// A prefix list that a route or rule in `region` may name: AWS's of that Region, or a customer's.

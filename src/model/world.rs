@@ -1,6 +1,6 @@
 //! All objects of a lab, and the one way in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,6 +63,9 @@ pub struct World {
     pub flow_logs: BTreeMap<String, FlowLog>,
     pub vpc_endpoints: BTreeMap<String, VpcEndpoint>,
     pub vpc_endpoint_services: BTreeMap<String, VpcEndpointService>,
+    pub connection_notifications: BTreeMap<String, ConnectionNotification>,
+    /// Ids of endpoints and services that are gone: no later one gets them.
+    pub retired_ids: BTreeSet<String>,
     pub load_balancers: BTreeMap<String, LoadBalancer>,
     pub target_groups: BTreeMap<String, TargetGroup>,
     pub listeners: BTreeMap<String, Listener>,
@@ -148,8 +151,6 @@ impl World {
                 self.attach_network_interface(request, network_interface_id, instance_id, *device_index)
             }
             Change::RunInstance(members) => self.run_instance(request, members),
-            Change::CreateVpcEndpoint(members) => self.create_vpc_endpoint(request, members),
-            Change::ModifyVpcEndpoint(members) => self.modify_vpc_endpoint(request, members),
             other => self.dispatch_gateways(request, other),
         }
     }
@@ -194,11 +195,65 @@ impl World {
                 self.create_vpn_connection_route(request, vpn_connection_id, destination_cidr_block)
             }
             Change::CreateFlowLogs(members) => self.create_flow_logs(request, members),
+            other => self.dispatch_private_link(request, other),
+        }
+    }
+
+    /// Both sides of PrivateLink, and gateway endpoints.
+    fn dispatch_private_link(&mut self, request: &Request, change: &Change) -> Result<ObjectId, Refusal> {
+        match change {
+            Change::CreateVpcEndpoint(members) => self.create_vpc_endpoint(request, members),
+            Change::ModifyVpcEndpoint(members) => self.modify_vpc_endpoint(request, members),
+            Change::DeleteVpcEndpoints { vpc_endpoint_ids } => self.delete_vpc_endpoints(request, vpc_endpoint_ids),
+            Change::CreateVpcEndpointServiceConfiguration {
+                network_load_balancer_arns,
+                acceptance_required,
+                private_dns_name,
+            } => self.create_endpoint_service(
+                request,
+                network_load_balancer_arns,
+                *acceptance_required,
+                private_dns_name.as_deref(),
+            ),
+            Change::ModifyVpcEndpointServiceConfiguration(members) => self.modify_endpoint_service(request, members),
+            Change::DeleteVpcEndpointServiceConfigurations { service_ids } => {
+                self.delete_endpoint_services(request, service_ids)
+            }
+            Change::StartVpcEndpointServicePrivateDnsVerification { service_id } => {
+                self.verify_private_dns_name(request, service_id)
+            }
+            Change::ModifyVpcEndpointServicePermissions {
+                service_id,
+                add_allowed_principals,
+                remove_allowed_principals,
+            } => {
+                self.modify_service_permissions(request, service_id, add_allowed_principals, remove_allowed_principals)
+            }
+            Change::AcceptVpcEndpointConnections { service_id, vpc_endpoint_ids } => {
+                self.accept_endpoint_connections(request, service_id, vpc_endpoint_ids)
+            }
+            Change::RejectVpcEndpointConnections { service_id, vpc_endpoint_ids } => {
+                self.reject_endpoint_connections(request, service_id, vpc_endpoint_ids)
+            }
+            Change::CreateVpcEndpointConnectionNotification(members) => {
+                self.create_connection_notification(request, members)
+            }
+            Change::ModifyVpcEndpointConnectionNotification {
+                connection_notification_id: id,
+                connection_notification_arn,
+                connection_events,
+            } => {
+                let arn = connection_notification_arn.as_deref();
+                self.modify_connection_notification(request, id, arn, connection_events)
+            }
+            Change::DeleteVpcEndpointConnectionNotifications { connection_notification_ids } => {
+                self.delete_connection_notifications(request, connection_notification_ids)
+            }
             other => self.dispatch_services(request, other),
         }
     }
 
-    /// The provider's side (load balancers, endpoint services), and what AWS's own services hold: buckets, tables, IAM.
+    /// Load balancers, and what AWS's own services hold: buckets, tables, IAM.
     fn dispatch_services(&mut self, request: &Request, change: &Change) -> Result<ObjectId, Refusal> {
         match change {
             Change::CreateLoadBalancer { name, scheme, subnets, security_groups, attributes } => {
@@ -210,26 +265,6 @@ impl World {
             }
             Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns } => {
                 self.create_listener(request, load_balancer_arn, protocol, *port, target_group_arns)
-            }
-            Change::CreateVpcEndpointServiceConfiguration {
-                network_load_balancer_arns,
-                acceptance_required,
-                private_dns_name,
-            } => self.create_endpoint_service(
-                request,
-                network_load_balancer_arns,
-                *acceptance_required,
-                private_dns_name.as_deref(),
-            ),
-            Change::ModifyVpcEndpointServicePermissions {
-                service_id,
-                add_allowed_principals,
-                remove_allowed_principals,
-            } => {
-                self.modify_service_permissions(request, service_id, add_allowed_principals, remove_allowed_principals)
-            }
-            Change::AcceptVpcEndpointConnections { service_id, vpc_endpoint_ids } => {
-                self.accept_endpoint_connections(request, service_id, vpc_endpoint_ids)
             }
             Change::CreateBucket { bucket } => self.create_bucket(request, bucket.as_deref()),
             Change::PutBucketPolicy { bucket, policy } => self.put_bucket_policy(request, bucket, policy),

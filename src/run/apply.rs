@@ -3,12 +3,13 @@
 //! **Purpose.** `apply FILE`: policies, roles, rules, routes, names and attributes change under running guests, and the next
 //! packet or request sees it (DESIGN decision 12).
 //!
-//! **Life.** The file is read and deployed anew; ids follow from names, so what did not change is the same. Then everything
-//! that is read by others is swapped, tables last. Whoever changes the lab has its turn ([`Lab::turn`]); a refusal changes
-//! nothing.
+//! **Life.** The file is read and deployed anew; ids follow from names, so what did not change is the same. What the EC2 API
+//! changed since the start is done to it again, in the order in which it was asked; what no longer fits is said. Then
+//! everything that is read by others is swapped, tables last. An API call takes the same way from the world as it is. Whoever
+//! changes the lab has its turn ([`Lab::turn`]); a refusal changes nothing.
 //!
-//! **Limits.** What holds numbers in the tables must stay ([`Shape`]): new guests, interfaces, endpoints, balancers or NAT
-//! gateways need `down` and `up`. Every flow is decided again at its next packet, also those of VPCs that did not change.
+//! **Limits.** What holds numbers in the tables must stay ([`Shape`]): endpoints come and go, but new guests, interfaces, balancers
+//! or NAT gateways need `down` and `up`. Every flow is decided again at its next packet, also those of VPCs that did not change.
 //!
 //! **Not done.** Changed `UserData` is not run again; seeds are not filled in again.
 
@@ -22,24 +23,68 @@ use super::launch::Definition;
 use super::protocol::Applied;
 use crate::compile::{self, Compiled, Shape};
 use crate::model::access::Directory;
-use crate::model::{World, describe};
+use crate::model::{Change, ObjectId, Refusal, Request, World, describe};
 use crate::services::s3;
 
 /// Makes the lab what the definition says, or says what it can't do and leaves it as it is.
 pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
-    let _turn = lab.turn.lock();
-    let Prepared { world, notices, .. } = (lab.prepare)(definition)?;
-    let Compiled { mut tables, zones, origins, .. } = compile::compile(&world);
-    let before = lab.dataplane.tables();
-    let obstacles = Shape::of(&before).changes(&Shape::of(&tables));
-    if !obstacles.is_empty() {
-        return Err(BadInput(format!(
+    let mut asked = lab.turn.lock();
+    let Prepared { mut world, mut notices, .. } = (lab.prepare)(definition)?;
+    let mut kept = Vec::with_capacity(asked.len());
+    for request in asked.iter() {
+        match world.apply(request.clone()) {
+            Ok(_) => kept.push(request.clone()),
+            Err(refusal) => notices.push(format!(
+                "an EC2 API call of account {} no longer fits: {}: {refusal}",
+                request.account,
+                name_of(&request.change)
+            )),
+        }
+    }
+    let changes = install(lab, world).map_err(|failed| match failed {
+        NotInstalled::Obstacles(obstacles) => BadInput(format!(
             "lab `{}` can't become that while it runs, and stays as it is:\n  {}\nend it with `vpclab down` and start it anew \
              with `vpclab up`",
             lab.folder.name(),
             obstacles.join("\n  ")
         ))
-        .into());
+        .into(),
+        NotInstalled::Failed(error) => error,
+    })?;
+    *asked = kept;
+    Ok(Applied { changes, notices })
+}
+
+/// Does one API operation to the lab.
+pub fn change(lab: &Lab, request: Request) -> Result<ObjectId, Refusal> {
+    let mut asked = lab.turn.lock();
+    let mut world = World::clone(&lab.world.load());
+    let id = world.apply(request.clone())?;
+    install(lab, world).map_err(|failed| match failed {
+        NotInstalled::Obstacles(obstacles) => {
+            Refusal::new("UnsupportedOperation", format!("A running lab can't take that: {}", obstacles.join("; ")))
+        }
+        NotInstalled::Failed(error) => Refusal::new("InternalError", format!("{error:#}")),
+    })?;
+    asked.push(request);
+    Ok(id)
+}
+
+/// Why a world did not take the place of the lab's.
+enum NotInstalled {
+    /// What would have to stay.
+    Obstacles(Vec<String>),
+    /// Something around the lab.
+    Failed(anyhow::Error),
+}
+
+/// Puts a world in the place of the lab's; the caller has the turn. Says what changed.
+fn install(lab: &Lab, world: World) -> Result<Vec<String>, NotInstalled> {
+    let before = lab.dataplane.tables();
+    let Compiled { mut tables, zones, origins, .. } = compile::recompile(&world, &before);
+    let obstacles = Shape::of(&before).changes(&Shape::of(&tables));
+    if !obstacles.is_empty() {
+        return Err(NotInstalled::Obstacles(obstacles));
     }
     let changes = changes(&describe(&lab.world.load()), &describe(&world));
     for (vpc, old) in tables.vpcs.iter_mut().zip(&before.vpcs) {
@@ -48,14 +93,20 @@ pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     lab.origins.swap(origins);
     lab.zones.store(Arc::new(zones));
     lab.access.directory.store(Arc::new(Directory::of(&world)));
-    declare_buckets(lab, &world)?;
+    declare_buckets(lab, &world).map_err(NotInstalled::Failed)?;
     lab.metadata.swap(&world, &lab.access.directory.load());
     lab.world.store(Arc::new(world));
     lab.dataplane.swap(Arc::new(tables));
     for change in &changes {
-        tracing::info!("apply: {change}");
+        tracing::info!("changed: {change}");
     }
-    Ok(Applied { changes, notices })
+    Ok(changes)
+}
+
+/// An operation's name, without its members.
+fn name_of(change: &Change) -> String {
+    let text = format!("{change:?}");
+    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }
 
 /// What templates say of a bucket changes it when they say something new; what clients changed since stays otherwise.
@@ -112,6 +163,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn operations_have_names() {
+        let unit = Change::CreateInternetGateway;
+        let members = Change::DeleteVpcEndpoints { vpc_endpoint_ids: vec!["vpce-1".to_owned()] };
+        assert_eq!([unit, members].map(|change| name_of(&change)), ["CreateInternetGateway", "DeleteVpcEndpoints"]);
+    }
 
     #[test]
     fn changes_name_the_object_and_its_members() {

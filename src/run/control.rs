@@ -31,12 +31,14 @@ use super::capture_secrets::Secrets;
 use super::guest::Guest;
 use super::lab::Lab;
 use super::launch::refused;
-use super::protocol::{Answer, CallQuestion, DecisionLine, PacketHeader, Request, TraceQuestion, TraceReport};
+use super::protocol::{
+    Answer, ApiAccess, CallQuestion, DecisionLine, PacketHeader, Request, TraceQuestion, TraceReport,
+};
 use super::{apply, flow_log, report};
 use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
-use crate::model::access::{AccessReport, Call, Way, bucket_of};
+use crate::model::access::{AccessReport, Call, Way, bucket_of, root_key};
 use crate::model::naming::{self, GuestName};
 use crate::packet::protocol as ip_protocol;
 use crate::policy::Principal;
@@ -148,11 +150,24 @@ async fn answer(lab: &Arc<Lab>, request: &Request, stream: &mut TokioStream, end
             let applied = tokio::task::spawn_blocking(move || apply::apply(&lab, &definition)).await;
             say(stream, &Answer::Applied(applied.context("applying")??)).await
         }
+        Request::Api { stack } => say(stream, &Answer::Api(api_access(lab, stack)?)).await,
         Request::Down => {
             say(stream, &Answer::Ending).await?;
             end.send("it was told to".into()).await.context("ending")
         }
     }
+}
+
+/// The account of a stack and where it can ask the EC2 API.
+fn api_access(lab: &Lab, stack: &str) -> Result<ApiAccess> {
+    let stacks = lab.world.load().stacks();
+    let Some((account, region)) = stacks.get(stack) else {
+        let known: Vec<&str> = stacks.keys().map(String::as_str).collect();
+        return Err(BadInput(format!("there is no stack `{stack}`: the lab's are {}", known.join(", "))).into());
+    };
+    let (access_key_id, secret_access_key) = root_key(account);
+    let endpoint = format!("http://{}/", lab.api);
+    Ok(ApiAccess { endpoint, region: region.clone(), access_key_id, secret_access_key })
 }
 
 async fn say(stream: &mut TokioStream, answer: &Answer) -> Result<()> {

@@ -13,6 +13,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,10 +37,11 @@ use crate::compile::{self, Compiled, ServicePlan};
 use crate::dataplane::Dataplane;
 use crate::dns::Zones;
 use crate::host::{self, LabProcessSpec, LinkKind, Namespaces, ServiceSpec, Tap};
-use crate::model::World;
 use crate::model::access::Directory;
 use crate::model::naming::{self, GuestName};
+use crate::model::{self, World};
 use crate::services::authority::{self, CertificateAuthority};
+use crate::services::ec2;
 use crate::services::front::guard::Access;
 use crate::services::metadata::Metadata;
 use crate::services::origins::Origins;
@@ -70,8 +72,10 @@ pub struct Lab {
     pub folder: Folder,
     /// What it is made from; [`apply`](super::apply) alone puts another in its place.
     pub world: ArcSwap<World>,
-    /// Held by whoever changes the lab.
-    pub turn: Mutex<()>,
+    /// Held by whoever changes the lab: what the EC2 API was asked for and did since the start.
+    pub turn: Mutex<Vec<model::Request>>,
+    /// Where the EC2 API listens.
+    pub api: SocketAddr,
     /// Reads a definition's files.
     pub prepare: Prepare,
     /// Who runs in it.
@@ -117,12 +121,14 @@ pub fn live(folder: &Folder, prepare: Prepare) -> Result<u8> {
             return Ok(1);
         }
     };
-    let Standing { lab, runtime, shutdown, flow_logs, summary } = standing;
+    let Standing { lab, runtime, shutdown, flow_logs, summary, shared, api } = standing;
+    let lab = Arc::new(lab);
+    serve::start_api(runtime.handle(), api, Arc::clone(&lab) as Arc<dyn ec2::Lab>, &shared);
     if starter.say(&Answer::Ready(summary)).is_err() {
         folder.remove()?;
         return Ok(1);
     }
-    let end = runtime.block_on(control::serve(Arc::new(lab), listener, starter.into_lease(), &mut failed))?;
+    let end = runtime.block_on(control::serve(lab, listener, starter.into_lease(), &mut failed))?;
     let _ = shutdown.send(true);
     if let Some(flow_logs) = flow_logs {
         flow_logs.end();
@@ -184,6 +190,19 @@ struct Standing {
     shutdown: watch::Sender<bool>,
     flow_logs: Option<FlowLogs>,
     summary: super::protocol::Summary,
+    shared: serve::Shared,
+    /// The socket of the EC2 API.
+    api: TcpListener,
+}
+
+impl ec2::Lab for Lab {
+    fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    fn change(&self, request: model::Request) -> std::result::Result<model::ObjectId, model::Refusal> {
+        super::apply::change(self, request)
+    }
 }
 
 fn start(
@@ -252,6 +271,7 @@ fn start(
     for (plan, namespaces) in &services {
         serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared)?;
     }
+    let (socket, api) = serve::bind_api()?;
     notices.extend(first_boot(folder, &world, &guests, starter)?);
 
     let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
@@ -263,7 +283,8 @@ fn start(
     let lab = Lab {
         folder: folder.clone(),
         world: ArcSwap::from_pointee(world),
-        turn: Mutex::new(()),
+        turn: Mutex::default(),
+        api,
         prepare,
         guests,
         zones,
@@ -278,7 +299,7 @@ fn start(
         flow_logs,
         services,
     };
-    Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary })
+    Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary, shared, api: socket })
 }
 
 fn look_at_machine(kind: LinkKind) -> Result<()> {

@@ -84,6 +84,11 @@ pub enum Request {
         /// Where its file really is: the lab may live in another folder than who asks.
         file: std::path::PathBuf,
     },
+    /// Where the EC2 API is, and who a stack's account is there.
+    Api {
+        /// The stack.
+        stack: String,
+    },
     /// End.
     Down,
 }
@@ -127,6 +132,8 @@ pub enum Answer {
     Flow(FlowLine),
     /// From here on the connection carries pcapng bytes.
     Capturing,
+    /// Of [`Request::Api`].
+    Api(ApiAccess),
     /// Of [`Request::Apply`].
     Applied(Applied),
     /// The list is complete.
@@ -140,6 +147,19 @@ pub enum Answer {
         /// Who can mend it.
         fault: Fault,
     },
+}
+
+/// What a client of the EC2 API needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiAccess {
+    /// URL on this machine's loopback.
+    pub endpoint: String,
+    /// The stack's Region.
+    pub region: String,
+    /// Key of its account's root user.
+    pub access_key_id: String,
+    /// The key's secret.
+    pub secret_access_key: String,
 }
 
 /// What `apply` did.

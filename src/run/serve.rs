@@ -3,7 +3,7 @@
 //! A socket stays in the network namespace where it was made, so a plain thread binds it there and a server on the
 //! lab's own runtime uses it. What the servers do is the services' business.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use crate::model::access::Directory;
 use crate::services::authority::CertificateAuthority;
 use crate::services::aws::Aws;
 use crate::services::dynamodb::{DynamoDb, Table};
+use crate::services::ec2::{self, Ec2};
 use crate::services::front::guard::Access;
 use crate::services::front::{self, Limits, Listeners};
 use crate::services::metadata::Metadata;
@@ -178,6 +179,22 @@ pub fn start(
         }
     }
     Ok(())
+}
+
+/// Binds the socket of the EC2 API: on this machine's loopback alone, where nobody has to be let in.
+pub fn bind_api() -> Result<(TcpListener, SocketAddr)> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the EC2 API's port on the loopback")?;
+    let address = socket.local_addr().context("the EC2 API's port on the loopback")?;
+    Ok((socket, address))
+}
+
+/// Starts the lab's own EC2 API.
+pub fn start_api(runtime: &Handle, socket: TcpListener, lab: Arc<dyn ec2::Lab>, shared: &Shared) {
+    let listeners = Listeners { plain: vec![socket], tls: Vec::new() };
+    let service = Arc::new(Ec2::new(lab)) as Arc<dyn front::Service>;
+    let Shared { authority, origins, access, shutdown, .. } = shared.clone();
+    let server = front::serve(listeners, service, authority, origins, access, Limits::default(), shutdown);
+    watch(runtime, "EC2 API", shared, server);
 }
 
 /// Runs a server; when it ends before it is told to, the lab hears of it.

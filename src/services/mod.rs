@@ -14,6 +14,7 @@
 //! | [`s3`] | S3 on a store of its own |
 //! | [`aws`] | the other services of AWS by their names |
 //! | [`dynamodb`] | DynamoDB on the embedded engine |
+//! | [`ec2`] | the lab's own EC2 API, on the host's loopback |
 //! | [`sts`] | STS: identities and roles |
 //! | [`upstream`] | a real server in the place of an emulated one |
 //! | [`tokens`] | temporary credentials |
@@ -26,6 +27,7 @@ pub mod authority;
 pub mod aws;
 mod called;
 pub mod dynamodb;
+pub mod ec2;
 pub mod echo;
 mod failure;
 pub mod front;

@@ -357,6 +357,7 @@ impl Maker<'_> {
         Request {
             account: self.stack.account.clone(),
             region: self.stack.region.clone(),
+            principal: None,
             stack: Some(self.stack.name.clone()),
             logical_id: Some(self.resource.logical_id.text.clone()),
             source: Some(self.resource.span().source()),

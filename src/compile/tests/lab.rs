@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::compile::{Compiled, compile};
+use crate::compile::{Compiled, Shape, compile, recompile};
 use crate::dataplane::flow::FlowTable;
 use crate::dataplane::tables::*;
 use crate::dataplane::{Dataplane, DropReason, Outbox, Verdict};
-use crate::model::{Origin, World};
+use crate::model::{Change, Origin, Request, World};
 use crate::packet::{Mac, Notation, Packet, Parsed, VNET_HEADER_LEN, parse};
 use crate::template::{Files, LoadOptions, ReadError, load};
 
@@ -77,6 +77,31 @@ impl Lab {
         tables.vpcs.iter_mut().for_each(|vpc| vpc.generation = self.generation);
         self.origins = origins;
         self.dataplane.swap(Arc::new(tables));
+    }
+
+    /// One API call to the lab while it runs; the id that it returns.
+    pub fn ask(&mut self, change: Change) -> String {
+        let account = self.world.vpcs.values().next().expect("a VPC").meta.account.clone();
+        let request = Request {
+            account,
+            region: "us-east-1".to_owned(),
+            principal: None,
+            stack: None,
+            logical_id: None,
+            source: None,
+            tags: BTreeMap::new(),
+            change,
+        };
+        let id = self.world.apply(request).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let before = self.dataplane.tables();
+        let Compiled { mut tables, origins, .. } = recompile(&self.world, &before);
+        assert_eq!(tables.validate(), Ok(()));
+        assert_eq!(Shape::of(&before).changes(&Shape::of(&tables)), Vec::<String>::new());
+        self.generation += 1;
+        tables.vpcs.iter_mut().for_each(|vpc| vpc.generation = self.generation);
+        self.origins = origins;
+        self.dataplane.swap(Arc::new(tables));
+        id
     }
 
     fn link(&self, name: &str) -> LinkIndex {

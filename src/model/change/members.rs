@@ -189,6 +189,48 @@ pub struct ModifyVpcEndpoint {
     pub add_route_table_ids: Vec<String>,
     /// Gateway: route tables that shall not any more.
     pub remove_route_table_ids: Vec<String>,
+    /// Interface: subnets to have an interface in, too.
+    pub add_subnet_ids: Vec<String>,
+    /// Interface: subnets whose interface goes.
+    pub remove_subnet_ids: Vec<String>,
+    /// Interface: security groups that its interfaces get.
+    pub add_security_group_ids: Vec<String>,
+    /// Interface: security groups that they lose.
+    pub remove_security_group_ids: Vec<String>,
+    /// Interface: private DNS from now on; `None` leaves it.
+    pub private_dns_enabled: Option<bool>,
+    /// `DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint`; `None` leaves it.
+    pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
+}
+
+/// Members of ModifyVpcEndpointServiceConfiguration; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModifyVpcEndpointServiceConfiguration {
+    /// The service.
+    pub service_id: String,
+    /// Load balancers that shall stand behind it, too.
+    pub add_network_load_balancer_arns: Vec<String>,
+    /// Load balancers that shall not any more.
+    pub remove_network_load_balancer_arns: Vec<String>,
+    /// Whether new endpoints wait for the provider.
+    pub acceptance_required: Option<bool>,
+    /// Another private DNS name, to be verified …
+    pub private_dns_name: Option<String>,
+    /// … or none.
+    pub remove_private_dns_name: bool,
+}
+
+/// Members of CreateVpcEndpointConnectionNotification: of a service, for its provider, or of an endpoint, for its consumer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateConnectionNotification {
+    /// The service …
+    pub service_id: Option<String>,
+    /// … or the endpoint.
+    pub vpc_endpoint_id: Option<String>,
+    /// ARN of the SNS topic.
+    pub connection_notification_arn: String,
+    /// `Accept`, `Connect`, `Delete`, `Reject`.
+    pub connection_events: Vec<String>,
 }
 
 /// One zone of a load balancer.

@@ -1,6 +1,6 @@
 //! The reading side: the world as AWS's Describe operations print it.
 //!
-//! `status --json`, and later the EC2 API, read the world through here. Shapes and member names are AWS's
+//! `status --json` and the EC2 API read the world through here. Shapes and member names are AWS's
 //! (instances without their reservations). Beside each Describe shape stands what AWS answers in a second operation and a
 //! reader of `status` wants at once: a VPC's DNS attributes, a target group's targets, a bucket's policy.
 //!
@@ -21,7 +21,10 @@ pub use gateways::{
 };
 pub use interfaces::{instances, network_interfaces};
 pub use network::{internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs};
-pub use privatelink::{resolver_endpoints, vpc_endpoint_services, vpc_endpoints};
+pub use privatelink::{
+    connection_notifications, resolver_endpoints, vpc_endpoint_connections, vpc_endpoint_service_configurations,
+    vpc_endpoint_service_details, vpc_endpoint_services, vpc_endpoints,
+};
 pub use tables::tables;
 
 use serde_json::{Map, Value, json};
@@ -49,6 +52,8 @@ pub fn describe(world: &World) -> Value {
         "FlowLogs": flow_logs(world),
         "VpcEndpoints": vpc_endpoints(world),
         "VpcEndpointServices": vpc_endpoint_services(world),
+        "VpcEndpointConnections": vpc_endpoint_connections(world),
+        "ConnectionNotifications": connection_notifications(world),
         "LoadBalancers": load_balancers(world),
         "TargetGroups": target_groups(world),
         "Listeners": listeners(world),

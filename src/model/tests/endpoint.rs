@@ -180,6 +180,7 @@ fn a_live_endpoint_takes_another_policy_and_other_route_tables() {
             reset_policy,
             add_route_table_ids: add.iter().map(|id| (*id).to_owned()).collect(),
             remove_route_table_ids: remove.iter().map(|id| (*id).to_owned()).collect(),
+            ..ModifyVpcEndpoint::default()
         })
     };
     assert_eq!(asker.make(modify(&id, Some(policy("s3:*")), false, &[&two], &[&one])), id);

@@ -25,7 +25,7 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
     let subnet_id = |n| pick(&world.subnets, "subnet", n);
     let table = || pick(&world.route_tables, "rtb", a);
     let flag = c % 2 == 0;
-    match kind % 36 {
+    match kind % 40 {
         0 => vpc(["10.0.0.0/16", "10.1.0.0/24", "192.168.0.0/28", "10.0.0.0/8"][usize::from(b % 4)]),
         1 | 2 => subnet(
             &vpc_id(),
@@ -92,7 +92,8 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
             ],
         },
         kind @ 18..30 => edge_change(world, (kind, a, b, c)),
-        _ => access_change(world, (kind, a, b, c)),
+        kind @ 30..36 => access_change(world, (kind, a, b, c)),
+        kind => private_link_change(world, (kind, a, b, c)),
     }
 }
 
@@ -195,7 +196,7 @@ fn access_change(world: &World, (kind, a, b, c): Step) -> Change {
     };
     let policy_arn = || pick(&world.managed_policies, "arn:aws:iam::aws:policy/x", b);
     let iam = |change| Change::Iam(change);
-    match (kind % 36, b % 4) {
+    match (kind, b % 4) {
         (30, 0) => iam(IamChange::CreateRole(CreateRole {
             path: None,
             role_name: Some(name(a)),
@@ -250,6 +251,58 @@ fn access_change(world: &World, (kind, a, b, c): Step) -> Change {
             reset_policy: c % 2 == 0,
             add_route_table_ids: vec![pick(&world.route_tables, "rtb", b)],
             remove_route_table_ids: (c % 3 == 0).then(|| pick(&world.route_tables, "rtb", c)).into_iter().collect(),
+            ..ModifyVpcEndpoint::default()
+        }),
+    }
+}
+
+/// The same of both sides of PrivateLink, from acceptance to the end.
+fn private_link_change(world: &World, (kind, a, b, c): Step) -> Change {
+    let vpc_endpoint_id = || pick(&world.vpc_endpoints, "vpce", a);
+    let service_id = || pick(&world.vpc_endpoint_services, "vpce-svc", b);
+    // Connections are few: most decisions are about one that is there.
+    let services = world.vpc_endpoints.iter().filter_map(|(id, endpoint)| {
+        let service = endpoint.service_name.rsplit('.').next().filter(|name| name.starts_with("vpce-svc-"))?;
+        Some((id.clone(), service.to_owned()))
+    });
+    let connections: std::collections::BTreeMap<String, String> = services.collect();
+    let connected = pick(&connections, "vpce", a);
+    let connected_to = || connections.get(&connected).cloned().unwrap_or_else(service_id);
+    let maybe = |chosen: bool, id: String| chosen.then_some(id).into_iter().collect::<Vec<String>>();
+    match (kind, c % 5) {
+        (36, 0 | 1) => Change::AcceptVpcEndpointConnections {
+            service_id: connected_to(),
+            vpc_endpoint_ids: [vec![connected.clone()], maybe(b % 2 == 0, vpc_endpoint_id())].concat(),
+        },
+        (36, 2 | 3) => Change::RejectVpcEndpointConnections {
+            service_id: connected_to(),
+            vpc_endpoint_ids: vec![connected.clone()],
+        },
+        (36, _) => Change::StartVpcEndpointServicePrivateDnsVerification { service_id: service_id() },
+        (37, 0..3) => Change::DeleteVpcEndpoints { vpc_endpoint_ids: vec![vpc_endpoint_id(), vpc_endpoint_id()] },
+        (37, _) => Change::DeleteVpcEndpointServiceConfigurations { service_ids: vec![service_id()] },
+        (38, 0..3) => {
+            let name = format!("com.amazonaws.vpce.{REGION}.{}", service_id());
+            let subnets = maybe(c % 2 == 0, pick(&world.subnets, "subnet", c));
+            let subnets: Vec<&str> = subnets.iter().map(String::as_str).collect();
+            Change::CreateVpcEndpoint(interface_endpoint(&pick(&world.vpcs, "vpc", a), &name, &subnets))
+        }
+        (38, _) => Change::ModifyVpcEndpointServiceConfiguration(ModifyVpcEndpointServiceConfiguration {
+            service_id: service_id(),
+            add_network_load_balancer_arns: maybe(c % 2 == 0, pick(&world.load_balancers, "arn", a)),
+            remove_network_load_balancer_arns: maybe(c % 3 == 0, pick(&world.load_balancers, "arn", c)),
+            acceptance_required: Some(a % 2 == 0),
+            private_dns_name: (a % 3 == 0).then(|| format!("name{}.example.com", c % 2)),
+            remove_private_dns_name: a % 7 == 0,
+        }),
+        _ => Change::ModifyVpcEndpoint(ModifyVpcEndpoint {
+            vpc_endpoint_id: vpc_endpoint_id(),
+            add_subnet_ids: maybe(b % 2 == 0, pick(&world.subnets, "subnet", c)),
+            remove_subnet_ids: maybe(b % 3 == 0, pick(&world.subnets, "subnet", b)),
+            add_security_group_ids: maybe(c % 2 == 0, pick(&world.security_groups, "sg", b)),
+            remove_security_group_ids: maybe(c % 3 == 0, pick(&world.security_groups, "sg", c)),
+            private_dns_enabled: (a % 2 == 0).then_some(b % 2 == 0),
+            ..ModifyVpcEndpoint::default()
         }),
     }
 }
@@ -327,6 +380,7 @@ proptest! {
             prop_assert_eq!(guards.count(), 1, "a subnet has exactly one network ACL");
         }
         edges_are_sound(&world)?;
+        private_link_is_sound(&world)?;
         access_is_sound(&world)?;
         let described = describe(&world);
         for (member, count) in [
@@ -447,7 +501,7 @@ fn access_is_sound(world: &World) -> Result<(), TestCaseError> {
 fn random_histories_reach_every_kind_of_object() {
     // Guards the generator above: a law over histories that are always refused would hold for nothing.
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut seen = [0usize; 23];
+    let mut seen = [0usize; 24];
     for _ in 0..64 {
         let tree = steps().new_tree(&mut runner).expect("a history");
         let world = play(&proptest::strategy::ValueTree::current(&tree)).expect("no law is broken");
@@ -480,10 +534,95 @@ fn random_histories_reach_every_kind_of_object() {
             world.instance_profiles.values().filter(|profile| profile.role.is_some()).count(),
             world.tables.len(),
             world.resolver_endpoints.len(),
+            world.retired_ids.len(),
         ];
         for (total, size) in seen.iter_mut().zip(sizes) {
             *total += size;
         }
     }
     assert!(seen.iter().all(|total| *total > 0), "{seen:?}");
+}
+
+/// Endpoints, their interfaces, routes and services say the same of each other, whatever became of them.
+fn private_link_is_sound(world: &World) -> Result<(), TestCaseError> {
+    let mut private_names = BTreeSet::new();
+    for (id, endpoint) in &world.vpc_endpoints {
+        prop_assert!(!world.retired_ids.contains(id), "{id} came back");
+        prop_assert_eq!(endpoint.subnet_ids.len(), endpoint.network_interface_ids.len());
+        let mut zones = BTreeSet::new();
+        for (subnet_id, interface_id) in endpoint.subnet_ids.iter().zip(&endpoint.network_interface_ids) {
+            let interface = &world.network_interfaces[interface_id];
+            prop_assert_eq!(&interface.interface_type, &InterfaceType::VpcEndpoint(id.clone()));
+            prop_assert_eq!(&interface.subnet_id, subnet_id);
+            prop_assert_eq!(&interface.groups, &endpoint.security_group_ids);
+            prop_assert!(zones.insert(&world.subnets[subnet_id].availability_zone), "two interfaces in a zone");
+        }
+        let zonal = endpoint.dns_entries.iter().filter(|entry| matches!(entry.scope, DnsEntryScope::Zonal(_)));
+        prop_assert_eq!(zonal.count(), zones.len());
+        for name in endpoint.private_names() {
+            prop_assert!(private_names.insert((&endpoint.vpc_id, name.to_owned())), "{name} twice in a VPC");
+        }
+        let is_customers = endpoint.service_name.contains(".vpce-svc-");
+        let mut services = world.vpc_endpoint_services.values();
+        let there = services.any(|service| service.service_name == endpoint.service_name);
+        prop_assert!(there || !is_customers || endpoint.state == VpcEndpointState::Rejected, "connected to nobody");
+    }
+    for interface in world.network_interfaces.values() {
+        if let InterfaceType::VpcEndpoint(id) = &interface.interface_type {
+            let endpoint = world.vpc_endpoints.get(id);
+            let own = endpoint.is_some_and(|it| it.network_interface_ids.contains(&interface.network_interface_id));
+            prop_assert!(own, "an interface that its endpoint left behind");
+        }
+    }
+    for table in world.route_tables.values() {
+        for route in &table.routes {
+            if let RouteTarget::VpcEndpoint(id) = &route.target {
+                let endpoint = world.vpc_endpoints.get(id);
+                prop_assert!(endpoint.is_some_and(|it| it.route_table_ids.contains(&table.route_table_id)));
+            }
+        }
+    }
+    for (id, service) in &world.vpc_endpoint_services {
+        prop_assert!(!world.retired_ids.contains(id) && !service.network_load_balancer_arns.is_empty());
+    }
+    Ok(())
+}
+
+/// Both sides of a connection, in any order, from a service with an endpoint that waits.
+fn play_connections(steps: &[Step]) -> Result<World, TestCaseError> {
+    let mut world = super::connection::waiting();
+    for (position, (kind, a, b, c)) in steps.iter().copied().enumerate() {
+        let change = private_link_change(&world, (36 + kind % 4, a, b, c));
+        let before = world.clone();
+        // The provider's and the consumer's differ; the other's refusal changes nothing.
+        for account in [ACCOUNT, OTHER_ACCOUNT] {
+            let request = Request { logical_id: None, ..request(account, "", change.clone()) };
+            if world.apply(request).is_ok() {
+                break;
+            }
+            prop_assert!(world == before, "a refused change must leave the world as it was at step {position}");
+        }
+    }
+    Ok(world)
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_decisions_leaves_a_sound_world(steps in prop::collection::vec(any::<Step>(), 0..40)) {
+        private_link_is_sound(&play_connections(&steps)?)?;
+    }
+}
+
+#[test]
+fn decisions_at_random_reach_every_state() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..64 {
+        let steps = prop::collection::vec(any::<Step>(), 0..40).new_tree(&mut runner).expect("a history");
+        let world = play_connections(&proptest::strategy::ValueTree::current(&steps)).expect("no law is broken");
+        seen.extend(world.vpc_endpoints.values().map(|endpoint| endpoint.state.as_str()));
+        seen.extend(world.retired_ids.iter().map(|id| if id.starts_with("vpce-svc") { "service" } else { "endpoint" }));
+    }
+    let all = ["available", "endpoint", "pendingAcceptance", "rejected", "service"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
 }

@@ -1,5 +1,6 @@
 //! The laws of the model as stories (one per law, against AWS's codes and texts) and as properties.
 
+mod connection;
 mod directory;
 mod endpoint;
 mod flow_log;
@@ -90,6 +91,7 @@ fn request(account: &str, logical_id: &str, change: Change) -> Request {
     Request {
         account: account.to_owned(),
         region: REGION.to_owned(),
+        principal: None,
         stack: Some("story".to_owned()),
         logical_id: Some(logical_id.to_owned()),
         source: None,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A provider in `OTHER_ACCOUNT` with one balancer in zone a: its world's hand, VPC, subnet, balancer.
-fn provider() -> (Asker, String, String, String) {
+pub(super) fn provider() -> (Asker, String, String, String) {
     let mut asker = Asker::default();
     let vpc_id = asker.ask_as(OTHER_ACCOUNT, vpc("10.0.0.0/16")).unwrap();
     let subnet_id = asker.ask_as(OTHER_ACCOUNT, subnet(&vpc_id, "10.0.1.0/24", "us-east-1a")).unwrap();
@@ -11,7 +11,7 @@ fn provider() -> (Asker, String, String, String) {
     (asker, vpc_id, subnet_id, arn)
 }
 
-fn service(arn: &str, acceptance_required: bool) -> Change {
+pub(super) fn service(arn: &str, acceptance_required: bool) -> Change {
     Change::CreateVpcEndpointServiceConfiguration {
         network_load_balancer_arns: vec![arn.to_owned()],
         acceptance_required,
@@ -19,7 +19,7 @@ fn service(arn: &str, acceptance_required: bool) -> Change {
     }
 }
 
-fn allow(service_id: &str, principal: &str) -> Change {
+pub(super) fn allow(service_id: &str, principal: &str) -> Change {
     Change::ModifyVpcEndpointServicePermissions {
         service_id: service_id.to_owned(),
         add_allowed_principals: vec![principal.to_owned()],
@@ -199,26 +199,13 @@ fn an_endpoint_service_is_invisible_to_whom_it_does_not_admit() {
     );
     let mut private = interface_endpoint(&consumer_vpc, &service_name, &[&a]);
     private.private_dns_enabled = Some(true);
+    asker.refused(
+        Change::CreateVpcEndpoint(private.clone()),
+        &format!("InvalidParameter: Private DNS can't be enabled because the service {service_name} has not verified the private DNS name."),
+    );
+    let verify = || Change::StartVpcEndpointServicePrivateDnsVerification { service_id: service_id.clone() };
+    asker.refused(verify(), "InvalidVpcEndpointServiceId.NotFound");
+    asker.ask_as(OTHER_ACCOUNT, verify()).unwrap();
     let id = asker.make(Change::CreateVpcEndpoint(private));
     assert_eq!(asker.world.vpc_endpoints[&id].private_names_in_vpc().collect::<Vec<_>>(), ["orders.example.com"]);
-}
-
-#[test]
-fn acceptance_is_the_providers() {
-    let (mut asker, _, _, arn) = provider();
-    let service_id = asker.ask_as(OTHER_ACCOUNT, service(&arn, true)).unwrap();
-    asker.ask_as(OTHER_ACCOUNT, allow(&service_id, "*")).unwrap();
-    let vpc_id = asker.vpc();
-    let name = format!("com.amazonaws.vpce.us-east-1.{service_id}");
-    let id = asker.make(Change::CreateVpcEndpoint(interface_endpoint(&vpc_id, &name, &[])));
-    assert_eq!(asker.world.vpc_endpoints[&id].state, VpcEndpointState::PendingAcceptance);
-    let accept = |ids: &[&str]| Change::AcceptVpcEndpointConnections {
-        service_id: service_id.clone(),
-        vpc_endpoint_ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-    };
-    asker.refused(accept(&[&id]), "InvalidVpcEndpointServiceId.NotFound");
-    asker.refused_as(OTHER_ACCOUNT, accept(&[&id, "vpce-00000000000000000"]), "InvalidVpcEndpointId.NotFound");
-    asker.ask_as(OTHER_ACCOUNT, accept(&[&id])).unwrap();
-    assert_eq!(asker.world.vpc_endpoints[&id].state, VpcEndpointState::Available);
-    asker.refused_as(OTHER_ACCOUNT, accept(&[&id]), "IncorrectState");
 }

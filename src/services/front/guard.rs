@@ -160,7 +160,9 @@ impl Access {
         who: Option<(Signed, Identity)>,
     ) -> Request<Body> {
         let Some(caller) = parts.extensions.get::<Caller>().cloned() else { return Request::from_parts(parts, body) };
-        let mut keys = common_keys(&parts.headers, region);
+        // A name that is no Region's says nothing of one; the signature does.
+        let signed_for = who.as_ref().map(|(signed, _)| signed.region().to_owned());
+        let mut keys = common_keys(&parts.headers, region.or(signed_for.as_deref()));
         keys.extend(of_service);
         let (principal, access_key_id, policies) = match who {
             None => (Principal::Anonymous, None, Vec::new()),
@@ -169,7 +171,7 @@ impl Access {
                 (identity.principal, Some(signed.access_key_id), identity.policies)
             }
         };
-        let ticket = Ticket { keys, journal: Some(Arc::clone(&self.journal)) };
+        let ticket = Ticket { keys, journal: Some(Arc::clone(&self.journal)), region: signed_for };
         parts.extensions.insert(Session { caller, principal, access_key_id, policies, directory, ticket });
         Request::from_parts(parts, body)
     }

@@ -82,7 +82,8 @@ impl Refused {
         match form {
             Form::S3 => self.s3_code(),
             Form::Json | Form::RestJson => self.json_code(form),
-            Form::Query | Form::Ec2 => self.query_code(),
+            Form::Query => self.query_code(),
+            Form::Ec2 => self.ec2_code(),
         }
     }
 
@@ -154,6 +155,19 @@ impl Refused {
             Cause::TooLarge => (413, "RequestEntityTooLarge"),
             Cause::Busy => (503, "ServiceUnavailable"),
             Cause::MissingLength | Cause::BadChunks | Cause::Incomplete => (400, "MalformedInput"),
+        }
+    }
+
+    /// EC2's own words for who it does not know (B6.2).
+    fn ec2_code(&self) -> (u16, &'static str) {
+        match self.cause {
+            Cause::UnknownKey
+            | Cause::InvalidToken
+            | Cause::Mismatch
+            | Cause::HeadersNotSigned
+            | Cause::PayloadMismatch => (401, "AuthFailure"),
+            Cause::Skewed | Cause::RequestExpired | Cause::ExpiredToken => (400, "RequestExpired"),
+            _ => self.query_code(),
         }
     }
 

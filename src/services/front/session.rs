@@ -39,6 +39,8 @@ pub struct Ticket {
     pub keys: Context,
     /// Where decisions are noted.
     pub journal: Option<Arc<Journal>>,
+    /// The Region that was signed for; `None` for nobody's request.
+    pub region: Option<String>,
 }
 
 impl Session {

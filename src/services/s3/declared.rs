@@ -111,6 +111,7 @@ mod tests {
             let request = Request {
                 account: "111122223333".to_owned(),
                 region: "us-east-1".to_owned(),
+                principal: None,
                 stack: None,
                 logical_id: None,
                 source: None,

@@ -68,7 +68,7 @@ impl Service for Signed {
             access_key_id,
             policies: Vec::new(),
             directory,
-            ticket: Ticket { keys: common_keys(request.headers(), None), journal: None },
+            ticket: Ticket { keys: common_keys(request.headers(), None), journal: None, region: None },
         };
         request.extensions_mut().insert(session);
         // As the door does with what comes behind an `aws-chunked` body.

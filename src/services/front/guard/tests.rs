@@ -60,6 +60,7 @@ fn lab(service: &'static str) -> Lab {
     let request = crate::model::Request {
         account: ACCOUNT.into(),
         region: "us-east-1".into(),
+        principal: None,
         stack: None,
         logical_id: None,
         source: None,
