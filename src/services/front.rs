@@ -359,7 +359,9 @@ impl Door {
         request.extensions_mut().insert(caller.clone());
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let host = host(&request).unwrap_or("-").to_owned();
-        let request = request.map(|body| Paced::new(body, self.limits.body_time).boxed_unsync());
+        let (parts, body) = request.into_parts();
+        let (body, left) = Paced::new(body, &parts.headers, self.limits.body_time);
+        let request = http::Request::from_parts(parts, body.boxed_unsync());
         let admitted = match self.service.called(&host) {
             Some(service) => Arc::clone(&self.access).admit(request, service).await,
             None => Ok(request),
@@ -368,6 +370,7 @@ impl Door {
             Ok(request) => self.service.answer(request).await,
             Err(answer) => answer,
         };
+        left.read().await;
         let origin = caller.origin.as_deref();
         tracing::info!(
             service = self.service.name(),

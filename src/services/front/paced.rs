@@ -1,18 +1,34 @@
-//! A body that must keep coming: the bound in time of a client that promises bytes and sends none.
+//! A body that must keep coming, and what is left of it when nobody reads on.
+//!
+//! The bound in time of a client that promises bytes and sends none. And the answer to a request that is refused before its
+//! body was read: over HTTP/2 the rest would end in a reset of the stream, over HTTP/1.1 in the end of the connection, and
+//! there are clients that report either instead of the answer. So what is left is read to its end, if that is near.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Sleep, sleep};
+use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::BodyError;
 
+/// Most bytes that are read for nobody …
+const LEFT_BYTES: usize = 256 * 1024;
+/// … and the longest that the answer waits for them.
+const LEFT_TIME: Duration = Duration::from_secs(1);
+
 /// A request's body that fails when nothing came for a while.
 pub struct Paced {
-    body: Incoming,
+    /// There until it is dropped.
+    body: Option<Incoming>,
+    /// Where it goes when nobody reads on; `None` at its end, or while the client waits to be asked for it.
+    left: Option<oneshot::Sender<Incoming>>,
+    /// The client waits to be asked for it (`Expect: 100-continue`), and nobody has.
+    unasked: bool,
     /// Longest wait for a piece.
     patience: Duration,
     /// Runs only while somebody waits for a piece.
@@ -20,9 +36,40 @@ pub struct Paced {
 }
 
 impl Paced {
-    /// Wraps a body.
-    pub fn new(body: Incoming, patience: Duration) -> Self {
-        Self { body, patience, deadline: None }
+    /// Wraps the body of a request with these headers; the second value gets what nobody reads.
+    pub fn new(body: Incoming, headers: &http::HeaderMap, patience: Duration) -> (Self, Left) {
+        let (sender, left) = oneshot::channel();
+        let unasked = headers.contains_key(http::header::EXPECT);
+        let paced = Self { body: Some(body), left: Some(sender), unasked, patience, deadline: None };
+        (paced, Left(left))
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        if let (Some(body), Some(left)) = (self.body.take(), self.left.take().filter(|_| !self.unasked)) {
+            // Who would read it may have answered long ago.
+            let _ = left.send(body);
+        }
+    }
+}
+
+/// What is left of a request's body once it has an answer.
+pub struct Left(oneshot::Receiver<Incoming>);
+
+impl Left {
+    /// Reads it to its end, if that is near and soon; nothing when somebody still reads.
+    pub async fn read(mut self) {
+        let Ok(mut body) = self.0.try_recv() else { return };
+        let read = async {
+            let mut left = LEFT_BYTES;
+            while let Some(Ok(frame)) = body.frame().await {
+                let len = frame.data_ref().map_or(0, Bytes::len);
+                let Some(fewer) = left.checked_sub(len) else { break };
+                left = fewer;
+            }
+        };
+        let _ = timeout(LEFT_TIME, read).await;
     }
 }
 
@@ -32,8 +79,13 @@ impl Body for Paced {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+        this.unasked = false;
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
             this.deadline = None;
+            if !matches!(frame, Some(Ok(_))) {
+                this.left = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(this.patience)));
@@ -44,10 +96,10 @@ impl Body for Paced {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(Body::size_hint).unwrap_or_default()
     }
 }

@@ -131,6 +131,42 @@ impl Service for Mirror {
     }
 }
 
+/// Answers without a look at the body.
+struct Hasty;
+
+impl Service for Hasty {
+    fn name(&self) -> &'static str {
+        "hasty"
+    }
+
+    fn http2(&self) -> bool {
+        true
+    }
+
+    fn called(&self, _host: &str) -> Option<String> {
+        None
+    }
+
+    fn answer(&self, _request: http::Request<Body>) -> BoxFuture<'_, http::Response<Body>> {
+        async { http::Response::builder().status(403).body(full("no")).expect("a response") }.boxed()
+    }
+}
+
+/// A client that is refused while it still sends hears the answer, not the end of its connection.
+#[test]
+fn what_nobody_reads_does_not_cost_the_answer() {
+    let running = start(Arc::new(Hasty), limits());
+    let post = |len: usize| format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {len}\r\n\r\n{}", "x".repeat(len));
+    let last = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let said = running.raw(format!("{}{}{last}", post(200_000), post(100_000)).as_bytes());
+    assert_eq!(said.matches("HTTP/1.1 403").count(), 3, "{said}");
+    // Who waits to be asked for its body is not asked.
+    let waits = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let said = running.raw(waits.as_bytes());
+    assert!(said.starts_with("HTTP/1.1 403"), "{said}");
+    running.end();
+}
+
 fn limits() -> Limits {
     Limits { header_time: Duration::from_millis(300), body_time: Duration::from_millis(300), ..Limits::default() }
 }
