@@ -160,6 +160,7 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> anyhow:
 pub fn guest_spec(name: &str) -> GuestSpec {
     let number = 10 + name.as_bytes()[0] - b'a';
     GuestSpec {
+        files: Vec::new(),
         name: name.to_owned(),
         hostname: format!("ip-10-0-0-{number}"),
         interfaces: vec![InterfaceSpec {

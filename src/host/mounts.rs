@@ -53,6 +53,9 @@ pub(super) fn set_up(spec: &GuestSpec) -> anyhow::Result<()> {
     place_in_etc(&spec.state, &["resolv.conf", "hosts"])?;
     place_optional(&spec.state, spec)?;
     trust_the_lab(spec)?;
+    for (name, text) in &spec.files {
+        write(&spec.state.join(name), text)?;
+    }
     offer_vpclab(&guest_bin(&spec.state))?;
     for folder in spec.hidden.iter().map(PathBuf::as_path).chain([
         // glibc asks a name cache of the host, when there is one, before resolv.conf.

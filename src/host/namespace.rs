@@ -55,6 +55,8 @@ pub struct GuestSpec {
     /// A folder of this guest alone in the lab's state folder (made when missing). In the guest a tmpfs lies over it that
     /// holds the guest's files, so the folder itself stays empty.
     pub state: PathBuf,
+    /// Files of the lab's own in that folder, by name: in the guest alone.
+    pub files: Vec<(&'static str, &'static str)>,
     /// Folders to show empty in the guest when they exist (`~/.aws`).
     pub hidden: Vec<PathBuf>,
 }

@@ -2,11 +2,10 @@
 //!
 //! What it does not do: make namespaces (`host` does), or start commands ([`control`](super::control) hands out what they need).
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::compile;
 use crate::host::{self, GuestSpec, InterfaceSpec, Namespaces};
@@ -58,6 +57,7 @@ pub fn spec(plan: &compile::Guest, name: &GuestName, ca_pem: &str, state: &Path)
         resolver: plan.resolver,
         search: Some(plan.search.clone()).filter(|search| !search.is_empty()),
         hosts: Vec::new(),
+        files: vec![(AWS_CONFIG_FILE, AWS_CONFIG)],
         ca_pem: ca_pem.into(),
         state: state.into(),
         hidden: home.map(|home| home.join(".aws")).into_iter().collect(),
@@ -73,7 +73,7 @@ pub fn running(
     state: &Path,
 ) -> Result<Guest> {
     Ok(Guest {
-        environment: environment(world, plan, &name, state)?,
+        environment: environment(world, plan, &name, state),
         name,
         instance_id: plan.instance_id.clone(),
         vpc_id: plan.vpc_id.clone(),
@@ -90,11 +90,9 @@ pub fn running(
 /// What makes unmodified clients trust the lab's CA and find credentials: the instance's role by its metadata, as on AWS, or the
 /// account's own key where there is no role. The configuration files are the lab's: the caller's own never reach a command in a
 /// guest.
-fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &Path) -> Result<Vec<(String, String)>> {
+fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &Path) -> Vec<(String, String)> {
     let bundle = host::guest_ca_bundle(state).display().to_string();
-    let config = state.join("aws-config");
-    fs::write(&config, AWS_CONFIG).with_context(|| format!("writing `{}`", config.display()))?;
-    let config = config.display().to_string();
+    let config = state.join(AWS_CONFIG_FILE).display().to_string();
     let (access_key_id, secret_access_key) = root_key(&plan.account);
     let mut variables = vec![
         ("SSL_CERT_FILE", bundle.as_str()),
@@ -122,9 +120,11 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
     if !has_role || instance.is_some_and(|instance| !instance.metadata_options.enabled) {
         variables.push(("AWS_EC2_METADATA_DISABLED", "true"));
     }
-    Ok(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// In the guest's folder.
+const AWS_CONFIG_FILE: &str = "aws-config";
 /// The AWS CLI presigns with Signature Version 2 in us-east-1 unless it is told: AWS takes that for buckets made before 2020 only.
 /// On a terminal, version 2 of it fails where there is no pager; `exec` prints, as everywhere.
 const AWS_CONFIG: &str = "[default]\ncli_pager =\ns3 =\n  signature_version = s3v4\n";
