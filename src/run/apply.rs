@@ -139,11 +139,13 @@ fn changes(old: &Value, new: &Value) -> Vec<String> {
     said
 }
 
-/// Entries of a list with what identifies them: the first member, as every shape begins with its id or name.
+/// Entries of a list with what identifies them: the first member, as every shape begins with its id or name; IAM's with the path
+/// before it.
 fn by_id(list: Option<&Value>) -> Vec<(String, &Value)> {
     let entries = list.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let id = |entry: &Value| {
-        let first = entry.as_object().and_then(|members| members.values().next());
+        let mut members = entry.as_object().into_iter().flatten().filter(|(name, _)| *name != "Path");
+        let first = members.next().map(|(_, value)| value);
         first.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default()
     };
     entries.iter().map(|entry| (id(entry), entry)).collect()
@@ -175,11 +177,11 @@ mod tests {
     fn changes_name_the_object_and_its_members() {
         let old = json!({
             "VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": "a", "State": "available"}, {"VpcEndpointId": "vpce-2"}],
-            "Roles": [],
+            "Roles": [{"Path": "/", "RoleName": "Q"}],
         });
         let new = json!({
             "VpcEndpoints": [{"VpcEndpointId": "vpce-1", "PolicyDocument": "b", "State": "available"}],
-            "Roles": [{"RoleName": "R"}],
+            "Roles": [{"Path": "/", "RoleName": "Q"}, {"Path": "/", "RoleName": "R"}],
         });
         assert_eq!(
             changes(&old, &new),
