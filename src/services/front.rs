@@ -359,6 +359,11 @@ impl Door {
         request.extensions_mut().insert(caller.clone());
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let host = host(&request).unwrap_or("-").to_owned();
+        if host == "-" && request.version() > http::Version::HTTP_10 {
+            // RFC 9112 3.2.
+            let answer = http::Response::builder().status(400).body(full(""));
+            return Ok(answer.expect("a constant"));
+        }
         let (parts, body) = request.into_parts();
         let (body, left) = Paced::new(body, &parts.headers, self.limits.body_time);
         let request = http::Request::from_parts(parts, body.boxed_unsync());

@@ -161,8 +161,11 @@ impl S3 {
                 cors::show(headers, &bucket.settings.cors, &origin, &method);
             }
             // HeadBucket tells the Region to whomever, so that clients find their way.
-            if head && resource.key.is_none() {
-                headers.extend(HeaderValue::from_str(&bucket.region).ok().map(|region| (REGION, region)));
+            if head
+                && resource.key.is_none()
+                && let Ok(region) = HeaderValue::from_str(&bucket.region)
+            {
+                headers.insert(REGION, region);
             }
         }
         headers.insert(SERVER, HeaderValue::from_static("AmazonS3"));

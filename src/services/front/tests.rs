@@ -261,6 +261,8 @@ fn slow_and_malformed_clients_are_cut_off() {
     assert_eq!(silent.read(&mut [0; 10]).unwrap(), 0);
     assert!(begin.elapsed() < Duration::from_secs(8), "each has 300 ms");
     assert!(running.raw(b"\x16\x03\x01 not HTTP\r\n\r\n").starts_with("HTTP/1.1 400"));
+    // A name is what tells services, and buckets, apart (RFC 9112 3.2).
+    assert!(running.raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 400"));
     let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
     assert!(running.raw(long.as_bytes()).starts_with("HTTP/1.1 431"));
     assert!(running.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").contains("200 OK"));

@@ -165,5 +165,7 @@ fn inner<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn escaped(text: &str) -> String {
+    // XML 1.0 has no way to write most control characters, not even escaped.
+    let text = text.replace(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r'), "\u{fffd}");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

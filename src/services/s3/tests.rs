@@ -157,7 +157,10 @@ impl Lab {
 
 /// The value of a header.
 fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    answer.1.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    let mut values = answer.1.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let value = values.next();
+    assert_eq!(values.next(), None, "{name} is there once: {}", answer.1);
+    value
 }
 
 /// The text of an element.

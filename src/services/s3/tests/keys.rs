@@ -73,6 +73,7 @@ fn what_leads_out_of_the_bucket_is_refused() {
     for bucket in ["..", "%2e%2e", "a%00b", "A", "a", &"b".repeat(64), "-ab", "a..b", "192.0.2.1"] {
         let answer = lab.send(&format!("PUT {ANYWHERE} /{bucket}"), "", "");
         assert!(answer.0 == 400 && answer.2.contains("<Code>Invalid"), "{bucket}: {answer:?}");
+        assert!(!answer.2.contains('\0'), "a document that parsers take: {answer:?}");
     }
     let delete = "<Delete><Object><Key>../far/x</Key></Object><Object><Key>data</Key></Object></Delete>";
     let answer = lab.good("POST /?delete", "", delete);
