@@ -1,5 +1,6 @@
 //! `vpclab policy`: what policies say of an API call, without a packet and without a lab.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -9,6 +10,7 @@ use super::input::{Input, Options};
 use super::{files, output};
 use crate::expect::Scene;
 use crate::model::access::AccessReport;
+use crate::policy::Context;
 use crate::run::BadInput;
 use crate::run::client::Client;
 use crate::run::protocol::{Answer, CallQuestion, Request};
@@ -38,6 +40,9 @@ pub struct Arguments {
     /// Who: a role or user by name or ARN, `root` or `anonymous`; the guest's own credentials where nothing is said.
     #[arg(long = "as", value_name = "PRINCIPAL")]
     signer: Option<String>,
+    /// A condition key that only the request itself would tell, such as dynamodb:LeadingKeys=alice; again for more values.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    context: Vec<(String, String)>,
     /// A template, lab.yaml, folder or cdk.out to ask, in place of the running lab.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -54,6 +59,7 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
         action: arguments.action.clone(),
         on: Some(arguments.on.clone()).filter(|on| on != "*"),
         signer: arguments.signer.clone(),
+        context: by_key(&arguments.context),
     };
     let report = match &arguments.file {
         Some(file) => {
@@ -69,15 +75,32 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     Ok(u8::from(!report.is_allowed()))
 }
 
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.contains(':') => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, such as s3:prefix=home/".to_owned()),
+    }
+}
+
+fn by_key(context: &[(String, String)]) -> BTreeMap<String, Vec<String>> {
+    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in context {
+        keys.entry(key.clone()).or_default().push(value.clone());
+    }
+    keys
+}
+
 fn of_file(input: &Input, guest: &str, question: &CallQuestion) -> Result<AccessReport> {
     let lab = files::load_lab(&input.definition()?)?;
     let scene = Scene::new(&lab);
-    let CallQuestion { action, on, signer } = question;
+    let CallQuestion { action, on, signer, context } = question;
+    let mut keys = Context::default();
+    context.iter().for_each(|(key, values)| keys.set_all(key, values.clone()));
     let (from, claim) = scene.call(guest, action, on.as_deref(), signer.as_deref()).map_err(BadInput)?;
     if let Err(failure) = scene.check(&from, &claim.path) {
         bail!(BadInput(format!("no request of {guest} reaches the service: {}", failure.reason)));
     }
-    let reports: Vec<AccessReport> = scene.judge(&from, &claim);
+    let reports: Vec<AccessReport> = scene.judge(&from, &claim, &keys);
     reports.into_iter().next().ok_or_else(|| BadInput(format!("{guest} can't send requests")).into())
 }
 
@@ -103,6 +126,13 @@ fn text(report: &AccessReport) -> String {
     let mut text = format!("{}\n", output::decision(report));
     if !report.message.is_empty() {
         text.push_str(&format!("the client reads: {}\n", report.message));
+    }
+    if !report.open_keys.is_empty() {
+        let keys: Vec<&str> = report.open_keys.iter().map(String::as_str).collect();
+        text.push_str(&format!(
+            "a live request may also have {}, which policies look at here: --context KEY=VALUE says it\n",
+            keys.join(", ")
+        ));
     }
     text.push_str("condition keys of the request:\n");
     for (key, values) in &report.context {

@@ -88,7 +88,12 @@ fn call(arguments: &Arguments) -> Option<CallQuestion> {
     let action = arguments.action.as_deref().or(usual)?;
     // A bucket's slash at the end says no key.
     let on = on.strip_suffix('/').filter(|_| on.starts_with("s3://")).unwrap_or(on);
-    Some(CallQuestion { action: action.to_owned(), on: Some(on.to_owned()), signer: arguments.signer.clone() })
+    Some(CallQuestion {
+        action: action.to_owned(),
+        on: Some(on.to_owned()),
+        signer: arguments.signer.clone(),
+        context: Default::default(),
+    })
 }
 
 /// The path for people.

@@ -7,7 +7,7 @@ use super::written::{Protocol, Word, Written, WrittenClaim};
 use crate::dns;
 use crate::model::access::{AccessReport, Call, CallTarget, Way};
 use crate::model::naming;
-use crate::policy::Principal;
+use crate::policy::{Context, Principal};
 use crate::template::{Diagnostic, did_you_mean};
 
 /// A call, and how it is to end.
@@ -146,13 +146,16 @@ impl Scene {
     }
 
     /// What policies say of a call, by each way that its packets may take.
-    pub fn judge(&self, from: &Sender, claim: &CallClaim) -> Vec<AccessReport> {
+    ///
+    /// `context` are keys that only the live request would tell.
+    pub fn judge(&self, from: &Sender, claim: &CallClaim, context: &Context) -> Vec<AccessReport> {
         let addresses = claim.path.addresses.as_deref().unwrap_or_default();
         let reports = addresses.iter().filter_map(|address| {
             let arrived = self.arrived(from, *address, claim.path.port)?;
             let way = Way::new(self.origins.get(&arrived.source), arrived.source.into(), true);
-            let ask = claim.call.ask(&claim.signer, &self.directory, &from.region);
-            Some(AccessReport::from(&self.directory.judge(&claim.signer, &[], &way, &ask)))
+            let mut ask = claim.call.ask(&claim.signer, &self.directory, &from.region);
+            ask.context.extend(context.clone());
+            Some(self.directory.imagine(&claim.signer, &way, &ask))
         });
         reports.collect()
     }
@@ -163,7 +166,9 @@ impl Scene {
     /// It is not.
     pub fn check_call(&self, from: &Sender, claim: &CallClaim) -> Result<(), Failure> {
         self.check(from, &claim.path)?;
-        self.judge(from, claim).iter().try_for_each(|report| judge_call(claim.deny.as_ref(), report))
+        self.judge(from, claim, &Context::default())
+            .iter()
+            .try_for_each(|report| judge_call(claim.deny.as_ref(), report))
     }
 }
 

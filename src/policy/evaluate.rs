@@ -3,13 +3,16 @@
 //! The order is AWS's: an explicit deny anywhere ends it; then whatever must allow is asked, and the first that does not is
 //! the one reported. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::condition::Condition;
 use super::facts::Facts;
 use super::matching::Said;
 use super::nearest::{nearest, plain};
 use super::principals::{Reach, Reading};
 use super::request::{Principal, Request};
+use super::statement::Statement;
 use super::{Kind, Policy};
 
 /// All policies that have a say.
@@ -86,6 +89,23 @@ pub struct Decision {
 /// Decides.
 pub fn evaluate(policies: &Policies<'_>, request: &Request) -> Decision {
     Evaluation::new(policies, request).decide()
+}
+
+/// The service's own condition keys that statements about this action and resource look at, and that the request does not have: a
+/// live one might have them, and then decide otherwise.
+pub fn open_keys(policies: &Policies<'_>, request: &Request) -> BTreeSet<String> {
+    let facts = Facts::of(request);
+    let service = request.action.split(':').next().unwrap_or_default();
+    let single = [policies.boundary, policies.resource, policies.endpoint].into_iter().flatten();
+    let all = policies.identity.iter().chain(policies.session).map(|it| it.as_ref()).chain(single);
+    let about_it = |statement: &&Statement| statement.has_action(&facts) && statement.has_resource(&facts);
+    let conditions =
+        all.flat_map(|policy| policy.document.statements().iter().filter(about_it)).flat_map(|it| &it.conditions);
+    let is_open = |condition: &&Condition| {
+        let (prefix, _) = condition.key.split_once(':').unwrap_or_default();
+        prefix.eq_ignore_ascii_case(service) && facts.values(&condition.key).is_none()
+    };
+    conditions.filter(is_open).map(|condition| condition.key_name.clone()).collect()
 }
 
 /// Each policy asked once.

@@ -29,6 +29,6 @@ mod text;
 mod tests;
 
 pub use document::{Document, Kind, Policy, PolicyError};
-pub use evaluate::{Decision, Effect, Nearest, Policies, StatementName, evaluate};
+pub use evaluate::{Decision, Effect, Nearest, Policies, StatementName, evaluate, open_keys};
 pub use message::message;
 pub use request::{Context, Principal, Request};

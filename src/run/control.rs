@@ -38,7 +38,7 @@ use super::{apply, flow_log, report};
 use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
-use crate::model::access::{AccessReport, Call, Way, bucket_of, root_key};
+use crate::model::access::{Call, Way, bucket_of, root_key};
 use crate::model::naming::{self, GuestName};
 use crate::packet::protocol as ip_protocol;
 use crate::policy::Principal;
@@ -282,8 +282,10 @@ fn trace_call(lab: &Lab, guest: &str, question: &CallQuestion) -> Result<TraceRe
             ask.resource_account = Some(live.account);
             ask.resource_policy = live.policy;
         }
-        let judged = directory.judge(&signer, &[], &way, &ask);
-        report::decided(&mut report, AccessReport::from(&judged));
+        for (key, values) in &question.context {
+            ask.context.set_all(key, values.clone());
+        }
+        report::decided(&mut report, directory.imagine(&signer, &way, &ask));
     }
     Ok(report)
 }

@@ -6,6 +6,7 @@
 //!
 //! Both sides are the same binary, so there is no versioning: the lab refuses what it can't read.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -278,6 +279,9 @@ pub struct CallQuestion {
     pub on: Option<String>,
     /// Who signs; whoever the guest's credentials are where nothing is said.
     pub signer: Option<String>,
+    /// Condition keys that only the live request would tell.
+    #[serde(default)]
+    pub context: BTreeMap<String, Vec<String>>,
 }
 
 /// What policies decided about a request.

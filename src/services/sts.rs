@@ -22,7 +22,7 @@ use super::failure::{Failure, Form, escaped, request_id};
 use super::front::session::Session;
 use super::front::{self, Body, Service};
 use super::tokens::{Grant, Tokens};
-use crate::model::access::{Ask, RoleFacts};
+use crate::model::access::{Ask, RoleFacts, needs_no_permission};
 use crate::policy::{self, Context, Document, Kind, Principal};
 
 mod parameters;
@@ -113,7 +113,7 @@ impl Sts {
             resource: wanted.role_arn.to_owned(),
             resource_account: Some(wanted.account.to_owned()),
             // A role that is not there trusts nobody, and nobody learns whether it is.
-            resource_policy: Some(role.map_or_else(|| Arc::new(nobody()), |role| Arc::clone(&role.trust))),
+            resource_policy: Some(session.directory.trust(wanted.role_arn)),
             context,
         };
         let asked = session.authorize(&ask);
@@ -163,7 +163,7 @@ fn caller_identity(session: &Session) -> Result<Response<Body>, Failure> {
         ..Ask::default()
     };
     if session.caller.origin.as_ref().is_some_and(|origin| origin.vpc_endpoint_id.is_some())
-        && let Err(judged) = session.authorize(&Ask { resource_policy: Some(Arc::new(anybody())), ..ask })
+        && let Err(judged) = session.authorize(&Ask { resource_policy: Some(needs_no_permission()), ..ask })
         && judged.decision.kind == Some(Kind::Endpoint)
     {
         return Err(denied(&judged));
@@ -173,29 +173,6 @@ fn caller_identity(session: &Session) -> Result<Response<Body>, Failure> {
         "GetCallerIdentity",
         &format!("<Arn>{}</Arn><UserId>{}</UserId><Account>{account}</Account>", escaped(&arn), escaped(&user_id)),
     ))
-}
-
-/// What takes the place of the permission that nobody needs.
-fn anybody() -> policy::Policy {
-    let text =
-        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
-    made_up(Kind::Resource, "GetCallerIdentity, which needs no permission", text)
-}
-
-/// The trust policy of a role that is not there: its only statement allows what nobody asks.
-fn nobody() -> policy::Policy {
-    let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Condition":{"Null":{"sts:RoleSessionName":"true"}}}]}"#;
-    made_up(Kind::Trust, "a role that is not there", text)
-}
-
-fn made_up(kind: Kind, name: &str, text: &str) -> policy::Policy {
-    policy::Policy {
-        kind,
-        name: name.to_owned(),
-        owner: String::new(),
-        document: Document::parse(text, kind).expect("a policy"),
-        places: Vec::new(),
-    }
 }
 
 fn access_key_info(session: &Session, parameters: &Parameters) -> Result<Response<Body>, Failure> {

@@ -150,7 +150,7 @@ impl<'f> Witness<'f> {
             port: None,
             protocol: "tcp".into(),
             from: None,
-            call: Some(CallQuestion { action, on, signer }),
+            call: Some(CallQuestion { action, on, signer, context: Default::default() }),
         };
         match Client::connect(self.folder)?.call(&request)? {
             // Where its packets don't arrive, that is what fails.

@@ -3,10 +3,14 @@
 //! `s3:GetObject` on `s3://bucket/key`, `dynamodb:Query` on `dynamodb://orders`, anything on an ARN. Not a request: nobody
 //! signs or sends it, but it says where it would be sent and what policies would be asked.
 
+use super::implied::needs_no_permission;
 use super::{Ask, Directory};
 use crate::model::region::{dns_suffix, partition};
 use crate::model::{private_dns_names, region};
 use crate::policy::{Context, Principal};
+
+/// The name of the session that a call would begin.
+const SESSION_NAME: &str = "vpclab";
 
 /// The call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,10 +124,21 @@ impl Call {
         let of_arn = resource.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned);
         let mut context = Context::default();
         context.set("aws:RequestedRegion", self.region(directory, callers_region));
+        let resource_policy = match self.action.as_str() {
+            "sts:AssumeRole" => {
+                context.set("sts:RoleSessionName", SESSION_NAME);
+                Some(directory.trust(&resource))
+            }
+            "sts:GetCallerIdentity" => Some(needs_no_permission()),
+            _ => match bucket {
+                Some(bucket) => bucket.policy.clone(),
+                None => directory.table(&resource).and_then(|table| table.policy.clone()),
+            },
+        };
         Ask {
             action: self.action.clone(),
             resource_account: bucket.map(|bucket| bucket.account.clone()).or(of_arn),
-            resource_policy: bucket.and_then(|bucket| bucket.policy.clone()),
+            resource_policy,
             resource,
             context,
         }

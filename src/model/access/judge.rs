@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Way;
 use super::directory::{Directory, Identity};
+use super::{AccessReport, Way};
 use crate::policy::{self, Context, Decision, Policies, Policy, Principal, Request};
 
 /// What somebody wants to do.
@@ -33,6 +33,26 @@ pub struct Judged {
 impl Directory {
     /// Decides: gathers the principal's policies, the endpoint's, the resource's and all keys.
     pub fn judge(&self, principal: &Principal, session: &[Arc<Policy>], way: &Way, ask: &Ask) -> Judged {
+        let (request, policies) = self.gather(principal, session, way, ask);
+        let decision = policy::evaluate(&policies, &request);
+        Judged { request, decision }
+    }
+
+    /// The same of a call that nobody sends: with the keys that only a live request could tell.
+    pub fn imagine(&self, principal: &Principal, way: &Way, ask: &Ask) -> AccessReport {
+        let (request, policies) = self.gather(principal, &[], way, ask);
+        let open_keys = policy::open_keys(&policies, &request);
+        let decision = policy::evaluate(&policies, &request);
+        AccessReport { open_keys, ..AccessReport::from(&Judged { request, decision }) }
+    }
+
+    fn gather<'a>(
+        &'a self,
+        principal: &Principal,
+        session: &'a [Arc<Policy>],
+        way: &Way,
+        ask: &'a Ask,
+    ) -> (Request, Policies<'a>) {
         let identity = self.identity(principal);
         let mut context = way.keys();
         context.extend(ask.context.clone());
@@ -53,8 +73,7 @@ impl Directory {
             endpoint: endpoint.map(|endpoint| endpoint.policy.as_ref()),
             gateway_endpoint: endpoint.is_some_and(|endpoint| endpoint.is_gateway),
         };
-        let decision = policy::evaluate(&policies, &request);
-        Judged { request, decision }
+        (request, policies)
     }
 
     fn identity(&self, principal: &Principal) -> Option<&Identity> {

@@ -6,6 +6,7 @@
 mod call;
 mod directory;
 mod gather;
+mod implied;
 mod judge;
 mod report;
 mod root_key;
@@ -14,6 +15,7 @@ mod way;
 
 pub use call::{Call, CallTarget, bucket_of};
 pub use directory::{AccessKey, BucketFacts, Directory, InstanceRole, RoleFacts, TableFacts};
+pub use implied::needs_no_permission;
 pub use judge::{Ask, Judged};
 pub use report::AccessReport;
 pub use root_key::root_key;

@@ -1,6 +1,6 @@
 //! A decision in words and plain data, for people, `--json` and the control socket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub struct AccessReport {
     pub nearest_place: Option<String>,
     /// All condition keys that the request has.
     pub context: BTreeMap<String, Vec<String>>,
+    /// Of a call that nobody sent: keys of the service's own that policies look at, and that only a live request tells.
+    #[serde(default)]
+    pub open_keys: BTreeSet<String>,
 }
 
 impl AccessReport {
@@ -73,6 +76,7 @@ impl From<&Judged> for AccessReport {
             nearest: nearest.map(|nearest| format!("{}: {}", shown(&nearest.statement), nearest.differs)),
             nearest_place: nearest.and_then(|nearest| nearest.statement.place.clone()),
             context,
+            open_keys: BTreeSet::new(),
         }
     }
 }

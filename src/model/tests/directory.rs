@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::access::{Ask, Directory, Judged, Way};
+use super::super::access::{Ask, Call, Directory, Judged, Way};
 use super::iam::{add_user, attach_policy, create_role, group, managed, put, role, user};
 use super::*;
 use crate::policy::{Effect, Kind, Policy, Principal};
@@ -274,4 +274,50 @@ fn a_users_name_is_a_variable() {
         scene.asker.make(put(Holder::User("alice".to_owned()), "Own", policy));
         assert_eq!(scene.get(&Scene::user(), None).decision.effect, effect, "{name}");
     }
+}
+
+/// A role's trust policy decides about sts:AssumeRole of an imagined call as it does about a live one; nobody needs leave to ask who
+/// they are.
+#[test]
+fn imagined_calls_of_sts() {
+    let mut scene = Scene::new();
+    let allow = |action: &str| document(statement("Allow", action, json!(null)));
+    scene.asker.make(put(Holder::User("alice".to_owned()), "Assume", allow("sts:AssumeRole")));
+    let directory = Directory::of(&scene.asker.world);
+    let effect = |action: &str, on: Option<&str>| {
+        let call = Call::parse(action, on).expect("a call");
+        let ask = call.ask(&Scene::user(), &directory, "us-east-1");
+        directory.imagine(&Scene::user(), &Way::default(), &ask)
+    };
+    for (role, sentence) in [("Worker", "trust policy allows sts:AssumeRole"), ("none", "a role that is not there")] {
+        let report = effect("sts:AssumeRole", Some(&format!("arn:aws:iam::{ACCOUNT}:role/{role}")));
+        assert_eq!(report.eval_decision, "implicitDeny", "{role} trusts somebody else");
+        assert!(report.sentence.contains(sentence), "{}", report.sentence);
+    }
+    assert!(effect("sts:GetCallerIdentity", None).is_allowed());
+}
+
+/// What only a live request tells is said, and can be said by hand.
+#[test]
+fn keys_of_the_request_alone_are_named() {
+    let mut scene = Scene::new();
+    let condition = json!({
+        "ForAllValues:StringEquals": { "dynamodb:LeadingKeys": ["alice"] },
+        "StringEqualsIfExists": { "aws:RequestTag/a": "b" },
+    });
+    let policy = document(statement("Allow", "dynamodb:GetItem", condition));
+    scene.asker.make(put(Holder::User("alice".to_owned()), "Own", policy));
+    let directory = Directory::of(&scene.asker.world);
+    let call = Call::parse("dynamodb:GetItem", Some("dynamodb://orders")).expect("a call");
+    let mut ask = call.ask(&Scene::user(), &directory, "us-east-1");
+    let report = directory.imagine(&Scene::user(), &Way::default(), &ask);
+    assert!(report.is_allowed());
+    assert_eq!(report.open_keys.into_iter().collect::<Vec<_>>(), ["dynamodb:LeadingKeys"]);
+    ask.context.set("dynamodb:LeadingKeys", "bob");
+    let report = directory.imagine(&Scene::user(), &Way::default(), &ask);
+    assert!(!report.is_allowed() && report.open_keys.is_empty());
+    // Of another action nothing is open.
+    let call = Call::parse("dynamodb:PutItem", Some("dynamodb://orders")).expect("a call");
+    let ask = call.ask(&Scene::user(), &directory, "us-east-1");
+    assert!(directory.imagine(&Scene::user(), &Way::default(), &ask).open_keys.is_empty());
 }
