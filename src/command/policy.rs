@@ -15,6 +15,7 @@ use crate::run::BadInput;
 use crate::run::client::Client;
 use crate::run::protocol::{Answer, CallQuestion, Request};
 use crate::run::state;
+use crate::services::front::session::time_keys;
 
 /// Ask policies about an API call: who does what, from where; ends with 0 when it is allowed, 1 when it is denied.
 #[derive(Debug, Args)]
@@ -92,7 +93,7 @@ fn by_key(context: &[(String, String)]) -> BTreeMap<String, Vec<String>> {
 
 fn of_file(input: &Input, guest: &str, question: &CallQuestion) -> Result<AccessReport> {
     let lab = files::load_lab(&input.definition()?)?;
-    let scene = Scene::new(&lab);
+    let scene = Scene::new(&lab).with_keys(time_keys());
     let CallQuestion { action, on, signer, context } = question;
     let mut keys = Context::default();
     context.iter().for_each(|(key, values)| keys.set_all(key, values.clone()));

@@ -7,7 +7,7 @@ use super::written::{Protocol, Word, Written, WrittenClaim};
 use crate::dns;
 use crate::model::access::{AccessReport, Call, CallTarget, Way};
 use crate::model::naming;
-use crate::policy::{Context, Principal};
+use crate::policy::{Context, Policy, Principal};
 use crate::template::{Diagnostic, did_you_mean};
 
 /// A call, and how it is to end.
@@ -139,10 +139,29 @@ impl Scene {
         match word.text.rsplit_once('/') {
             Some((object, statement)) if !statement.is_empty() => {
                 let thing = self.object(&Word { text: object.to_owned(), span: word.span.clone() })?;
+                self.check_statement(&thing, statement, word)?;
                 Ok(Denier { thing, statement: Some(statement.to_owned()) })
             }
             _ => self.object(word).map(|thing| Denier { thing, statement: None }),
         }
+    }
+
+    /// A statement that nobody wrote denies nothing: bad input, as an object that does not exist.
+    fn check_statement(&self, thing: &Thing, statement: &str, word: &Word) -> Result1<()> {
+        let name = |owner: &str| owner.rsplit('/').next().is_some_and(|name| thing.is(name));
+        let policies: Vec<&Policy> =
+            self.directory.all_policies().filter(|policy| thing.is(&policy.owner) || name(&policy.owner)).collect();
+        let names: Vec<String> = policies.iter().flat_map(|policy| policy.statement_ids()).collect();
+        if names.iter().any(|own| own == statement || own.strip_prefix("statement ") == Some(statement)) {
+            return Ok(());
+        }
+        let known = names.iter().map(String::as_str);
+        let help = did_you_mean(statement, known.clone()).or_else(|| match names.is_empty() {
+            true => Some("it has no policy that is written down".to_owned()),
+            false => Some(format!("its statements: {}", known.collect::<Vec<_>>().join(", "))),
+        });
+        let message = format!("`{}` has no statement `{statement}`", thing.name);
+        Err(Diagnostic::at(&word.span, message).maybe_help(help))
     }
 
     /// What policies say of a call, by each way that its packets may take.
@@ -154,6 +173,7 @@ impl Scene {
             let arrived = self.arrived(from, *address, claim.path.port)?;
             let way = Way::new(self.origins.get(&arrived.source), arrived.source.into(), true);
             let mut ask = claim.call.ask(&claim.signer, &self.directory, &from.region);
+            ask.context.extend(self.keys.clone());
             ask.context.extend(context.clone());
             Some(self.directory.imagine(&claim.signer, &way, &ask))
         });
@@ -179,7 +199,8 @@ impl Scene {
 pub fn judge_call(deny: Option<&Denier>, report: &AccessReport) -> Result<(), Failure> {
     let fails = |reason: String| {
         let mut failure = Failure::new(reason, decider(report));
-        failure.details.extend(report.nearest.iter().map(|nearest| format!("nearest: {nearest}")));
+        let untold = report.nearest.iter().filter(|_| !report.sentence.contains("nearest is"));
+        failure.details.extend(untold.map(|nearest| format!("nearest: {nearest}")));
         Err(failure)
     };
     match (deny, report.is_allowed()) {
@@ -206,7 +227,12 @@ pub fn judge_call(deny: Option<&Denier>, report: &AccessReport) -> Result<(), Fa
 
 fn decider(report: &AccessReport) -> Option<Decider> {
     let source = report.place.clone().or_else(|| report.nearest_place.clone());
-    Some(Decider { text: report.sentence.clone(), source })
+    // What decided, without the decision, which the reason says.
+    let verbs = ["allowed by ", "denied by ", "allowed: ", "denied: "];
+    let text = verbs.iter().find_map(|verb| report.sentence.strip_prefix(verb)).unwrap_or(&report.sentence);
+    // The place stands behind it, once.
+    let text = source.iter().fold(text.to_owned(), |text, source| text.replace(&format!(" [{source}]"), ""));
+    Some(Decider { text, source })
 }
 
 impl Denier {

@@ -15,6 +15,7 @@ use crate::dns::Zones;
 use crate::model::access::Directory;
 use crate::model::naming::{self, GuestName};
 use crate::model::{Origin, World};
+use crate::policy::Context;
 use crate::template::{Lab, StackReport};
 
 /// A lab's world, compiled, with the names that people use.
@@ -26,6 +27,8 @@ pub struct Scene {
     pub(super) zones: Zones,
     pub(super) directory: Directory,
     pub(super) origins: HashMap<Ipv4Addr, Origin>,
+    /// Condition keys that every imagined call has: those of the clock, which this room has not.
+    pub(super) keys: Context,
     compiled_guests: Vec<Guest>,
     pub(super) tables: Arc<Tables>,
     dataplane: Dataplane,
@@ -47,10 +50,18 @@ impl Scene {
             zones,
             directory: Directory::of(&lab.world),
             origins,
+            keys: Context::default(),
             compiled_guests,
             dataplane: Dataplane::new(Arc::clone(&tables), SEED),
             tables,
         }
+    }
+
+    /// The same, with condition keys that every call has.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Context) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// The guest as a sender; `None` for one without a network interface.

@@ -275,6 +275,21 @@ fn calls_are_decided_by_the_way_of_their_packets() {
     fails("{from: app, call: kms:Decrypt}", "it is dropped: NO_ROUTE_TO_DESTINATION", Some("first.yaml:5"));
 }
 
+/// A statement that nobody wrote denies nothing.
+#[test]
+fn a_statement_that_is_not_there_is_bad_input() {
+    refused(
+        "{from: app, call: s3:PutObject, on: 's3://first-123456789012/a', as: anonymous, deny: Bucket/NoWrites}",
+        "
+error: `Bucket` has no statement `NoWrites`
+ --> first.test.yaml:2:91
+  |
+2 | …ect, on: 's3://first-123456789012/a', as: anonymous, deny: Bucket/NoWrites}
+  |                                                             ^^^^^^^^^^^^^^^
+  = help: its statements: statement 1",
+    );
+}
+
 #[test]
 fn a_name_without_an_address_is_a_failure_not_bad_input() {
     let failures = failures(&first("expect: [{from: app, to: 'no.example.com:443'}]"), "first.yaml");

@@ -91,7 +91,10 @@ pub fn evaluate(policies: &Policies<'_>, request: &Request) -> Decision {
     Evaluation::new(policies, request).decide()
 }
 
-/// The service's own condition keys that statements about this action and resource look at, and that the request does not have: a
+/// Keys of any service that a client's own headers give, in lower case.
+const OF_CLIENTS: [&str; 2] = ["aws:useragent", "aws:referer"];
+
+/// The service's own condition keys, and those of clients' headers, that statements about this action and resource look at, and that the request does not have: a
 /// live one might have them, and then decide otherwise.
 pub fn open_keys(policies: &Policies<'_>, request: &Request) -> BTreeSet<String> {
     let facts = Facts::of(request);
@@ -103,7 +106,8 @@ pub fn open_keys(policies: &Policies<'_>, request: &Request) -> BTreeSet<String>
         all.flat_map(|policy| policy.document.statements().iter().filter(about_it)).flat_map(|it| &it.conditions);
     let is_open = |condition: &&Condition| {
         let (prefix, _) = condition.key.split_once(':').unwrap_or_default();
-        prefix.eq_ignore_ascii_case(service) && facts.values(&condition.key).is_none()
+        let of_request = prefix.eq_ignore_ascii_case(service) || OF_CLIENTS.contains(&condition.key.as_str());
+        of_request && facts.values(&condition.key).is_none()
     };
     conditions.filter(is_open).map(|condition| condition.key_name.clone()).collect()
 }
@@ -326,6 +330,11 @@ pub(super) fn same_account(request: &Request) -> bool {
 }
 
 impl Policy {
+    /// Its statements as decisions name them: a Sid, or `statement 2`, counted from 1.
+    pub fn statement_ids(&self) -> impl Iterator<Item = String> {
+        (0..self.document.statements().len()).map(|index| self.statement_name(index).statement)
+    }
+
     pub(super) fn statement_name(&self, index: usize) -> StatementName {
         let sid = self.document.statements().get(index).and_then(|it| it.sid.clone());
         StatementName {

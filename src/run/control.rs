@@ -42,6 +42,7 @@ use crate::model::access::{Call, Way, bucket_of, root_key};
 use crate::model::naming::{self, GuestName};
 use crate::packet::protocol as ip_protocol;
 use crate::policy::Principal;
+use crate::services::front::session::time_keys;
 
 /// Longest request line.
 const LONGEST_REQUEST: u64 = 64 * 1024;
@@ -282,6 +283,7 @@ fn trace_call(lab: &Lab, guest: &str, question: &CallQuestion) -> Result<TraceRe
             ask.resource_account = Some(live.account);
             ask.resource_policy = live.policy;
         }
+        ask.context.extend(time_keys());
         for (key, values) in &question.context {
             ask.context.set_all(key, values.clone());
         }

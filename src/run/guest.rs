@@ -107,6 +107,8 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
         // Version 1 of the AWS CLI would ask us-east-1 by the global names, which lead past endpoints as they do on AWS.
         ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "regional"),
         ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
+        // Nor the names that the AWS CLI knew some services by before they had Regions, which have no endpoints.
+        ("BOTO_DISABLE_COMMONNAME", "true"),
         ("VPCLAB_GUEST", &name.shown),
     ];
     let instance = world.instances.get(&plan.instance_id);

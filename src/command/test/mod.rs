@@ -25,6 +25,7 @@ mod witness;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::services::front::session::time_keys;
 use anyhow::Result;
 use clap::Args;
 
@@ -78,7 +79,7 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let wrong = |diagnostics| TemplateError { diagnostics };
     let list = expect::source(&Disk, &lab).map_err(wrong)?;
     let written = expect::read(&list).map_err(wrong)?;
-    let scene = Scene::new(&lab);
+    let scene = Scene::new(&lab).with_keys(time_keys());
     let expectations = scene.mean(&written).map_err(wrong)?;
     let outcomes = match arguments.is_static {
         true => check_statically(&scene, &expectations),

@@ -142,6 +142,13 @@ impl Directory {
         identities.chain(endpoints).chain(tables)
     }
 
+    /// The same with those of buckets, as templates have them, and the trust policies of roles.
+    pub fn all_policies(&self) -> impl Iterator<Item = &Policy> {
+        let buckets = self.buckets.values().filter_map(|facts| facts.policy.as_deref());
+        let trust = self.roles.values().map(|(facts, _)| facts.trust.as_ref());
+        self.policies().map(|policy| policy.as_ref()).chain(buckets).chain(trust)
+    }
+
     /// The policy of an endpoint, AWS's default where none was written; `None` where its service takes none.
     pub fn endpoint_policy(&self, vpc_endpoint_id: &str) -> Option<&Arc<Policy>> {
         self.endpoints.get(vpc_endpoint_id).map(|facts| &facts.policy)

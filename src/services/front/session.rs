@@ -102,6 +102,13 @@ pub fn common_keys(headers: &http::HeaderMap, region: Option<&str>) -> Context {
     if let Some(region) = region {
         keys.set("aws:RequestedRegion", region);
     }
+    keys.extend(time_keys());
+    keys
+}
+
+/// The keys that the clock gives.
+pub fn time_keys() -> Context {
+    let mut keys = Context::default();
     let now = OffsetDateTime::now_utc();
     keys.set("aws:EpochTime", now.unix_timestamp().to_string());
     if let Ok(now) = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339) {
