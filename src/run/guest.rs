@@ -93,6 +93,8 @@ pub fn running(
 fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &Path) -> Vec<(String, String)> {
     let bundle = host::guest_ca_bundle(state).display().to_string();
     let config = state.join(AWS_CONFIG_FILE).display().to_string();
+    // Who is on the internet is in no Region and of no account.
+    let region = if plan.region.is_empty() { "us-east-1" } else { &plan.region };
     let (access_key_id, secret_access_key) = root_key(&plan.account);
     let mut variables = vec![
         ("SSL_CERT_FILE", bundle.as_str()),
@@ -102,8 +104,8 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
         ("NODE_EXTRA_CA_CERTS", &bundle),
         ("AWS_CONFIG_FILE", &config),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_REGION", &plan.region),
-        ("AWS_DEFAULT_REGION", &plan.region),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
         // Version 1 of the AWS CLI would ask us-east-1 by the global names, which lead past endpoints as they do on AWS.
         ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT", "regional"),
         ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
@@ -114,7 +116,7 @@ fn environment(world: &World, plan: &compile::Guest, name: &GuestName, state: &P
     let instance = world.instances.get(&plan.instance_id);
     let profile = instance.and_then(|instance| world.instance_profiles.get(instance.iam_instance_profile.as_ref()?));
     let has_role = profile.is_some_and(|profile| profile.role.is_some());
-    if !has_role {
+    if !has_role && !plan.account.is_empty() {
         variables.push(("AWS_ACCESS_KEY_ID", &access_key_id));
         variables.push(("AWS_SECRET_ACCESS_KEY", &secret_access_key));
     }

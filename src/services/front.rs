@@ -375,7 +375,7 @@ impl Door {
             Ok(request) => self.service.answer(request).await,
             Err(answer) => answer,
         };
-        left.read().await;
+        left.read_on();
         let origin = caller.origin.as_deref();
         tracing::info!(
             service = self.service.name(),

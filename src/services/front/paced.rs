@@ -2,7 +2,8 @@
 //!
 //! The bound in time of a client that promises bytes and sends none. And the answer to a request that is refused before its
 //! body was read: over HTTP/2 the rest would end in a reset of the stream, over HTTP/1.1 in the end of the connection, and
-//! there are clients that report either instead of the answer. So what is left is read to its end, if that is near.
+//! there are clients that report either instead of the answer, or read none before all is sent. So what is left is read on
+//! while the answer goes, within bounds.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,10 +17,10 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::BodyError;
 
-/// Most bytes that are read for nobody …
-const LEFT_BYTES: usize = 256 * 1024;
-/// … and the longest that the answer waits for them.
-const LEFT_TIME: Duration = Duration::from_secs(1);
+/// Most bytes that are read for nobody: clients that send more ask first (`Expect: 100-continue`) …
+const LEFT_BYTES: usize = 64 << 20;
+/// … and how long.
+const LEFT_TIME: Duration = Duration::from_secs(20);
 
 /// A request's body that fails when nothing came for a while.
 pub struct Paced {
@@ -41,7 +42,7 @@ impl Paced {
         let (sender, left) = oneshot::channel();
         let unasked = headers.contains_key(http::header::EXPECT);
         let paced = Self { body: Some(body), left: Some(sender), unasked, patience, deadline: None };
-        (paced, Left(left))
+        (paced, Left { body: left, patience })
     }
 }
 
@@ -55,21 +56,25 @@ impl Drop for Paced {
 }
 
 /// What is left of a request's body once it has an answer.
-pub struct Left(oneshot::Receiver<Incoming>);
+pub struct Left {
+    body: oneshot::Receiver<Incoming>,
+    /// Longest wait for a piece.
+    patience: Duration,
+}
 
 impl Left {
-    /// Reads it to its end, if that is near and soon; nothing when somebody still reads.
-    pub async fn read(mut self) {
-        let Ok(mut body) = self.0.try_recv() else { return };
-        let read = async {
+    /// Goes on reading it in a task of its own, to its end or its bounds; nothing when somebody still reads.
+    pub fn read_on(mut self) {
+        let Ok(mut body) = self.body.try_recv() else { return };
+        let read = async move {
             let mut left = LEFT_BYTES;
-            while let Some(Ok(frame)) = body.frame().await {
+            while let Ok(Some(Ok(frame))) = timeout(self.patience, body.frame()).await {
                 let len = frame.data_ref().map_or(0, Bytes::len);
                 let Some(fewer) = left.checked_sub(len) else { break };
                 left = fewer;
             }
         };
-        let _ = timeout(LEFT_TIME, read).await;
+        tokio::spawn(timeout(LEFT_TIME, read));
     }
 }
 
@@ -90,7 +95,10 @@ impl Body for Paced {
         }
         let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(this.patience)));
         match deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Some(Err("the rest of the request's body did not come in time".into()))),
+            Poll::Ready(()) => {
+                this.left = None;
+                Poll::Ready(Some(Err("the rest of the request's body did not come in time".into())))
+            }
             Poll::Pending => Poll::Pending,
         }
     }
