@@ -150,6 +150,8 @@ pub enum Change {
     CreateTargetGroup(CreateTargetGroup),
     /// ELBv2 RegisterTargets.
     RegisterTargets { target_group_arn: String, targets: Vec<TargetDescription> },
+    /// ELBv2 DeregisterTargets.
+    DeregisterTargets { target_group_arn: String, targets: Vec<TargetDescription> },
     /// ELBv2 CreateListener.
     CreateListener { load_balancer_arn: String, protocol: String, port: u16, target_group_arns: Vec<String> },
     /// S3 CreateBucket.

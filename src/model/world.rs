@@ -208,6 +208,9 @@ impl World {
             Change::RegisterTargets { target_group_arn, targets } => {
                 self.register_targets(request, target_group_arn, targets)
             }
+            Change::DeregisterTargets { target_group_arn, targets } => {
+                self.deregister_targets(request, target_group_arn, targets)
+            }
             Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns } => {
                 self.create_listener(request, load_balancer_arn, protocol, *port, target_group_arns)
             }

@@ -3,6 +3,7 @@
 mod directory;
 mod endpoint;
 mod flow_log;
+mod health_check;
 mod iam;
 mod laws;
 mod network_acl;
