@@ -40,6 +40,7 @@ pub mod filter;
 pub mod flow;
 pub mod flow_log;
 pub mod fragments;
+pub mod health;
 pub mod lpm;
 pub mod nat;
 pub mod path;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
@@ -15,6 +16,7 @@ pub use super::filter::{
     AddressSet, ConnectionTracking, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector,
 };
 pub use super::flow_log::{FlowLogPlan, FlowLogs, LoggedInterface};
+pub use super::health::{Chosen, Health, HealthChecks, HealthMap, HealthSlot};
 pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
 
@@ -115,6 +117,10 @@ pub struct Tables {
     pub fabric: Fabric,
     /// Which interfaces are logged, and how.
     pub flow_logs: FlowLogs,
+    /// From where targets are checked; `None` in a lab without a balancer.
+    pub health_checks: Option<HealthChecks>,
+    /// What is known of them. Tables that take the place of these have a map of their own.
+    pub health: Arc<HealthMap>,
 }
 
 /// An object's names.
@@ -150,6 +156,8 @@ pub enum Behind {
     Internet,
     /// A guest on premises.
     OnPremises(CustomerIndex),
+    /// The namespace from which balancers check their targets: it opens connections in their nodes' names.
+    HealthChecks,
 }
 
 /// A VPC.
@@ -319,8 +327,6 @@ pub struct Balancer {
     pub vpc: VpcIndex,
     /// One interface per enabled zone.
     pub nodes: Vec<Node>,
-    /// `load_balancing.cross_zone.enabled`.
-    pub cross_zone: bool,
     /// `enforce_security_group_inbound_rules_on_private_link_traffic`: its groups judge what comes from endpoints (B4).
     pub groups_judge_private_link: bool,
     /// Listeners.
@@ -351,6 +357,30 @@ pub struct Listener {
     pub targets: Vec<BalancerTarget>,
     /// Targets see the client's address (never for traffic from an endpoint: B4).
     pub preserve_client_ip: bool,
+    /// A client's flows all go to one target.
+    pub sticky: bool,
+    /// How many of the targets that a node may use must be healthy, or it uses all of them.
+    pub enough_healthy: Enough,
+}
+
+/// How many of some targets are enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enough {
+    /// At least so many.
+    pub count: u32,
+    /// At least so many of a hundred.
+    pub percentage: u32,
+}
+
+impl Enough {
+    /// One is.
+    pub const ONE: Self = Self { count: 1, percentage: 0 };
+
+    /// So many of all are.
+    #[inline]
+    pub fn is_met(self, healthy: usize, all: usize) -> bool {
+        healthy >= self.count as usize && healthy * 100 >= self.percentage as usize * all
+    }
 }
 
 /// A registered target.
@@ -362,6 +392,10 @@ pub struct BalancerTarget {
     pub port: u16,
     /// Zone number.
     pub zone: u32,
+    /// Nodes of other zones use it, too.
+    pub cross_zone: bool,
+    /// Where its health stands.
+    pub health: HealthSlot,
     /// Its group's `proxy_protocol_v2.enabled`.
     pub proxy_protocol: bool,
 }
@@ -383,6 +417,13 @@ impl Tables {
         self.fabric.entry(source).map_or(source, |entry| entry.address)
     }
 
+    /// The private address of the node that checks targets from an address.
+    pub fn checking_node(&self, source: Ipv4Addr) -> Ipv4Addr {
+        let node = self.health_checks.as_ref().and_then(|checks| checks.node(source));
+        let interface = node.and_then(|node| self.interfaces.get(node.at()));
+        interface.and_then(|interface| interface.addresses.first().copied()).unwrap_or(source)
+    }
+
     /// Proves that every index points somewhere; returns the first that does not.
     ///
     /// # Errors
@@ -397,6 +438,8 @@ impl Tables {
                     within(&format!("link {number}: interface"), index.0, self.interfaces.len())?
                 }
                 Behind::Service(index) => within(&format!("link {number}: service"), index.0, self.services.len())?,
+                Behind::HealthChecks if self.health_checks.is_some() => {}
+                Behind::HealthChecks => return Err(format!("link {number}: nobody checks targets")),
                 Behind::Internet if self.internet.guest.is_some() => {}
                 Behind::Internet => return Err(format!("link {number}: no guest is on the internet")),
                 Behind::OnPremises(index) => {
@@ -434,6 +477,9 @@ impl Tables {
             for node in &balancer.nodes {
                 within("balancer node: interface", node.interface.0, self.interfaces.len())?;
             }
+        }
+        for node in self.health_checks.iter().flat_map(|checks| &checks.nodes) {
+            within("health checks: node", node.0, self.interfaces.len())?;
         }
         for endpoint in &self.resolver_endpoints {
             within("resolver endpoint: vpc", endpoint.vpc.0, self.vpcs.len())?;

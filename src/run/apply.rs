@@ -29,7 +29,7 @@ use crate::services::s3;
 pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     let _turn = lab.turn.lock();
     let Prepared { world, notices, .. } = (lab.prepare)(definition)?;
-    let Compiled { mut tables, zones, origins, .. } = compile::compile(&world);
+    let Compiled { mut tables, zones, origins, health, .. } = compile::compile(&world);
     let before = lab.dataplane.tables();
     let obstacles = Shape::of(&before).changes(&Shape::of(&tables));
     if !obstacles.is_empty() {
@@ -44,6 +44,9 @@ pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     let changes = changes(&describe(&lab.world.load()), &describe(&world));
     for (vpc, old) in tables.vpcs.iter_mut().zip(&before.vpcs) {
         vpc.generation = old.generation + 1;
+    }
+    if let Some(known) = &lab.health {
+        known.renew(health, &tables, &zones);
     }
     lab.origins.swap(origins);
     lab.zones.store(Arc::new(zones));

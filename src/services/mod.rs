@@ -16,6 +16,7 @@
 //! | [`dynamodb`] | DynamoDB on the embedded engine |
 //! | [`sts`] | STS: identities and roles |
 //! | [`upstream`] | a real server in the place of an emulated one |
+//! | [`balancer`] | the balancers' health checks |
 //! | [`tokens`] | temporary credentials |
 //! | [`metadata`] | instance metadata |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
@@ -24,6 +25,7 @@
 
 pub mod authority;
 pub mod aws;
+pub mod balancer;
 pub mod dynamodb;
 pub mod echo;
 mod failure;

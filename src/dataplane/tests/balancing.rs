@@ -114,7 +114,10 @@ fn a_port_comes_back_when_its_flow_ends() {
     );
     lab.after(5);
     assert!(lab.dataplane.flows().is_empty(), "closed flows go soon");
-    lab.drops(&format!("{target}: {}:8080 > 10.0.1.100:{port} tcp ACK", first.destination), DropReason::ListenerPort);
+    let late = lab.send(&format!("{target}: {}:8080 > 10.0.1.100:{port} tcp ACK 5", first.destination));
+    let reset = format!("{target}: 10.0.1.100:{port} > {}:8080 tcp RST", first.destination);
+    assert_eq!(late, Effect::Answered(reset), "a target that speaks on is reset as a client is (B9)");
+    lab.drops(&format!("{target}: {}:9999 > 10.0.1.100:{port} tcp ACK 5", first.destination), DropReason::ListenerPort);
     // 350 s of silence end an established one (B9).
     let second = open(&mut lab, 40001);
     let (port, _) = ports(&second);

@@ -6,6 +6,7 @@ mod admission;
 mod balancing;
 mod endpoints;
 mod flow_logs;
+mod health;
 mod network_acls;
 mod noise;
 mod outside;

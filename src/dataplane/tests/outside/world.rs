@@ -175,14 +175,22 @@ fn add_inside(tables: &mut Tables) {
         tcp,
         udp: !tcp,
         port,
-        targets: vec![BalancerTarget { address: ip("10.0.1.20"), port: 8080, zone: 0, proxy_protocol: false }],
+        targets: vec![BalancerTarget {
+            address: ip("10.0.1.20"),
+            port: 8080,
+            zone: 0,
+            cross_zone: false,
+            health: HealthSlot(0),
+            proxy_protocol: false,
+        }],
         preserve_client_ip: false,
+        sticky: false,
+        enough_healthy: Enough::ONE,
     };
     tables.balancers.push(Balancer {
         object: balancer,
         vpc: VpcIndex(3),
         nodes: vec![Node { interface: NODE, zone: 0 }],
-        cross_zone: false,
         groups_judge_private_link: true,
         listeners: vec![listener(80, true), listener(53, false)],
     });
