@@ -5,6 +5,8 @@
 
 #[path = "lab_backends.rs"]
 mod backends;
+#[path = "lab_balancer.rs"]
+mod balancer;
 #[path = "lab_cases.rs"]
 mod cases;
 #[path = "lab_clients.rs"]
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
             .into_iter()
             .chain(expect::STORIES)
             .chain(cases::STORIES)
+            .chain(balancer::STORIES)
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
             .chain(services::STORIES)
