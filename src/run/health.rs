@@ -44,6 +44,8 @@ struct State {
     plan: HealthPlan,
     opinions: BTreeMap<Checked, TargetHealth>,
     draining: Vec<Draining>,
+    /// Deregistrations so far: a target may leave and come back while its first delay runs.
+    deregistered: u64,
     map: Arc<HealthMap>,
     absences: Arc<Absences>,
 }
@@ -51,6 +53,7 @@ struct State {
 /// A target that was deregistered, and how to find what it still carries.
 #[derive(Clone)]
 struct Draining {
+    number: u64,
     group: TargetGroup,
     target: Target,
     nodes: Vec<InterfaceIndex>,
@@ -58,8 +61,11 @@ struct Draining {
 }
 
 impl Draining {
-    fn is(&self, group: &TargetGroup, target: &Target) -> bool {
-        self.group.target_group_arn == group.target_group_arn && self.target == *target
+    /// It is registered there.
+    fn is_in(&self, plan: &HealthPlan) -> bool {
+        let mut groups = plan.groups.iter();
+        let group = groups.find(|it| it.group.target_group_arn == self.group.target_group_arn);
+        group.is_some_and(|group| group.targets.iter().any(|it| it.target == self.target))
     }
 }
 
@@ -75,16 +81,7 @@ impl TargetsHealth {
     ) -> Result<Option<Arc<Self>>> {
         let Some(namespaces) = namespaces else { return Ok(None) };
         let namespaces = namespaces.try_clone().context("the namespace of health checks")?;
-        let (map, absences) = (Arc::clone(&dataplane.tables().health), Arc::clone(zones.absences()));
-        let (jobs, wanted) = watch::channel(Arc::new(jobs(&plan)));
-        let state = State { plan, opinions: BTreeMap::new(), draining: Vec::new(), map, absences };
-        state.settle_nodes();
-        let this = Arc::new(Self {
-            state: Mutex::new(state),
-            jobs,
-            dataplane: Arc::clone(dataplane),
-            runtime: runtime.clone(),
-        });
+        let (this, wanted) = Self::new(plan, dataplane, zones, runtime);
         let report = {
             let this = Arc::downgrade(&this);
             Arc::new(move |checked: &Checked, health: TargetHealth| {
@@ -108,6 +105,21 @@ impl TargetsHealth {
             })
             .context("starting the thread of health checks")?;
         Ok(Some(this))
+    }
+
+    /// Knows nothing yet; the other end of its list of jobs.
+    fn new(
+        plan: HealthPlan,
+        dataplane: &Arc<Dataplane>,
+        zones: &Zones,
+        runtime: &Handle,
+    ) -> (Arc<Self>, watch::Receiver<Arc<Vec<Job>>>) {
+        let (map, absences) = (Arc::clone(&dataplane.tables().health), Arc::clone(zones.absences()));
+        let (jobs, wanted) = watch::channel(Arc::new(jobs(&plan)));
+        let state = State { plan, opinions: BTreeMap::new(), draining: Vec::new(), deregistered: 0, map, absences };
+        state.settle_nodes();
+        let (dataplane, runtime) = (Arc::clone(dataplane), runtime.clone());
+        (Arc::new(Self { state: Mutex::new(state), jobs, dataplane, runtime }), wanted)
     }
 
     /// A node has another opinion of a target.
@@ -136,17 +148,13 @@ impl TargetsHealth {
     /// Takes a new plan, for tables and zones that are about to take the place of others. What is known stays known; who
     /// left its group drains.
     pub fn renew(self: &Arc<Self>, plan: HealthPlan, tables: &Tables, zones: &Zones) {
-        let mut state = self.state.lock();
+        let state = &mut *self.state.lock();
         let left = state.left_behind(&plan);
         state.plan = plan;
         (state.map, state.absences) = (Arc::clone(&tables.health), Arc::clone(zones.absences()));
         let jobs = Arc::new(jobs(&state.plan));
         state.opinions.retain(|checked, _| jobs.iter().any(|job| job.checked == *checked));
-        let back = |gone: &Draining| {
-            state.plan.groups.iter().any(|it| it.targets.iter().any(|to| gone.is(&it.group, &to.target)))
-        };
-        let draining = state.draining.iter().filter(|gone| !back(gone)).cloned().collect();
-        state.draining = draining;
+        state.draining.retain(|gone| !gone.is_in(&state.plan));
         for group in &state.plan.groups {
             for target in &group.targets {
                 state.map.set(target.slot, known(&state.health_of(&group.group, target)));
@@ -169,7 +177,7 @@ impl TargetsHealth {
     /// A target's delay is over, unless it was registered again meanwhile.
     fn drained(&self, gone: &Draining) {
         let mut state = self.state.lock();
-        let Some(position) = state.draining.iter().position(|it| it.is(&gone.group, &gone.target)) else { return };
+        let Some(position) = state.draining.iter().position(|it| it.number == gone.number) else { return };
         state.draining.remove(position);
         if let Some(address) = gone.address.filter(|_| gone.group.cuts_deregistered()) {
             self.dataplane.cut(&gone.nodes, address, gone.target.port);
@@ -226,19 +234,20 @@ impl State {
     }
 
     /// The targets in use that a new plan has no longer.
-    fn left_behind(&self, plan: &HealthPlan) -> Vec<Draining> {
-        let kept = |gone: &Draining| {
-            plan.groups.iter().any(|it| it.targets.iter().any(|target| gone.is(&it.group, &target.target)))
-        };
-        let used = self.plan.groups.iter().flat_map(|group| {
-            group.targets.iter().filter(|target| target.unchecked.is_none()).map(|target| Draining {
-                group: group.group.clone(),
-                target: target.target.clone(),
-                nodes: group.nodes.clone(),
-                address: target.address,
-            })
-        });
-        used.filter(|gone| !kept(gone)).collect()
+    fn left_behind(&mut self, plan: &HealthPlan) -> Vec<Draining> {
+        let mut left = Vec::new();
+        for group in &self.plan.groups {
+            for target in group.targets.iter().filter(|target| target.unchecked.is_none()) {
+                let (nodes, number) = (group.nodes.clone(), self.deregistered);
+                let (group, address) = (group.group.clone(), target.address);
+                let gone = Draining { number, group, target: target.target.clone(), nodes, address };
+                if !gone.is_in(plan) {
+                    self.deregistered += 1;
+                    left.push(gone);
+                }
+            }
+        }
+        left
     }
 }
 
@@ -278,3 +287,6 @@ fn jobs(plan: &HealthPlan) -> Vec<Job> {
     }
     jobs
 }
+
+#[cfg(test)]
+mod tests;
