@@ -65,14 +65,13 @@ pub struct Job {
     pub check: Check,
 }
 
-/// Runs the jobs of the newest list until it is told to end. `report` hears what became of a target in a node's eyes.
+/// Hears what became of a target in a node's eyes.
+pub type Report = Arc<dyn Fn(&Checked, TargetHealth) + Send + Sync>;
+
+/// Runs the jobs of the newest list until it is told to end.
 ///
 /// Opens its sockets in the thread that polls it, so that thread's network namespace is where they are.
-pub async fn serve(
-    mut jobs: watch::Receiver<Arc<Vec<Job>>>,
-    report: Arc<dyn Fn(&Checked, TargetHealth) + Send + Sync>,
-    mut shutdown: Shutdown,
-) {
+pub async fn serve(mut jobs: watch::Receiver<Arc<Vec<Job>>>, report: Report, mut shutdown: Shutdown) {
     let (places, tls) = (Arc::new(Semaphore::new(AT_ONCE)), probe::tls());
     let mut running: BTreeMap<Checked, (Job, AbortHandle)> = BTreeMap::new();
     loop {
@@ -99,13 +98,7 @@ pub async fn serve(
     }
 }
 
-async fn run(
-    job: Job,
-    first: Instant,
-    report: Arc<dyn Fn(&Checked, TargetHealth) + Send + Sync>,
-    places: Arc<Semaphore>,
-    tls: tokio_rustls::TlsConnector,
-) {
+async fn run(job: Job, first: Instant, report: Report, places: Arc<Semaphore>, tls: tokio_rustls::TlsConnector) {
     let mut streak = Streak::new(&job.health_check);
     let mut next = first;
     loop {
