@@ -79,7 +79,7 @@ fn main() -> ExitCode {
             .chain(tables::WITH_CLIENTS);
         let with_clients = with_clients.filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);
-        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once);
+        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(balancer::ON_ALL_LINKS).chain(once);
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));
         }

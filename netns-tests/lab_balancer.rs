@@ -15,6 +15,9 @@ pub const STORIES: [Story; 2] = [
     ("balancer::each_unhealthy_target_says_why", each_unhealthy_target_says_why),
 ];
 
+/// Told on every kind of link.
+pub const ON_ALL_LINKS: [Story; 1] = [("balancer::tls_ends_at_the_balancer", tls_ends_at_the_balancer)];
+
 /// A client, and servers in two zones that nobody has started yet.
 const BASE: &str = "Resources:
   Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16, EnableDnsSupport: true, EnableDnsHostnames: true}}
@@ -219,7 +222,7 @@ fn each_unhealthy_target_says_why(stage: &Stage) -> Result<()> {
     // The node's check is a packet of its own, and whoever refuses it is named.
     let drops = lab.vpclab(&["drops"])?.ok()?;
     let line = drops.lines().find(|line| line.contains("> 10.0.1.21:80 tcp")).with_context(|| drops.clone())?;
-    ensure!(line.contains("health-checks: 10.0.1.") && line.contains("unwell/Closed"), "{line}");
+    ensure!(line.contains("load-balancers: 10.0.1.") && line.contains("unwell/Closed"), "{line}");
 
     // The only target is unhealthy: it is used all the same, and trace says so.
     let name = dns_name(&lab, "unwell")?;
@@ -227,6 +230,55 @@ fn each_unhealthy_target_says_why(stage: &Stage) -> Result<()> {
     ensure!(body.contains("vpclab echo"), "{body}");
     let trace = lab.vpclab(&["trace", "client", &format!("{name}:82")])?.ok()?;
     ensure!(trace.contains("which is unhealthy: too few targets are healthy, so all are used (fail-open)"), "{trace}");
+    Ok(())
+}
+
+/// A TLS listener, in the VPC and behind an endpoint whose service has a private name.
+const SECURE: &str = "  Certificate: {Type: AWS::CertificateManager::Certificate, Properties: {DomainName: orders.example.com}}
+  Balancer: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Name: secure, Type: network, Scheme: internal, Subnets: [!Ref A]}}
+  Group: {Type: AWS::ElasticLoadBalancingV2::TargetGroup, Properties: {Name: secure, Protocol: TCP, Port: 80, VpcId: !Ref Vpc, Targets: [{Id: !Ref one}], Tags: [{Key: 'vpclab:HealthCheckIntervalMilliseconds', Value: '200'}]}}
+  Listener: {Type: AWS::ElasticLoadBalancingV2::Listener, Properties: {LoadBalancerArn: !Ref Balancer, Protocol: TLS, Port: 443, Certificates: [{CertificateArn: !Ref Certificate}], DefaultActions: [{Type: forward, TargetGroupArn: !Ref Group}]}}
+  Service: {Type: AWS::EC2::VPCEndpointService, Properties: {NetworkLoadBalancerArns: [!Ref Balancer], AcceptanceRequired: false}}
+  Consumer: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16, EnableDnsSupport: true, EnableDnsHostnames: true}}
+  Far: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Consumer, CidrBlock: 10.0.1.0/24, AvailabilityZone: us-east-1a}}
+  Https: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: https, VpcId: !Ref Consumer, SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 10.0.0.0/16}]}}
+  Endpoint: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Consumer, VpcEndpointType: Interface, ServiceName: !Sub 'com.amazonaws.vpce.us-east-1.${Service}', SubnetIds: [!Ref Far], SecurityGroupIds: [!Ref Https]}}
+  far: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Far, PrivateIpAddress: 10.0.1.10, ImageId: ami-0}}
+";
+
+fn tls_ends_at_the_balancer(stage: &Stage) -> Result<()> {
+    stage.write("secure.yaml", &[BASE, SECURE].concat())?;
+    let lab = stage.start("secure", &["secure.yaml"])?;
+    let _one = Server::start(&lab, "one")?;
+    wait_for_state(&lab, "secure", "one", "healthy")?;
+    let node = {
+        let status = lab.json(&["status"])?;
+        let zone = &status["LoadBalancers"][0]["AvailabilityZones"][0];
+        zone["LoadBalancerAddresses"][0]["PrivateIPv4Address"].as_str().context("the node's address")?.to_owned()
+    };
+    let ask = |guest: &str, name: &str, more: &[&str]| -> Result<String> {
+        let url = format!("https://{name}/");
+        lab.exec(guest, &[&["curl", "-sS", "--max-time", "10", &url], more].concat())?.ok()
+    };
+    let name = dns_name(&lab, "secure")?;
+    let endpoint = lab.endpoint("Endpoint")?["dns_names"][0].as_str().context("its name")?.to_owned();
+    for (guest, name) in [("client", &name), ("far", &endpoint)] {
+        let body = ask(guest, name, &[]).with_context(|| format!("from {guest}"))?;
+        ensure!(body.contains("vpclab echo") && body.contains(&format!("\"{node}:")), "from the node: {body}");
+    }
+    // The certificate is of the name that is asked for, and of no other.
+    let address = format!("orders.example.com:443:{node}");
+    ask("client", "orders.example.com", &["--resolve", &address])?;
+    // What does not fit into one segment, both ways.
+    let large = "curl -sS --max-time 20 -o /dev/null -w '%{http_code}' --data-binary @/dev/stdin";
+    let script = format!("head -c 3000000 /dev/zero | {large} https://{name}/");
+    let code = lab.exec("client", &["sh", "-c", &script])?.ok()?;
+    ensure!(code == "200", "{code}");
+    let trace = lab.vpclab(&["trace", "client", &format!("{name}:443")])?.ok()?;
+    ensure!(trace.contains("ends its TLS, and speaks to a target on a connection of its own"), "{trace}");
+    ensure!(!trace.contains("240."), "the stand-ins are nobody's to see: {trace}");
+    let flows = lab.vpclab(&["flows"])?.ok()?;
+    ensure!(!flows.contains("240."), "{flows}");
     Ok(())
 }
 

@@ -12,6 +12,8 @@ pub struct HealthPlan {
     pub groups: Vec<CheckedGroup>,
     /// Nodes, by number.
     pub nodes: Vec<CheckedNode>,
+    /// Where nodes end TLS: the number, the port, and the balancer's name.
+    pub tls: Vec<(usize, u16, String)>,
 }
 
 /// A target group.
@@ -102,7 +104,13 @@ impl<'w> Compiler<'w> {
     pub(super) fn health_plan(&mut self) -> HealthPlan {
         let (slots, _) = first_slots(self.world);
         let numbers = node_numbers(self.world);
-        let mut plan = HealthPlan { groups: Vec::new(), nodes: vec![CheckedNode::default(); numbers.len()] };
+        let mut plan =
+            HealthPlan { groups: Vec::new(), nodes: vec![CheckedNode::default(); numbers.len()], tls: Vec::new() };
+        for listener in self.world.listeners.values().filter(|listener| listener.protocol == "TLS") {
+            let Some(balancer) = self.world.load_balancers.get(&listener.load_balancer_arn) else { continue };
+            let nodes = balancer.nodes.iter().map(|node| numbers[node.network_interface_id.as_str()]);
+            plan.tls.extend(nodes.map(|node| (node, listener.port, balancer.dns_name.clone())));
+        }
         for group in self.world.target_groups.values() {
             let first = slots[group.target_group_arn.as_str()];
             let arn = self.world.load_balancers_of(&group.target_group_arn).first().copied();

@@ -66,14 +66,16 @@ impl<'w> Compiler<'w> {
                 let health = HealthSlot(slots.get(group.target_group_arn.as_str())? + position as u32);
                 let (address, zone) = self.place_of_target(group, target)?;
                 let (cross_zone, proxy_protocol) = (group.crosses_zones(balancer), group.speaks_proxy_protocol());
-                Some(BalancerTarget { address, port: target.port, zone, cross_zone, health, proxy_protocol })
+                let (port, tls) = (target.port, group.protocol == "TLS");
+                Some(BalancerTarget { address, port, zone, cross_zone, health, proxy_protocol, tls })
             })
             .collect();
         let enough = groups.first().map_or(model::MinimumHealthy::ONE, |group| group.minimum_for_routing());
         Listener {
             object,
-            tcp: matches!(listener.protocol.as_str(), "TCP" | "TCP_UDP"),
+            tcp: matches!(listener.protocol.as_str(), "TCP" | "TCP_UDP" | "TLS"),
             udp: matches!(listener.protocol.as_str(), "UDP" | "TCP_UDP"),
+            tls: listener.protocol == "TLS",
             port: listener.port,
             targets,
             preserve_client_ip: groups.iter().any(|group| group.preserves_client_ip()),

@@ -79,7 +79,7 @@ impl Compiler<'_> {
         if nodes == 0 {
             return None;
         }
-        let name = "health-checks";
+        let name = "load-balancers";
         let link = LinkIndex(self.tables.links.len() as u32);
         let mac = [0x02, 0, 0, 0, 0x01, 0xff];
         let object = self.named(name.to_owned(), String::new(), None);

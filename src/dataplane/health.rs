@@ -1,4 +1,4 @@
-//! What balancers know of their targets, and in whose name they ask.
+//! What balancers know of their targets, and from where they speak themselves.
 //!
 //! Whoever checks writes a target's health here while frames are being decided: a flapping target compiles nothing and
 //! re-decides nothing (DESIGN decision 12). A new flow reads it once; flows that stand never do.
@@ -52,8 +52,8 @@ impl HealthMap {
     }
 }
 
-/// The namespace from which targets are checked. It speaks for every node of every balancer: each has a source address of
-/// its own there, which becomes the node's private one where the node stands.
+/// The namespace in which balancers do themselves what packets alone can't: check targets, and end TLS. It speaks for every node
+/// of every balancer: each has an address of its own there, which becomes the node's private one where the node stands.
 ///
 /// 240.0.0.0/4 (RFC 1112 4), as no VPC can have it: destinations there are targets' real addresses, and must never be taken for
 /// the namespace's own.
@@ -73,6 +73,14 @@ impl HealthChecks {
     /// The address from which the node of that number checks.
     pub fn source(node: usize) -> Ipv4Addr {
         Ipv4Addr::from(Self::BASE + node as u32)
+    }
+
+    /// Who all clients of TLS listeners seem to be there; which one it is says a PROXY protocol header.
+    pub const CLIENTS: Ipv4Addr = Ipv4Addr::new(240, 128, 0, 1);
+
+    /// The address of a node in the namespace.
+    pub fn address_of(&self, node: InterfaceIndex) -> Option<Ipv4Addr> {
+        self.nodes.iter().position(|other| *other == node).map(Self::source)
     }
 
     /// The node that checks from an address.

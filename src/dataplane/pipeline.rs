@@ -14,6 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::admit::{self, Addressed};
+use super::balance;
 use super::decide::{self, Decision, Imagined, Memory, Outcome, Place, Question, Refused, Traits};
 use super::drops::{DropRecord, Drops};
 use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, Seen, is_syn};
@@ -24,7 +25,7 @@ use super::path::{Header, Hop, Path, TraceQuery};
 use super::plan::{Asks, Key, Limiters, Limits, Plan, plans};
 use super::proxy_protocol::ProxyProtocol;
 use super::rates::Rates;
-use super::tables::{Behind, Chosen, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
+use super::tables::{Balancer, BalancerTarget, Behind, Chosen, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
 use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, tcp_flags};
 
@@ -565,6 +566,15 @@ impl Dataplane {
 
     /// How long a flow may outlive its idle limit.
     pub const EXPIRY_ROUND: Duration = Duration::from_secs(1);
+
+    /// The target of a connection that a node took apart, by its client.
+    pub fn target_of(&self, node: InterfaceIndex, listener_port: u16, client: &Header) -> Option<BalancerTarget> {
+        let tables = self.tables.load();
+        let at = |balancer: &Balancer| balancer.nodes.iter().find(|it| it.interface == node).copied();
+        let (balancer, node) = tables.balancers.iter().find_map(|balancer| Some((balancer, at(balancer)?)))?;
+        let listener = balancer.listeners.iter().find(|it| it.tls && it.port == listener_port)?;
+        balance::choose(&node, listener, client, 0, &self.hasher, &tables.health).map(|choice| *choice.target)
+    }
 
     /// Cuts the flows that these nodes balanced to a target: who speaks on one next, client or target, is reset (B9).
     ///

@@ -351,6 +351,8 @@ pub struct Listener {
     pub tcp: bool,
     /// Accepts UDP.
     pub udp: bool,
+    /// TLS ends here: the node speaks to targets itself.
+    pub tls: bool,
     /// Port.
     pub port: u16,
     /// Registered targets.
@@ -398,6 +400,8 @@ pub struct BalancerTarget {
     pub health: HealthSlot,
     /// Its group's `proxy_protocol_v2.enabled`.
     pub proxy_protocol: bool,
+    /// Its group's protocol is TLS.
+    pub tls: bool,
 }
 
 impl Tables {

@@ -211,8 +211,8 @@ impl World {
             Change::DeregisterTargets { target_group_arn, targets } => {
                 self.deregister_targets(request, target_group_arn, targets)
             }
-            Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns } => {
-                self.create_listener(request, load_balancer_arn, protocol, *port, target_group_arns)
+            Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns, certificate_arns } => {
+                self.create_listener(request, load_balancer_arn, (protocol, *port), target_group_arns, certificate_arns)
             }
             Change::CreateVpcEndpointServiceConfiguration {
                 network_load_balancer_arns,

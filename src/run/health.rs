@@ -11,6 +11,8 @@
 //!
 //! **Time.** Deregistration delays run here; when checks are due is the checker's to know.
 //!
+//! TLS listeners run beside the checks, and choose targets as the dataplane does.
+//!
 //! **Limits.** A lab without a balancer has none of this. One thread for all checks, in the namespace that they leave from.
 
 use std::collections::BTreeMap;
@@ -24,18 +26,21 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::compile::{CheckedGroup, CheckedTarget, HealthPlan};
-use crate::dataplane::tables::{Health, HealthMap, InterfaceIndex};
-use crate::dataplane::{Dataplane, Tables};
+use crate::dataplane::tables::{Health, HealthChecks, HealthMap, InterfaceIndex};
+use crate::dataplane::{Dataplane, Header, Tables};
 use crate::dns::{Absences, Zones};
 use crate::host::{self, Namespaces};
 use crate::model::{Target, TargetGroup, TargetHealth, TargetHealthState, describe};
+use crate::packet::protocol;
 use crate::services::Shutdown;
-use crate::services::balancer::{self, Check, Checked, Job};
+use crate::services::authority::CertificateAuthority;
+use crate::services::balancer::{self, Check, Checked, Choose, Job, Onward, TlsListener};
 
 /// What is known, and who is told.
 pub struct TargetsHealth {
     state: Mutex<State>,
     jobs: watch::Sender<Arc<Vec<Job>>>,
+    tls: watch::Sender<Arc<Vec<TlsListener>>>,
     dataplane: Arc<Dataplane>,
     runtime: Handle,
 }
@@ -77,11 +82,14 @@ impl TargetsHealth {
         dataplane: &Arc<Dataplane>,
         zones: &Zones,
         runtime: &Handle,
+        authority: Arc<CertificateAuthority>,
         (shutdown, failed): (Shutdown, mpsc::UnboundedSender<String>),
     ) -> Result<Option<Arc<Self>>> {
         let Some(namespaces) = namespaces else { return Ok(None) };
         let namespaces = namespaces.try_clone().context("the namespace of health checks")?;
-        let (this, wanted) = Self::new(plan, dataplane, zones, runtime);
+        let this = Self::new(plan, dataplane, zones, runtime);
+        let (wanted, listeners) = (this.jobs.subscribe(), this.tls.subscribe());
+        let choose = choose(dataplane);
         let report = {
             let this = Arc::downgrade(&this);
             Arc::new(move |checked: &Checked, health: TargetHealth| {
@@ -95,7 +103,9 @@ impl TargetsHealth {
             .spawn(move || {
                 let ended = host::within(&namespaces, || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                    runtime.context("making their runtime")?.block_on(balancer::serve(wanted, report, shutdown));
+                    let tls = balancer::serve_tls(listeners, authority, choose, shutdown.clone());
+                    let checks = balancer::serve(wanted, report, shutdown);
+                    runtime.context("making their runtime")?.block_on(async { tokio::join!(tls, checks) });
                     Ok(())
                 });
                 if let Err(error) = ended {
@@ -107,19 +117,15 @@ impl TargetsHealth {
         Ok(Some(this))
     }
 
-    /// Knows nothing yet; the other end of its list of jobs.
-    fn new(
-        plan: HealthPlan,
-        dataplane: &Arc<Dataplane>,
-        zones: &Zones,
-        runtime: &Handle,
-    ) -> (Arc<Self>, watch::Receiver<Arc<Vec<Job>>>) {
+    /// Knows nothing yet.
+    fn new(plan: HealthPlan, dataplane: &Arc<Dataplane>, zones: &Zones, runtime: &Handle) -> Arc<Self> {
         let (map, absences) = (Arc::clone(&dataplane.tables().health), Arc::clone(zones.absences()));
-        let (jobs, wanted) = watch::channel(Arc::new(jobs(&plan)));
+        let (jobs, _) = watch::channel(Arc::new(jobs(&plan)));
+        let (tls, _) = watch::channel(Arc::new(tls_listeners(&plan)));
         let state = State { plan, opinions: BTreeMap::new(), draining: Vec::new(), deregistered: 0, map, absences };
         state.settle_nodes();
         let (dataplane, runtime) = (Arc::clone(dataplane), runtime.clone());
-        (Arc::new(Self { state: Mutex::new(state), jobs, dataplane, runtime }), wanted)
+        Arc::new(Self { state: Mutex::new(state), jobs, tls, dataplane, runtime })
     }
 
     /// A node has another opinion of a target.
@@ -172,6 +178,7 @@ impl TargetsHealth {
             });
         }
         self.jobs.send_replace(jobs);
+        self.tls.send_replace(Arc::new(tls_listeners(&state.plan)));
     }
 
     /// A target's delay is over, unless it was registered again meanwhile.
@@ -263,6 +270,34 @@ fn known(health: &TargetHealth) -> Health {
 fn checked(group: &TargetGroup, target: &CheckedTarget, node: usize) -> Checked {
     let (target_group_arn, target_id) = (group.target_group_arn.clone(), target.target.id.clone());
     Checked { target_group_arn, target_id, port: target.target.port, node }
+}
+
+/// Where TLS ends.
+fn tls_listeners(plan: &HealthPlan) -> Vec<TlsListener> {
+    let listener = |(node, port, name): &(usize, u16, String)| TlsListener {
+        at: SocketAddrV4::new(HealthChecks::source(*node), *port),
+        name: name.clone(),
+    };
+    plan.tls.iter().map(listener).collect()
+}
+
+/// The target of a client whose TLS ended at a node, as the dataplane chooses.
+fn choose(dataplane: &Arc<Dataplane>) -> Choose {
+    let dataplane = Arc::clone(dataplane);
+    Arc::new(move |at: SocketAddrV4, client: SocketAddrV4| {
+        let node = dataplane.tables().health_checks.as_ref()?.node(*at.ip())?;
+        let header = Header {
+            protocol: protocol::TCP,
+            source: *client.ip(),
+            destination: *at.ip(),
+            source_port: client.port(),
+            destination_port: at.port(),
+        };
+        let target = dataplane.target_of(node, at.port(), &header)?;
+        let (tls, proxy_protocol) = (target.tls, target.proxy_protocol);
+        let target = SocketAddrV4::new(target.address, target.port);
+        Some(Onward { source: *at.ip(), target, tls, proxy_protocol })
+    })
 }
 
 /// A job for each target and node that uses it.

@@ -258,7 +258,9 @@ fn start(
     // After the targets have started: a first failure would count.
     let checks = services.iter().find(|(plan, _)| plan.kind == ServiceKind::HealthChecks);
     let (namespaces, ends) = (checks.map(|(_, namespaces)| namespaces), (shutdown.subscribe(), failed.clone()));
-    let health = TargetsHealth::start(health, namespaces, &dataplane, &zones.load(), runtime.handle(), ends)?;
+    let authority = Arc::clone(&shared.authority);
+    let health =
+        TargetsHealth::start(health, namespaces, &dataplane, &zones.load(), runtime.handle(), authority, ends)?;
 
     let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
     let flow_logs = writer.as_ref().map(|writer| writer.files().to_vec()).unwrap_or_default();

@@ -195,6 +195,9 @@ pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> Flo
     let behind = tables.links.get(record.egress.at()).map(|link| link.behind);
     let answers = key_header(&record.back);
     let (far_side, answers) = match behind {
+        Some(Behind::HealthChecks) => {
+            (far.to_owned(), Header { source: tables.checking_node(answers.source), ..answers })
+        }
         Some(Behind::Service(_)) => {
             (far.to_owned(), Header { destination: tables.private_source(answers.destination), ..answers })
         }

@@ -16,7 +16,7 @@
 //! | [`dynamodb`] | DynamoDB on the embedded engine |
 //! | [`sts`] | STS: identities and roles |
 //! | [`upstream`] | a real server in the place of an emulated one |
-//! | [`balancer`] | the balancers' health checks |
+//! | [`balancer`] | the balancers' health checks and TLS listeners |
 //! | [`tokens`] | temporary credentials |
 //! | [`metadata`] | instance metadata |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |

@@ -80,7 +80,7 @@ fn nodes_check_the_targets_that_they_use() {
 fn a_lab_without_a_balancer_has_nobody_who_checks() {
     let compiled = compile(&world("{Resources: {Vpc: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}}}"));
     assert!(compiled.tables.health_checks.is_none() && compiled.health.groups.is_empty());
-    assert!(!compiled.services.iter().any(|service| service.name == "health-checks"));
+    assert!(!compiled.services.iter().any(|service| service.name == "load-balancers"));
 }
 
 /// The packet of a check, from the node's stand-in to the target and back, by the tables that a template makes.
@@ -89,10 +89,10 @@ fn a_check_arrives_with_its_nodes_address() {
     let mut lab = Lab::new(&PROVIDER.replace("CROSS", "'true'"));
     let source = HealthChecks::source(1);
     lab.passes(
-        &format!("health-checks: {source}:40000 > 10.0.1.20:80 tcp SYN"),
+        &format!("load-balancers: {source}:40000 > 10.0.1.20:80 tcp SYN"),
         "a: 10.0.2.100:1024 > 10.0.1.20:80 tcp SYN",
     );
-    lab.drops(&format!("health-checks: {source}:40000 > 10.0.1.99:80 tcp SYN"), NoSuchAddress);
+    lab.drops(&format!("load-balancers: {source}:40000 > 10.0.1.99:80 tcp SYN"), NoSuchAddress);
 }
 
 #[test]

@@ -39,6 +39,9 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
         // Not the start of a flow, and no flow is known (B9).
         return Ok(Step::Reset(object));
     }
+    if listener.tls && listener.targets.iter().any(|target| target.cross_zone || target.zone == node.zone) {
+        return terminate(walk, object, node, listener);
+    }
     let Some((target, grounds)) = target(walk, node, listener) else {
         let reason = if listener.targets.is_empty() { DropReason::NoTargets } else { DropReason::NoTargetsInZone };
         return walk.refuse("load balancer", listener.object, reason);
@@ -51,6 +54,38 @@ pub(super) fn balance(walk: &mut Walk, index: BalancerIndex, number: u32) -> Res
     send_on(walk, object, node, listener, &target, preserves, grounds)
 }
 
+/// Ends a client's connection at the node, which takes it apart in the namespace that speaks for it and chooses a target then.
+/// It hears who the client is by PROXY protocol, as targets do.
+fn terminate(walk: &mut Walk, object: ObjectIndex, node: &Node, listener: &Listener) -> Result<Step, Refused> {
+    let checks = walk.tables.health_checks.as_ref().ok_or(Refused::BAD_TABLES)?;
+    let at = checks.address_of(node.interface).ok_or(Refused::BAD_TABLES)?;
+    let vpc = walk.interface(node.interface)?.vpc;
+    walk.remember_as(Remembered::Balancer);
+    walk.carry_whole_only(object);
+    let before = walk.header;
+    let endpoint = walk.endpoint.take().and_then(|index| walk.tables.endpoints.get(index.at()));
+    let id = endpoint.map(|endpoint| walk.tables.object(endpoint.object).id.as_str());
+    walk.proxy_header = Some(proxy_protocol::header(&before, id));
+    walk.record("load balancer", object, Some(listener.object), before, || {
+        "ends its TLS, and speaks to a target on a connection of its own".to_owned()
+    });
+    let (place, namespace) = (Place::Interface(node.interface), Place::HealthCheck(node.interface));
+    match endpoint {
+        Some(_) => walk.sender = place,
+        None => walk.end_leg(place, place),
+    }
+    let (source, target_port) = (HealthChecks::CLIENTS, before.destination_port);
+    let pool = Pool { node: node.interface, source, protocol: before.protocol, target: at, target_port };
+    let Some(source_port) = walk.memory.borrow(pool) else {
+        return walk.refuse("load balancer", object, DropReason::PortAllocation);
+    };
+    walk.rest_on(vpc)?;
+    // The leg ends before the namespace's own addresses, which are nobody's to see.
+    walk.end_leg(namespace, namespace);
+    walk.header = Header { source, source_port, destination: at, ..before };
+    walk.deliver_outside(checks.link)
+}
+
 /// The target that the flow has, be it registered still or not; of a new flow, one that is chosen, and why trace should
 /// wonder about it.
 fn target(walk: &Walk, node: &Node, listener: &Listener) -> Option<(BalancerTarget, &'static str)> {
@@ -58,8 +93,15 @@ fn target(walk: &Walk, node: &Node, listener: &Listener) -> Option<(BalancerTarg
         let registered = listener.targets.iter().find(|it| (it.address, it.port) == (address, port)).copied();
         let (zone, cross_zone) = (node.zone, false);
         // It drains: deregistered, with connections that stand (B9).
-        let left =
-            BalancerTarget { address, port, zone, cross_zone, health: HealthSlot(u32::MAX), proxy_protocol: false };
+        let left = BalancerTarget {
+            address,
+            port,
+            zone,
+            cross_zone,
+            health: HealthSlot(u32::MAX),
+            proxy_protocol: false,
+            tls: false,
+        };
         return Some((registered.unwrap_or(left), ""));
     }
     let (tables, sequence) = (walk.tables, walk.traits.tcp_sequence);

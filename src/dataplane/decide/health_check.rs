@@ -1,4 +1,5 @@
-//! A balancer's node asks a target whether it is well: a packet of its own, from its own address, judged like any (B9).
+//! A balancer's node speaks to a target in its own name, to ask whether it is well, or for a client whose TLS it ended: a packet
+//! from its own address, judged like any (B9).
 
 use super::*;
 use crate::dataplane::tables::Role;
@@ -27,7 +28,9 @@ pub(super) fn leave_node(walk: &mut Walk, index: InterfaceIndex) -> Result<Step,
     walk.header.source = address;
     walk.header.source_port = port;
     walk.rest_on(vpc)?;
-    walk.record("load balancer", object, None, before, || "checks the health of a target".to_owned());
+    // A target that fails takes them along.
+    walk.chosen.push(Chosen { node: index, listener_port: 0, address: destination, port: destination_port });
+    walk.record("load balancer", object, None, before, || "speaks to a target in its own name".to_owned());
     walk.observe(index, Side::Egress);
     walk.check_groups(index, Side::Egress)?;
     Ok(Step::Route(subnet))

@@ -331,11 +331,13 @@ fn add_balancer(tables: &mut Tables) {
         cross_zone: false,
         health: HealthSlot(u32::from(address == "10.0.1.21")),
         proxy_protocol: false,
+        tls: false,
     };
     let listener = |port, targets| Listener {
         object: ObjectIndex(0),
         tcp: true,
         udp: port == 53,
+        tls: false,
         port,
         targets,
         preserve_client_ip: true,

@@ -14,3 +14,4 @@ mod proxy_protocol;
 mod routing;
 mod rules;
 mod security_groups;
+mod tls_listener;

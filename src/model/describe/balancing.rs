@@ -94,13 +94,17 @@ pub fn listeners(world: &World) -> Vec<Value> {
         if let [only] = listener.target_group_arns.as_slice() {
             add(&mut action, "TargetGroupArn", Some(json!(only)));
         }
-        json!({
+        let mut shape = json!({
             "ListenerArn": listener.listener_arn,
             "LoadBalancerArn": listener.load_balancer_arn,
             "Protocol": listener.protocol,
             "Port": listener.port,
             "DefaultActions": [action],
-        })
+        });
+        let certificates = listener.certificate_arns.iter().map(|arn| json!({ "CertificateArn": arn }));
+        let certificates = (listener.protocol == "TLS").then(|| certificates.collect::<Value>());
+        add(&mut shape, "Certificates", certificates);
+        shape
     };
     world.listeners.values().map(shape).collect()
 }

@@ -136,6 +136,7 @@ fn targets_exist_and_belong_to_the_vpc() {
         protocol: protocol.to_owned(),
         port,
         target_group_arns: vec![group.to_owned()],
+        certificate_arns: Vec::new(),
     };
     let listener_arn = asker.ask_as(OTHER_ACCOUNT, listener(80, "TCP", &group)).unwrap();
     assert!(listener_arn.contains(":listener/net/orders/"), "{listener_arn}");
@@ -148,6 +149,24 @@ fn targets_exist_and_belong_to_the_vpc() {
         "TargetGroupNotFound: One or more target groups not found",
     );
     asker.refused(listener(81, "TCP", &group), "LoadBalancerNotFound");
+    let with_certificate = |protocol: &str| Change::CreateListener {
+        load_balancer_arn: arn.clone(),
+        protocol: protocol.to_owned(),
+        port: 443,
+        target_group_arns: vec![group.clone()],
+        certificate_arns: vec!["arn:aws:acm:us-east-1:444455556666:certificate/1".to_owned()],
+    };
+    asker.refused_as(
+        OTHER_ACCOUNT,
+        listener(443, "TLS", &group),
+        "ValidationError: A certificate must be specified for TLS listeners",
+    );
+    asker.refused_as(
+        OTHER_ACCOUNT,
+        with_certificate("TCP"),
+        "ValidationError: A certificate cannot be specified for TCP listeners",
+    );
+    asker.ask_as(OTHER_ACCOUNT, with_certificate("TLS")).unwrap();
     assert_eq!(asker.world.attribute(&group, "LoadBalancerArns").unwrap()[0], arn);
 }
 

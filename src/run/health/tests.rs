@@ -68,7 +68,8 @@ fn rig(attributes: &str) -> Rig {
     let client = (client.interfaces[0].link, client.interfaces[0].mac);
     let node = tables.interfaces.iter().find(|it| it.addresses[0].to_string() == "10.0.1.100").unwrap().mac;
     let dataplane = Arc::new(Dataplane::new(Arc::new(tables), [1, 2, 3, 4]));
-    let (health, jobs) = TargetsHealth::new(health, &dataplane, &zones, &Handle::current());
+    let health = TargetsHealth::new(health, &dataplane, &zones, &Handle::current());
+    let jobs = health.jobs.subscribe();
     Rig { world, zones, dataplane, health, jobs, client, node }
 }
 

@@ -1,4 +1,6 @@
-//! The balancers' health checks.
+//! What balancers do themselves: health checks, and the TLS that ends at them (`terminator.rs`).
+//!
+//! # Health checks
 //!
 //! **Purpose.** Every so often each node of a Network Load Balancer asks each of its targets whether it is well (B9): by a
 //! connection, or by a request inside of one. The answers are what new flows and DNS go by.
@@ -19,6 +21,7 @@
 
 mod probe;
 mod streak;
+mod terminator;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +36,7 @@ use tokio::time::Instant;
 
 pub use self::probe::{Check, Failure};
 pub use self::streak::Streak;
+pub use self::terminator::{Choose, Onward, TlsListener, serve as serve_tls};
 use super::{Shutdown, stopped};
 use crate::model::{HealthCheck, TargetHealth};
 

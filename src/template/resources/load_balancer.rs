@@ -140,11 +140,19 @@ pub(super) fn listener(maker: &mut Maker<'_>, mut properties: Properties) -> Res
     if !properties.has("DefaultActions") {
         properties.required_text("DefaultActions");
     }
+    // The lab shows its own, so that what is not emulated can name one, too.
+    let certificates = properties.objects("Certificates", |entry| entry.label("CertificateArn"));
+    for (name, why) in [("SslPolicy", "security policies"), ("AlpnPolicy", "ALPN policies")] {
+        if properties.text(name).is_some() {
+            properties.ignored(name, why);
+        }
+    }
     let change = Change::CreateListener {
         load_balancer_arn,
         protocol: properties.required_text("Protocol"),
         port: properties.required_integer("Port"),
         target_group_arns: target_group_arns.into_iter().flatten().collect(),
+        certificate_arns: certificates.into_iter().flatten().collect(),
     };
     maker.make(properties, Default::default(), change)
 }

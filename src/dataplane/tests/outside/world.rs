@@ -174,6 +174,7 @@ fn add_inside(tables: &mut Tables) {
         object: balancer,
         tcp,
         udp: !tcp,
+        tls: false,
         port,
         targets: vec![BalancerTarget {
             address: ip("10.0.1.20"),
@@ -182,6 +183,7 @@ fn add_inside(tables: &mut Tables) {
             cross_zone: false,
             health: HealthSlot(0),
             proxy_protocol: false,
+            tls: false,
         }],
         preserve_client_ip: false,
         sticky: false,
