@@ -1,6 +1,7 @@
 //! Endpoints, resolver endpoints, load balancers, and which of them serves which network interface.
 
 use super::*;
+use crate::dataplane::flow::Timeouts;
 use crate::model::{self, VpcEndpointState, VpcEndpointType, short_service_name};
 
 impl<'w> Compiler<'w> {
@@ -79,6 +80,7 @@ impl<'w> Compiler<'w> {
             port: listener.port,
             targets,
             preserve_client_ip: groups.iter().any(|group| group.preserves_client_ip()),
+            idle: listener.idle_timeout().unwrap_or(Timeouts::BALANCED_TCP.established),
             sticky: groups.iter().any(|group| group.is_sticky()),
             enough_healthy: Enough { count: enough.count, percentage: enough.percentage },
         }

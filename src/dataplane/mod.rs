@@ -31,6 +31,7 @@
 
 pub mod admit;
 pub mod balance;
+mod balancers;
 pub mod borders;
 pub mod decide;
 pub mod drops;

@@ -95,6 +95,12 @@ const LOAD_BALANCER: &[(&str, Values)] = &[
     (GROUPS_JUDGE_PRIVATE_LINK, Values::OneOf(&["on", "off"])),
 ];
 
+/// Of listeners of a Network Load Balancer: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ListenerAttribute.html>
+const LISTENER: &[(&str, Values)] = &[(IDLE_TIMEOUT, Values::Number(60, 6000))];
+
+/// How long a TCP listener remembers a flow that says nothing.
+const IDLE_TIMEOUT: &str = "tcp.idle_timeout.seconds";
+
 /// The switch that spares traffic of endpoints the load balancer's inbound rules; on unless said otherwise (B4).
 pub const GROUPS_JUDGE_PRIVATE_LINK: &str = "enforce_security_group_inbound_rules_on_private_link_traffic";
 
@@ -118,6 +124,25 @@ pub(super) fn check_target_group(attributes: &BTreeMap<String, String>) -> Resul
 pub(super) fn check_load_balancer(attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let known = |key: &str| LOAD_BALANCER.iter().find(|(name, _)| *name == key);
     attributes.iter().try_for_each(|(key, value)| check("Load balancer", key, value, known(key)))
+}
+
+/// Refuses what a listener of that protocol can't be told.
+pub(super) fn check_listener(protocol: &str, attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    for (key, value) in attributes {
+        check("Listener", key, value, LISTENER.iter().find(|(name, _)| name == key))?;
+        if protocol != "TCP" {
+            let message = format!("Listener attribute key '{key}' is not supported for protocol '{protocol}'");
+            return Err(validation(message).help("only TCP listeners have it: TLS keeps to 350 s, UDP to 120 s"));
+        }
+    }
+    Ok(())
+}
+
+impl Listener {
+    /// How long a TCP flow may be idle, if the listener says so.
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.attributes.get(IDLE_TIMEOUT).and_then(|value| value.parse().ok()).map(Duration::from_secs)
+    }
 }
 
 /// Attributes that a lab knows, checks and does nothing about, with what they must say for that to make a difference.

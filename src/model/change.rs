@@ -159,6 +159,7 @@ pub enum Change {
         port: u16,
         target_group_arns: Vec<String>,
         certificate_arns: Vec<String>,
+        attributes: BTreeMap<String, String>,
     },
     /// S3 CreateBucket.
     CreateBucket { bucket: Option<String> },

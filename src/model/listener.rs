@@ -2,6 +2,8 @@
 //!
 //! Certificates are names only: a lab's listeners show the lab's own, whatever ARN stands there.
 
+use std::collections::BTreeMap;
+
 use super::load_balancer::{check_protocol, elastic_load_balancing_arn, validation};
 use super::lookup::is_own;
 use super::world::Meta;
@@ -24,6 +26,8 @@ pub struct Listener {
     pub target_group_arns: Vec<String>,
     /// Certificates of a TLS listener.
     pub certificate_arns: Vec<String>,
+    /// Attributes: `tcp.idle_timeout.seconds`.
+    pub attributes: BTreeMap<String, String>,
 }
 
 impl World {
@@ -33,7 +37,7 @@ impl World {
         load_balancer_arn: &str,
         (protocol, port): (&str, u16),
         target_group_arns: &[String],
-        certificate_arns: &[String],
+        (certificate_arns, attributes): (&[String], &BTreeMap<String, String>),
     ) -> Result<ObjectId, Refusal> {
         let balancer = self.load_balancers.get(load_balancer_arn).filter(|balancer| is_own(*balancer, request));
         let Some(balancer) = balancer else {
@@ -51,6 +55,7 @@ impl World {
                 return Err(validation(format!("A certificate cannot be specified for {other} listeners")));
             }
         }
+        balancer_attributes::check_listener(protocol, attributes)?;
         if target_group_arns.is_empty() {
             return Err(Refusal::new("InvalidLoadBalancerAction", "You must specify a target group to forward to"));
         }
@@ -75,6 +80,7 @@ impl World {
             port,
             target_group_arns: target_group_arns.to_vec(),
             certificate_arns: certificate_arns.to_vec(),
+            attributes: attributes.clone(),
         };
         self.listeners.insert(listener_arn.clone(), listener);
         Ok(listener_arn)

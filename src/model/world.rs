@@ -211,9 +211,20 @@ impl World {
             Change::DeregisterTargets { target_group_arn, targets } => {
                 self.deregister_targets(request, target_group_arn, targets)
             }
-            Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns, certificate_arns } => {
-                self.create_listener(request, load_balancer_arn, (protocol, *port), target_group_arns, certificate_arns)
-            }
+            Change::CreateListener {
+                load_balancer_arn,
+                protocol,
+                port,
+                target_group_arns,
+                certificate_arns,
+                attributes,
+            } => self.create_listener(
+                request,
+                load_balancer_arn,
+                (protocol, *port),
+                target_group_arns,
+                (certificate_arns, attributes),
+            ),
             Change::CreateVpcEndpointServiceConfiguration {
                 network_load_balancer_arns,
                 acceptance_required,

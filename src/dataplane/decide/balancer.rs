@@ -137,6 +137,8 @@ fn send_on(
     let interface = walk.tables.interfaces.get(node.interface.at()).ok_or(Refused::BAD_TABLES)?;
     let address = interface.addresses.first().copied().ok_or(Refused::BAD_TABLES)?;
     walk.remember_as(Remembered::Balancer);
+    // An interface endpoint on the way forgets after its own 350 s, whatever the listener says (B3.2).
+    walk.idle = if walk.endpoint.is_some() { walk.idle.min(listener.idle) } else { listener.idle };
     if walk.header.protocol == protocol::TCP {
         walk.carry_whole_only(object);
     }

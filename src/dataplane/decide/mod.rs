@@ -45,6 +45,7 @@ mod route;
 mod vpn;
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 pub use endpoint::{refuse_icmp_error, refuse_unasked};
 pub use filters::{AclCheck, admit_report};
@@ -261,6 +262,8 @@ struct Walk<'a> {
     proxy_header: Option<Box<[u8]>>,
     /// Who on the way forgets the flow first.
     remembered: Remembered,
+    /// How long the shortest memory of a balancer's listener lasts, where one is on the way.
+    idle: Duration,
     via: Option<ObjectIndex>,
     stamps: Stamps,
     limits: Limits,
@@ -313,6 +316,7 @@ pub fn decide(
         endpoint: None,
         proxy_header: None,
         remembered: Remembered::Groups,
+        idle: Timeouts::BALANCED_TCP.established,
         chosen: Vec::new(),
         answers_reporter: None,
         via: None,

@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dataplane::flow::Timeouts;
 use crate::dataplane::tables::*;
 use crate::dataplane::{Dataplane, DropReason, Outbox, Verdict};
 use crate::packet::{Mac, Notation, Packet, Parsed, VNET_HEADER_LEN, parse};
@@ -341,6 +342,7 @@ fn add_balancer(tables: &mut Tables) {
         port,
         targets,
         preserve_client_ip: true,
+        idle: Timeouts::BALANCED_TCP.established,
         sticky: false,
         enough_healthy: Enough::ONE,
     };

@@ -85,7 +85,7 @@ pub fn target_health(group: &TargetGroup, target: &Target, health: &TargetHealth
     })
 }
 
-/// ELBv2 DescribeListeners.
+/// ELBv2 DescribeListeners, with DescribeListenerAttributes.
 pub fn listeners(world: &World) -> Vec<Value> {
     let shape = |listener: &Listener| {
         let forward: Value =
@@ -104,6 +104,7 @@ pub fn listeners(world: &World) -> Vec<Value> {
         let certificates = listener.certificate_arns.iter().map(|arn| json!({ "CertificateArn": arn }));
         let certificates = (listener.protocol == "TLS").then(|| certificates.collect::<Value>());
         add(&mut shape, "Certificates", certificates);
+        add(&mut shape, "Attributes", Some(key_values(&listener.attributes)));
         shape
     };
     world.listeners.values().map(shape).collect()

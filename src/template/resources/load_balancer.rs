@@ -147,12 +147,14 @@ pub(super) fn listener(maker: &mut Maker<'_>, mut properties: Properties) -> Res
             properties.ignored(name, why);
         }
     }
+    let attributes = properties.attributes("ListenerAttributes");
     let change = Change::CreateListener {
         load_balancer_arn,
         protocol: properties.required_text("Protocol"),
         port: properties.required_integer("Port"),
         target_group_arns: target_group_arns.into_iter().flatten().collect(),
         certificate_arns: certificates.into_iter().flatten().collect(),
+        attributes,
     };
     maker.make(properties, Default::default(), change)
 }

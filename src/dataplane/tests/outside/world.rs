@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::dataplane::flow::Timeouts;
 use crate::dataplane::tables::*;
 use crate::dataplane::tests::lab::{open_acl, route};
 use crate::packet::Mac;
@@ -186,6 +187,7 @@ fn add_inside(tables: &mut Tables) {
             tls: false,
         }],
         preserve_client_ip: false,
+        idle: Timeouts::BALANCED_TCP.established,
         sticky: false,
         enough_healthy: Enough::ONE,
     };
