@@ -244,6 +244,8 @@ const SECURE: &str = "  Certificate: {Type: AWS::CertificateManager::Certificate
   Https: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: https, VpcId: !Ref Consumer, SecurityGroupIngress: [{IpProtocol: tcp, FromPort: 443, ToPort: 443, CidrIp: 10.0.0.0/16}]}}
   Endpoint: {Type: AWS::EC2::VPCEndpoint, Properties: {VpcId: !Ref Consumer, VpcEndpointType: Interface, ServiceName: !Sub 'com.amazonaws.vpce.us-east-1.${Service}', SubnetIds: [!Ref Far], SecurityGroupIds: [!Ref Https]}}
   far: {Type: AWS::EC2::Instance, Properties: {SubnetId: !Ref Far, PrivateIpAddress: 10.0.1.10, ImageId: ami-0}}
+Outputs:
+  Name: {Value: !GetAtt Balancer.DNSName}
 ";
 
 fn tls_ends_at_the_balancer(stage: &Stage) -> Result<()> {
@@ -279,6 +281,11 @@ fn tls_ends_at_the_balancer(stage: &Stage) -> Result<()> {
     ensure!(!trace.contains("240."), "the stand-ins are nobody's to see: {trace}");
     let flows = lab.vpclab(&["flows"])?.ok()?;
     ensure!(!flows.contains("240."), "{flows}");
+    drop(lab);
+    // What must hold of it can be said: by the tables alone, and with real packets.
+    stage.write("secure.test.yaml", "expect: [{from: client, to: '${secure.Name}:443', via: Balancer}]")?;
+    stage.run(&["test", "--static", "secure.yaml"])?.ok()?;
+    stage.run(&["test", "secure.yaml"])?.ok()?;
     Ok(())
 }
 

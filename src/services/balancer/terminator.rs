@@ -12,7 +12,7 @@
 //! **Time.** Header and handshake, and the connection to the target, each have [`PATIENCE`]. Idle connections are the
 //! dataplane's to end (350 s).
 //!
-//! **Limits.** [`CONNECTIONS`] at once; further ones wait to be accepted.
+//! **Limits.** [`CONNECTIONS`] at once; further ones wait to be accepted. All of them share one thread with the health checks.
 //!
 //! **Not done.** Client certificates, security policies and ALPN: versions and ciphers are those of all the lab's servers.
 //! Certificates are the lab's own, whatever ARN a template names.
