@@ -15,7 +15,7 @@
 //!
 //! **Limits.** A lab without a balancer has none of this. One thread for all checks, in the namespace that they leave from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Weak};
 
@@ -159,7 +159,8 @@ impl TargetsHealth {
         state.plan = plan;
         (state.map, state.absences) = (Arc::clone(&tables.health), Arc::clone(zones.absences()));
         let jobs = Arc::new(jobs(&state.plan));
-        state.opinions.retain(|checked, _| jobs.iter().any(|job| job.checked == *checked));
+        let wanted: BTreeSet<&Checked> = jobs.iter().map(|job| &job.checked).collect();
+        state.opinions.retain(|checked, _| wanted.contains(checked));
         state.draining.retain(|gone| !gone.is_in(&state.plan));
         for group in &state.plan.groups {
             for target in &group.targets {
