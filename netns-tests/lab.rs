@@ -5,6 +5,8 @@
 
 #[path = "lab_backends.rs"]
 mod backends;
+#[path = "lab_balancer.rs"]
+mod balancer;
 #[path = "lab_cases.rs"]
 mod cases;
 #[path = "lab_clients.rs"]
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
             .into_iter()
             .chain(expect::STORIES)
             .chain(cases::STORIES)
+            .chain(balancer::STORIES)
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
             .chain(one_way::STORIES)
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
             .chain(tables::WITH_CLIENTS);
         let with_clients = with_clients.filter(|_| setting.who == Who::Me);
         let once = once.chain(with_clients).filter(|_| !setting.plain_links);
-        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(once);
+        let stories = STORIES.into_iter().chain(flow_log::STORIES).chain(balancer::ON_ALL_LINKS).chain(once);
         for (name, story) in stories {
             trials.push(Trial::test(format!("{name}::{}", setting.name()), move || tell(setting, story)));
         }

@@ -138,6 +138,7 @@ pub fn play(arguments: &[String]) -> ExitCode {
     let played = match arguments.as_slice() {
         ["receive"] => receive(),
         ["talk", name] => talk(name),
+        ["silent"] => super::balancer::say_nothing(),
         ["time"] => super::services::ask_time(),
         ["stop"] => UdpSocket::bind("127.0.0.1:0")
             .and_then(|socket| socket.send_to(b"stop", (Ipv4Addr::LOCALHOST, STOP)))

@@ -211,7 +211,7 @@ fn every_fact_has_its_number_and_what_works_its_test() {
 /// The check itself is tested: planted mistakes are found, a good list is not.
 #[test]
 fn planted_mistakes_are_found() {
-    let text = "#[test]\n/// Why.\nfn good() {}\n\nfn helper() {}\n\n    #[test]\n    fn law(a in 0..9) {}\n";
+    let text = "#[test]\n/// Why.\nfn good() {}\n\nfn helper() {}\n\n    #[test]\n    fn law(a in 0..9) {}\n\n#[tokio::test]\nasync fn waits() {}\n";
     let sources = [
         Source { module: "room::tests".to_owned(), text: text.to_owned() },
         Source { module: "netns-tests::lab".to_owned(), text: "[(\"story\", story)]\nfn story(\nfn lone(".to_owned() },
@@ -224,7 +224,7 @@ fn planted_mistakes_are_found() {
     };
     let good = "text\n| number | fact | status | shown by |\n|---|---|---|---|\n\
                 | B1.1-1 | f | works | `room::tests::good`, `netns-tests::lab::story` |\n\
-                | B1.1-2 | f | not yet | |\n| B1.1-a | f | works | `room::tests::inner::law` |\n\
+                | B1.1-2 | f | not yet | |\n| B1.1-a | f | works | `room::tests::inner::law`, `room::tests::waits` |\n\
                 | B2-1 | f | differs |  |\n| B11-1 | f | not emulated |  |\n";
     assert_eq!(wrong(good), Vec::<String>::new());
     let planted = [

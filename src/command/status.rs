@@ -44,6 +44,8 @@ fn text(lab: &str, status: &Value) -> String {
     section(&mut text, status, "VpcEndpointServices", &["ServiceId", "ServiceName", "ServiceState"]);
     section(&mut text, status, "ResolverEndpoints", &["Id", "Name", "Direction", "Status", "HostVPCId"]);
     section(&mut text, status, "LoadBalancers", &["LoadBalancerName", "Scheme", "DNSName"]);
+    let targets = serde_json::json!({ "Targets": targets(status) });
+    section(&mut text, &targets, "Targets", &["TargetGroupName", "Target", "HealthCheckPort", "State", "Reason"]);
     section(
         &mut text,
         status,
@@ -53,6 +55,22 @@ fn text(lab: &str, status: &Value) -> String {
     section(&mut text, status, "Buckets", &["Name"]);
     section(&mut text, status, "Tables", &["TableName", "TableStatus"]);
     text
+}
+
+/// DescribeTargetHealth's entries, a line each.
+fn targets(status: &Value) -> Vec<Value> {
+    let entries = status["TargetHealthDescriptions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let line = |entry: &Value| {
+        let (target, health) = (&entry["Target"], &entry["TargetHealth"]);
+        serde_json::json!({
+            "TargetGroupName": entry["TargetGroupName"],
+            "Target": format!("{}:{}", target["Id"].as_str().unwrap_or_default(), target["Port"]),
+            "HealthCheckPort": entry["HealthCheckPort"],
+            "State": health["State"],
+            "Reason": health["Reason"],
+        })
+    };
+    entries.iter().map(line).collect()
 }
 
 fn section(text: &mut String, status: &Value, list: &str, members: &[&str]) {
@@ -83,5 +101,17 @@ mod tests {
         let shown = text("one", &status);
         assert!(shown.contains("vpc-1  10.0.0.0/16  -"), "{shown}");
         assert!(!shown.contains("Subnets"));
+    }
+
+    #[test]
+    fn targets_show_their_health() {
+        let status = serde_json::json!({ "TargetHealthDescriptions": [{
+            "TargetGroupName": "web",
+            "Target": { "Id": "i-1", "Port": 80 },
+            "HealthCheckPort": "8080",
+            "TargetHealth": { "State": "unhealthy", "Reason": "Target.Timeout", "Description": "Request timed out" },
+        }] });
+        let shown = text("one", &status);
+        assert!(shown.contains("web              i-1:80  8080             unhealthy  Target.Timeout"), "{shown}");
     }
 }

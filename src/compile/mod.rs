@@ -8,6 +8,7 @@
 //! | `filters.rs` | security groups and network ACLs |
 //! | `edges.rs` | internet, NAT, peering and VPN gateways, and the guests outside of VPCs |
 //! | `flow_logs.rs` | which interfaces are logged, and in which form |
+//! | `health.rs` | which targets are checked, from which nodes |
 //! | `network.rs` | VPCs, subnets, route tables, network interfaces, links to guests |
 //! | `numbering.rs` | the numbers that a running lab's objects keep |
 //! | `privatelink.rs` | endpoints, balancers, and which of them serves which interface |
@@ -20,6 +21,7 @@ mod edges;
 mod filters;
 mod flow_logs;
 mod guests;
+mod health;
 mod network;
 mod numbering;
 mod privatelink;
@@ -35,6 +37,7 @@ use std::net::Ipv4Addr;
 
 pub use edges::INTERNET_GUEST;
 pub use guests::{Guest, GuestInterface};
+pub use health::{CheckedFrom, CheckedGroup, CheckedNode, CheckedTarget, HealthPlan};
 pub use services::{AWS_SERVICES_ADDRESS, ServiceKind, ServicePlan};
 pub use shape::Shape;
 
@@ -56,6 +59,8 @@ pub struct Compiled {
     pub guests: Vec<Guest>,
     /// For the host: one network namespace each.
     pub services: Vec<ServicePlan>,
+    /// For the balancers' checker.
+    pub health: HealthPlan,
 }
 
 /// Compiles a world. Links are numbered: services first, then guests' interfaces in order of instance and device index.
@@ -79,6 +84,7 @@ fn compile_with(mut compiler: Compiler<'_>) -> Compiled {
     compiler.add_interfaces();
     compiler.add_endpoints();
     compiler.add_resolver_endpoints();
+    compiler.add_health_checks();
     compiler.add_balancers();
     compiler.give_roles();
     compiler.add_nat_gateways();
@@ -92,8 +98,9 @@ fn compile_with(mut compiler: Compiler<'_>) -> Compiled {
     compiler.add_flow_logs();
     debug_assert_eq!(compiler.tables.validate(), Ok(()), "a valid world compiles to valid tables");
     let origins = compiler.origins();
+    let health = compiler.health_plan();
     let zones = zones::zones(world);
-    Compiled { tables: compiler.tables, zones, origins, guests, services }
+    Compiled { tables: compiler.tables, zones, origins, guests, services, health }
 }
 
 /// The tables in the making, with the way from AWS ids to indexes.

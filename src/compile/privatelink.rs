@@ -2,6 +2,7 @@
 
 use super::numbering::Numbered;
 use super::*;
+use crate::dataplane::flow::Timeouts;
 use crate::model::{self, VpcEndpointState, VpcEndpointType, short_service_name};
 
 impl<'w> Compiler<'w> {
@@ -44,13 +45,12 @@ impl<'w> Compiler<'w> {
             let object = self.object(&balancer.load_balancer_arn, &balancer.meta);
             let nodes = balancer.nodes.iter().filter_map(|node| self.node(node)).collect();
             let of_balancer = |listener: &&model::Listener| listener.load_balancer_arn == balancer.load_balancer_arn;
-            let listeners = self.world.listeners.values().filter(of_balancer).map(|it| self.listener(it)).collect();
+            let listeners = self.world.listeners.values().filter(of_balancer);
+            let listeners = listeners.map(|it| self.listener(balancer, it)).collect();
             self.balancers.insert(&balancer.load_balancer_arn, BalancerIndex(self.tables.balancers.len() as u32));
-            let cross_zone = balancer.attributes.get("load_balancing.cross_zone.enabled");
-            let cross_zone = cross_zone.is_some_and(|value| value == "true");
-            let judge = balancer.attributes.get(GROUPS_JUDGE_PRIVATE_LINK);
+            let judge = balancer.attributes.get(model::GROUPS_JUDGE_PRIVATE_LINK);
             let groups_judge_private_link = judge.is_none_or(|value| value != "off");
-            let made = Balancer { object, vpc, nodes, cross_zone, groups_judge_private_link, listeners };
+            let made = Balancer { object, vpc, nodes, groups_judge_private_link, listeners };
             self.tables.balancers.push(made);
         }
     }
@@ -61,27 +61,45 @@ impl<'w> Compiler<'w> {
         Some(Node { interface, zone: self.zone(&subnet.availability_zone_id) })
     }
 
-    fn listener(&mut self, listener: &'w model::Listener) -> Listener {
+    fn listener(&mut self, balancer: &'w model::LoadBalancer, listener: &'w model::Listener) -> Listener {
         let object = self.object(&listener.listener_arn, &listener.meta);
         let groups: Vec<&model::TargetGroup> =
             listener.target_group_arns.iter().filter_map(|arn| self.world.target_groups.get(arn)).collect();
+        let (slots, _) = super::health::first_slots(self.world);
         let targets = groups
             .iter()
-            .flat_map(|group| group.targets.iter().map(move |target| (*group, target)))
-            .filter_map(|(group, target)| self.balancer_target(group, target))
+            .flat_map(|group| {
+                group.targets.iter().enumerate().map(move |(position, target)| (*group, position, target))
+            })
+            .filter_map(|(group, position, target)| {
+                let health = HealthSlot(slots.get(group.target_group_arn.as_str())? + position as u32);
+                let (address, zone) = self.place_of_target(group, target)?;
+                let (cross_zone, proxy_protocol) = (group.crosses_zones(balancer), group.speaks_proxy_protocol());
+                let (port, tls) = (target.port, group.protocol == "TLS");
+                Some(BalancerTarget { address, port, zone, cross_zone, health, proxy_protocol, tls })
+            })
             .collect();
+        let enough = groups.first().map_or(model::MinimumHealthy::ONE, |group| group.minimum_for_routing());
         Listener {
             object,
-            tcp: matches!(listener.protocol.as_str(), "TCP" | "TCP_UDP"),
+            tcp: matches!(listener.protocol.as_str(), "TCP" | "TCP_UDP" | "TLS"),
             udp: matches!(listener.protocol.as_str(), "UDP" | "TCP_UDP"),
+            tls: listener.protocol == "TLS",
             port: listener.port,
             targets,
-            preserve_client_ip: groups.iter().any(|group| preserves_client_ip(group)),
+            preserve_client_ip: groups.iter().any(|group| group.preserves_client_ip()),
+            idle: listener.idle_timeout().unwrap_or(Timeouts::BALANCED_TCP.established),
+            sticky: groups.iter().any(|group| group.is_sticky()),
+            enough_healthy: Enough { count: enough.count, percentage: enough.percentage },
         }
     }
 
-    /// A target's address and zone. One without an interface in the VPC has no zone and is left out: nothing can reach it.
-    fn balancer_target(&mut self, group: &model::TargetGroup, target: &'w model::Target) -> Option<BalancerTarget> {
+    /// A target's address and zone. One without an interface in the VPC has none: nothing can reach it.
+    pub(super) fn place_of_target(
+        &mut self,
+        group: &model::TargetGroup,
+        target: &'w model::Target,
+    ) -> Option<(Ipv4Addr, u32)> {
         let interface = if group.target_type == "instance" {
             let instance = self.world.instances.get(&target.id)?;
             self.world.network_interfaces.get(instance.network_interface_ids.first()?)?
@@ -94,9 +112,7 @@ impl<'w> Compiler<'w> {
             Ok(address) => address,
             Err(_) => *interface.private_ip_addresses.first()?,
         };
-        let zone = self.zone(&self.world.subnets.get(&interface.subnet_id)?.availability_zone_id);
-        let proxy_protocol = group.attributes.get("proxy_protocol_v2.enabled").is_some_and(|value| value == "true");
-        Some(BalancerTarget { address, port: target.port, zone, proxy_protocol })
+        Some((address, self.zone(&self.world.subnets.get(&interface.subnet_id)?.availability_zone_id)))
     }
 
     /// Says of every requester-managed interface what it does.
@@ -155,14 +171,4 @@ impl<'w> Compiler<'w> {
         });
         serving.unwrap_or(EndpointBackend::NotInZone)
     }
-}
-
-/// The balancer's attribute that spares traffic of endpoints its inbound rules; on unless said otherwise (B4).
-const GROUPS_JUDGE_PRIVATE_LINK: &str = "enforce_security_group_inbound_rules_on_private_link_traffic";
-
-/// Instance targets see the client, ip targets do not, unless said otherwise; UDP always (B9).
-fn preserves_client_ip(group: &model::TargetGroup) -> bool {
-    let set = group.attributes.get("preserve_client_ip.enabled").map(|value| value == "true");
-    let udp = matches!(group.protocol.as_str(), "UDP" | "TCP_UDP");
-    udp || set.unwrap_or(group.target_type == "instance")
 }

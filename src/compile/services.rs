@@ -26,6 +26,8 @@ pub enum ServiceKind {
     Time,
     /// Instance metadata.
     Metadata,
+    /// The balancers' health checks: no service, but a namespace like theirs.
+    HealthChecks,
 }
 
 /// A service namespace to make.
@@ -52,22 +54,40 @@ pub(super) const HOME_OF_GLOBAL_NAMES: &str = "us-east-1";
 const SERVICE_MTU: u16 = 9001;
 
 impl Compiler<'_> {
-    /// All five, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
+    /// Five, always: a lab without an S3 endpoint still has the names, and shows why they can't be reached.
     pub(super) fn add_services(&mut self) -> Vec<ServicePlan> {
         let s3 = gateway_service_regions(self.world).flat_map(s3_prefixes).copied().collect();
         let dynamodb = gateway_service_regions(self.world).flat_map(dynamodb_prefixes).copied().collect();
         let web = vec![(protocol::TCP, 80), (protocol::TCP, 443)];
         let dns = vec![(protocol::UDP, 53), (protocol::TCP, 53)];
-        let services = vec![
+        let mut services = vec![
             self.add_service(ServiceKind::Resolver, "resolver", dns, vec![RESOLVER], Vec::new()),
             self.add_service(ServiceKind::S3, "s3", web.clone(), Vec::new(), s3),
             self.add_service(ServiceKind::Aws, "aws", web, vec![AWS_SERVICES_ADDRESS], dynamodb),
             self.add_service(ServiceKind::Time, "time", vec![(protocol::UDP, 123)], vec![TIME], Vec::new()),
             self.add_service(ServiceKind::Metadata, "metadata", vec![(protocol::TCP, 80)], vec![METADATA], Vec::new()),
         ];
+        services.extend(self.add_health_check_namespace());
         self.tables.metadata_service = self.services.get(&ServiceKind::Metadata).copied();
         self.tables.time_service = self.services.get(&ServiceKind::Time).copied();
         services
+    }
+
+    /// From where balancers check their targets: only where there are any.
+    fn add_health_check_namespace(&mut self) -> Option<ServicePlan> {
+        let nodes = super::health::node_numbers(self.world).len();
+        if nodes == 0 {
+            return None;
+        }
+        let name = "load-balancers";
+        let link = LinkIndex(self.tables.links.len() as u32);
+        let mac = [0x02, 0, 0, 0, 0x01, 0xff];
+        let object = self.named(name.to_owned(), String::new(), None);
+        self.tables.links.push(Link { behind: Behind::HealthChecks, mac, mtu: SERVICE_MTU });
+        // Their interfaces are numbered later.
+        self.tables.health_checks = Some(HealthChecks { object, link, nodes: Vec::new() });
+        let addresses = (0..nodes).map(HealthChecks::source).collect();
+        Some(ServicePlan { kind: ServiceKind::HealthChecks, name, link, mac, addresses, local_prefixes: Vec::new() })
     }
 
     fn add_service(

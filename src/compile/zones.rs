@@ -1,11 +1,14 @@
 //! DNS: the public names of the lab's internet, one view per VPC and one per inbound resolver endpoint (B1.2, B3.3).
 
+use std::collections::BTreeMap;
+
 use crate::dns::{Records, View, Zones};
 use crate::model::{
-    DnsEntryScope, InterfaceType, LoadBalancer, NetworkInterface, ResolverEndpoint, VpcEndpoint, VpcEndpointState,
-    VpcEndpointType, World, aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
+    DnsEntryScope, InterfaceType, LoadBalancer, LoadBalancerNode, NetworkInterface, ResolverEndpoint, VpcEndpoint,
+    VpcEndpointState, VpcEndpointType, World, aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
 };
 
+use super::health::node_numbers;
 use super::services::{AWS_SERVICES_ADDRESS, HOME_OF_GLOBAL_NAMES, gateway_service_regions, regions};
 use crate::model::naming::INTERNET;
 
@@ -21,8 +24,10 @@ pub(super) fn zones(world: &World) -> Zones {
     for region in regions(world) {
         add_services(&mut zones, region);
     }
+    let numbers = node_numbers(world);
+    zones.watch(numbers.len());
     for balancer in world.load_balancers.values() {
-        add_balancer(&mut zones, balancer);
+        add_balancer(&mut zones, balancer, &numbers);
     }
     // Outside of VPCs: the public names alone.
     zones.add_view(INTERNET, View::new(true, true));
@@ -106,9 +111,11 @@ fn add_public_addresses(zones: &mut Zones, world: &World, interface: &NetworkInt
 }
 
 /// An internal balancer's name is public and answers with its nodes' private addresses.
-fn add_balancer(zones: &mut Zones, balancer: &LoadBalancer) {
-    let all = balancer.nodes.iter().map(|node| node.private_ip_address);
-    zones.add_public(&balancer.dns_name, Records::endpoint(all)).expect(MODEL_NAMES);
+fn add_balancer(zones: &mut Zones, balancer: &LoadBalancer, numbers: &BTreeMap<&str, usize>) {
+    let record =
+        |node: &LoadBalancerNode| (node.private_ip_address, numbers.get(node.network_interface_id.as_str()).copied());
+    let all = balancer.nodes.iter().map(record);
+    zones.add_public(&balancer.dns_name, Records::nodes(all)).expect(MODEL_NAMES);
     for node in &balancer.nodes {
         let name = format!("{}.{}", node.availability_zone, balancer.dns_name);
         zones.add_public(&name, Records::endpoint([node.private_ip_address])).expect(MODEL_NAMES);
@@ -138,14 +145,32 @@ fn endpoint_addresses(world: &World, endpoint: &VpcEndpoint, zone: Option<&str>)
     let zone_of = |subnet_id: &str| world.subnets.get(subnet_id).map(|subnet| subnet.availability_zone.as_str());
     let interfaces = endpoint.network_interface_ids.iter().filter_map(|id| world.network_interfaces.get(id));
     let here = interfaces.filter(|interface| zone.is_none() || zone_of(&interface.subnet_id) == zone);
-    Records::endpoint(here.filter_map(|interface| interface.private_ip_addresses.first().copied()))
+    let numbers = node_numbers(world);
+    let node = |interface: &NetworkInterface| {
+        let node = serving_node(world, endpoint, interface)?;
+        numbers.get(node.network_interface_id.as_str()).copied()
+    };
+    Records::nodes(here.filter_map(|interface| Some((*interface.private_ip_addresses.first()?, node(interface)))))
+}
+
+/// The balancer's node behind an interface of an endpoint: it answers for the interface's zone.
+fn serving_node<'w>(
+    world: &'w World,
+    endpoint: &VpcEndpoint,
+    interface: &NetworkInterface,
+) -> Option<&'w LoadBalancerNode> {
+    let zone_id = |subnet_id: &str| world.subnets.get(subnet_id).map(|subnet| subnet.availability_zone_id.as_str());
+    let service = world.vpc_endpoint_services.values().find(|it| it.service_name == endpoint.service_name)?;
+    let balancers = service.network_load_balancer_arns.iter().filter_map(|arn| world.load_balancers.get(arn));
+    let mut nodes = balancers.flat_map(|balancer| &balancer.nodes);
+    nodes.find(|node| zone_id(&node.subnet_id) == zone_id(&interface.subnet_id))
 }
 
 /// A private name lives in a zone of its own in the endpoint's VPC; a wildcard lives in the zone of what it hangs under.
 fn add_private(view: &mut View, name: &str, records: Records) {
     let zone = view.private_zone(name.strip_prefix("*.").unwrap_or(name)).expect(MODEL_NAMES);
     // Without an address the zone stands empty and the name stops resolving (B3.1).
-    if !matches!(&records, Records::Addresses { addresses, .. } if addresses.is_empty()) {
+    if !records.is_empty() {
         zone.add(name, records).expect(MODEL_NAMES);
     }
 }

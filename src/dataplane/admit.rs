@@ -128,6 +128,19 @@ pub fn packet_outside(link: &Link, own: Option<Ipv4Addr>, packet: &Packet) -> Re
     Ok(())
 }
 
+/// The node in whose name a health check is sent.
+///
+/// # Errors
+/// It bears no node's address.
+pub fn health_check(tables: &Tables, link: &Link, packet: &Packet) -> Result<InterfaceIndex, Refused> {
+    let object = tables.health_checks.as_ref().map(|checks| checks.object);
+    if packet.source_mac != link.mac {
+        return Err(Refused { reason: DropReason::SpoofedMac, object });
+    }
+    let node = tables.health_checks.as_ref().and_then(|checks| checks.node(packet.source));
+    node.ok_or(Refused { reason: DropReason::SourceDestCheck, object })
+}
+
 fn place(tables: &Tables, index: InterfaceIndex) -> Result<(&Interface, &Subnet), Refused> {
     let interface = tables.interfaces.get(index.at()).ok_or(Refused::BAD_TABLES)?;
     let subnet = tables.subnets.get(interface.subnet.at()).ok_or(Refused::BAD_TABLES)?;

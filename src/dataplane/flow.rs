@@ -37,6 +37,7 @@ use parking_lot::Mutex;
 
 use super::decide::{AclCheck, Refused};
 use super::flow_log::Counters;
+use super::health::Chosen;
 use super::nat::Leases;
 use super::plan::Asks;
 pub use super::plan::{Key, Limiters, Limits, Plan, Plans, Stamp, Stamps};
@@ -140,6 +141,8 @@ pub struct Flow {
     pub acls: Vec<AclCheck>,
     /// The interfaces whose security groups track it: a change of their rules does not cut it (B1.6).
     pub tracked: Vec<InterfaceIndex>,
+    /// What the balancers on its way chose: theirs for its life.
+    pub chosen: Vec<Chosen>,
     /// What its target hears of its client before all else.
     pub proxy_protocol: Option<Arc<ProxyProtocol>>,
     /// The sequence number of its first packet (TCP): the balancer's hash takes it.
@@ -165,6 +168,7 @@ impl Flow {
             limiters: Limiters::default(),
             acls: Vec::new(),
             tracked: Vec::new(),
+            chosen: Vec::new(),
             logged: None,
             proxy_protocol: None,
             tcp_sequence: 0,
@@ -502,6 +506,15 @@ impl FlowTable {
             gone.extend(idle.into_iter().filter(|flow| self.remove(flow)));
         }
         gone
+    }
+
+    /// The flows that were balanced to a target for which that holds; a shard's lock is held for no longer than it takes to look.
+    pub fn balanced(&self, to: impl Fn(&Chosen) -> bool) -> Vec<Arc<Flow>> {
+        let fits = |entry: &&Entry| entry.direction == Direction::Forward && entry.flow.chosen.iter().any(&to);
+        let of_shard = |shard: &Shard| -> Vec<Arc<Flow>> {
+            shard.lock().values().filter(fits).map(|entry| Arc::clone(&entry.flow)).collect()
+        };
+        self.shards.iter().flat_map(of_shard).collect()
     }
 
     /// The flows that have something for flow logs; a shard's lock is held for no longer than it takes to look.

@@ -31,6 +31,7 @@
 
 pub mod admit;
 pub mod balance;
+mod balancers;
 pub mod borders;
 pub mod decide;
 pub mod drops;
@@ -40,6 +41,7 @@ pub mod filter;
 pub mod flow;
 pub mod flow_log;
 pub mod fragments;
+pub mod health;
 pub mod lpm;
 pub mod nat;
 pub mod path;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::admit::{self, Addressed};
+use super::balance;
 use super::decide::{self, Decision, Imagined, Memory, Outcome, Place, Question, Refused, Traits};
 use super::drops::{DropRecord, Drops};
 use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, Seen, is_syn};
@@ -24,7 +25,7 @@ use super::path::{Header, Hop, Path, TraceQuery};
 use super::plan::{Asks, Key, Limiters, Limits, Plan, plans};
 use super::proxy_protocol::ProxyProtocol;
 use super::rates::Rates;
-use super::tables::{Behind, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
+use super::tables::{Balancer, BalancerTarget, Behind, Chosen, InterfaceIndex, LinkIndex, ObjectIndex, Tables};
 use super::verdict::{DropReason, Verdict};
 use crate::packet::{self, Arp, Offload, Packet, Parsed, Rewrite, VNET_HEADER_LEN, tcp_flags};
 
@@ -82,6 +83,8 @@ struct Living<'a> {
     leases: RefCell<Leases>,
     /// The interfaces whose groups track the packet's flow.
     tracked: &'a [InterfaceIndex],
+    /// What balancers chose for it.
+    chosen: &'a [Chosen],
 }
 
 impl Memory for Living<'_> {
@@ -105,6 +108,11 @@ impl Memory for Living<'_> {
 
     fn is_tracked(&self, interface: InterfaceIndex) -> bool {
         self.tracked.contains(&interface)
+    }
+
+    fn chosen(&self, node: InterfaceIndex, listener_port: u16) -> Option<Chosen> {
+        let of_node = |it: &&Chosen| (it.node, it.listener_port) == (node, listener_port);
+        self.chosen.iter().find(of_node).copied()
     }
 }
 
@@ -238,7 +246,7 @@ impl Dataplane {
         let nobody = Refused { reason: DropReason::ArpNoAnswer, object: None };
         let answer = tables.links.get(ingress.at()).ok_or(nobody).and_then(|link| match link.behind {
             Behind::Interface(interface) => admit::arp(tables, interface, request),
-            Behind::Service(_) => Err(nobody),
+            Behind::Service(_) | Behind::HealthChecks => Err(nobody),
             outside => admit::arp_outside(link, address_outside(tables, outside).ok_or(nobody)?, request),
         });
         match answer {
@@ -282,26 +290,32 @@ impl Dataplane {
         }
     }
 
-    /// Who sends, and to whom on layer 2, if the packet may enter at all. Services may only answer.
+    /// Who sends, and to whom on layer 2, if the packet may enter at all. Services may only answer, but for the one that
+    /// checks targets in the name of balancers' nodes.
     fn admit(&self, arrival: &Arrival) -> Result<(Place, Addressed), Refused> {
         let packet = &arrival.packet;
         match arrival.behind {
             Behind::Interface(index) => Ok((Place::Interface(index), admit::packet(arrival.tables, index, packet)?)),
             Behind::Service(index) => Err(decide::refuse_unasked(arrival.tables, index, packet)),
+            Behind::HealthChecks => {
+                let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
+                let node = admit::health_check(arrival.tables, link, packet)?;
+                Ok((Place::HealthCheck(node), Addressed::Router))
+            }
             outside => {
                 let link = arrival.tables.links.get(arrival.ingress.at()).ok_or(Refused::BAD_TABLES)?;
                 let own = address_outside(arrival.tables, outside).ok_or(Refused::BAD_TABLES)?;
                 // On the internet nobody checks sources before an internet gateway does.
                 let own = (outside != Behind::Internet).then_some(own);
                 admit::packet_outside(link, own, packet)?;
-                Ok((place(outside).ok_or(Refused::BAD_TABLES)?, Addressed::Router))
+                Ok((place(arrival.tables, outside, packet.source).ok_or(Refused::BAD_TABLES)?, Addressed::Router))
             }
         }
     }
 
     /// The first packet of a conversation.
     fn decide_new(&self, arrival: &Arrival, key: Key, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let (living, mut observed) = (self.living(Leases::default(), &[]), Observed::default());
+        let (living, mut observed) = (self.living(Leases::default(), &[], &[]), Observed::default());
         let outcome = match self.walk(arrival, &living, &mut observed) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),
@@ -320,8 +334,8 @@ impl Dataplane {
         }
     }
 
-    fn living<'a>(&'a self, kept: Leases, tracked: &'a [InterfaceIndex]) -> Living<'a> {
-        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), tracked }
+    fn living<'a>(&'a self, kept: Leases, tracked: &'a [InterfaceIndex], chosen: &'a [Chosen]) -> Living<'a> {
+        Living { dataplane: self, kept: RefCell::new(kept), leases: RefCell::default(), tracked, chosen }
     }
 
     /// Tells flow logs of a packet that has no flow.
@@ -396,10 +410,10 @@ impl Dataplane {
         let header = Header { protocol, source, destination, source_port, destination_port };
         let gone = Refused { reason: DropReason::UnknownFlow, object: flow.via };
         let behind = arrival.tables.links.get(link.at()).ok_or(gone)?.behind;
-        let client = place(behind).ok_or(gone)?;
+        let client = place(arrival.tables, behind, source).ok_or(gone)?;
         let addressed = addressed_by_arp(arrival.tables, client, destination);
         let traits = Traits { tcp_sequence: flow.tcp_sequence, ..Traits::first() };
-        let living = self.living(flow.leases, &flow.tracked);
+        let living = self.living(flow.leases, &flow.tracked, &flow.chosen);
         let question = Question { client, addressed, header, traits, memory: &living };
         let outcome = decide::decide(arrival.tables, &self.hasher, &question, observed, None);
         let leases = living.leases.into_inner();
@@ -465,13 +479,14 @@ impl Dataplane {
     ) -> Flow {
         let plans = plans(ingress, packet, came, &decision);
         let back = Key::of_header(decision.forward.link, &decision.forward.header.answer());
-        let Decision { stamps, timeouts, via, limiters, acls, tracked, proxy_header, .. } = decision;
+        let Decision { stamps, timeouts, via, limiters, acls, tracked, proxy_header, chosen, .. } = decision;
         let mut flow = Flow::new([key, back], plans, stamps, timeouts, arrival.epoch, arrival.now);
         flow.leases = leases;
         flow.via = via;
         flow.limiters = limiters;
         flow.acls = acls;
         flow.tracked = tracked;
+        flow.chosen = chosen;
         flow.introduce(proxy_header.map(|header| Arc::new(ProxyProtocol::new(header))));
         flow
     }
@@ -552,6 +567,25 @@ impl Dataplane {
     /// How long a flow may outlive its idle limit.
     pub const EXPIRY_ROUND: Duration = Duration::from_secs(1);
 
+    /// The target of a connection that a node took apart, by its client.
+    pub fn target_of(&self, node: InterfaceIndex, listener_port: u16, client: &Header) -> Option<BalancerTarget> {
+        let tables = self.tables.load();
+        let at = |balancer: &Balancer| balancer.nodes.iter().find(|it| it.interface == node).copied();
+        let (balancer, node) = tables.balancers.iter().find_map(|balancer| Some((balancer, at(balancer)?)))?;
+        let listener = balancer.listeners.iter().find(|it| it.tls && it.port == listener_port)?;
+        balance::choose(&node, listener, client, 0, &self.hasher, &tables.health).map(|choice| *choice.target)
+    }
+
+    /// Cuts the flows that these nodes balanced to a target: who speaks on one next, client or target, is reset (B9).
+    ///
+    /// Takes a look at every flow: for targets that fail and registrations that end, not for frames.
+    pub fn cut(&self, nodes: &[InterfaceIndex], address: Ipv4Addr, port: u16) -> usize {
+        let to_target = |it: &Chosen| nodes.contains(&it.node) && (it.address, it.port) == (address, port);
+        let flows = self.flows.balanced(to_target);
+        flows.iter().for_each(|flow| self.end(flow));
+        flows.len()
+    }
+
     fn end(&self, flow: &Arc<Flow>) {
         if self.flows.remove(flow) {
             self.settle(flow);
@@ -591,7 +625,8 @@ impl Dataplane {
     pub fn trace(&self, from: LinkIndex, query: &TraceQuery) -> Path {
         let tables = self.tables.load();
         let mut path = Path::default();
-        let Some(client) = tables.links.get(from.at()).and_then(|link| place(link.behind)) else {
+        let behind = tables.links.get(from.at()).map(|link| link.behind);
+        let Some(client) = behind.and_then(|behind| place(&tables, behind, query.header.source)) else {
             path.dropped = Some(DropReason::BadTables);
             return path;
         };
@@ -744,6 +779,7 @@ fn shown(tables: &Tables, ingress: LinkIndex, packet: &Packet) -> Header {
     let header = Header::of(packet);
     match tables.links.get(ingress.at()).map(|link| link.behind) {
         Some(Behind::Service(_)) => Header { destination: tables.private_source(header.destination), ..header },
+        Some(Behind::HealthChecks) => Header { source: tables.checking_node(header.source), ..header },
         _ => header,
     }
 }
@@ -758,12 +794,13 @@ fn traits(packet: &Packet) -> Traits {
     }
 }
 
-/// Who sends from behind a link; services never open a conversation.
-fn place(behind: Behind) -> Option<Place> {
+/// Who sends from behind a link, from that address; other services never open a conversation.
+fn place(tables: &Tables, behind: Behind, source: Ipv4Addr) -> Option<Place> {
     match behind {
         Behind::Interface(index) => Some(Place::Interface(index)),
         Behind::Internet => Some(Place::Internet),
         Behind::OnPremises(index) => Some(Place::OnPremises(index)),
+        Behind::HealthChecks => tables.health_checks.as_ref()?.node(source).map(Place::HealthCheck),
         Behind::Service(_) => None,
     }
 }
@@ -773,7 +810,7 @@ fn address_outside(tables: &Tables, behind: Behind) -> Option<Ipv4Addr> {
     match behind {
         Behind::Internet => tables.internet.guest.map(|guest| guest.address),
         Behind::OnPremises(index) => tables.customers.get(index.at()).map(|customer| customer.address),
-        Behind::Interface(_) | Behind::Service(_) => None,
+        Behind::Interface(_) | Behind::Service(_) | Behind::HealthChecks => None,
     }
 }
 

@@ -6,15 +6,18 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
+pub use super::balancers::*;
 pub use super::edges::*;
 pub use super::fabric::{Client, Fabric, FabricEntry, Way};
 pub use super::filter::{
     AddressSet, ConnectionTracking, NetworkAcl, NetworkAclEntry, SecurityGroup, SecurityGroupRule, Selector,
 };
 pub use super::flow_log::{FlowLogPlan, FlowLogs, LoggedInterface};
+pub use super::health::{Chosen, Health, HealthChecks, HealthMap, HealthSlot};
 pub use super::routes::{Rank, Route, RouteTable, Target};
 use crate::packet::Mac;
 
@@ -115,6 +118,10 @@ pub struct Tables {
     pub fabric: Fabric,
     /// Which interfaces are logged, and how.
     pub flow_logs: FlowLogs,
+    /// From where targets are checked; `None` in a lab without a balancer.
+    pub health_checks: Option<HealthChecks>,
+    /// What is known of them. Tables that take the place of these have a map of their own.
+    pub health: Arc<HealthMap>,
 }
 
 /// An object's names.
@@ -150,6 +157,8 @@ pub enum Behind {
     Internet,
     /// A guest on premises.
     OnPremises(CustomerIndex),
+    /// The namespace from which balancers check their targets: it opens connections in their nodes' names.
+    HealthChecks,
 }
 
 /// A VPC.
@@ -310,62 +319,6 @@ pub struct Service {
     pub ports: Vec<(u8, u16)>,
 }
 
-/// A Network Load Balancer.
-#[derive(Clone, Debug)]
-pub struct Balancer {
-    /// Name.
-    pub object: ObjectIndex,
-    /// Its VPC.
-    pub vpc: VpcIndex,
-    /// One interface per enabled zone.
-    pub nodes: Vec<Node>,
-    /// `load_balancing.cross_zone.enabled`.
-    pub cross_zone: bool,
-    /// `enforce_security_group_inbound_rules_on_private_link_traffic`: its groups judge what comes from endpoints (B4).
-    pub groups_judge_private_link: bool,
-    /// Listeners.
-    pub listeners: Vec<Listener>,
-}
-
-/// A balancer's presence in a zone.
-#[derive(Clone, Copy, Debug)]
-pub struct Node {
-    /// Its network interface.
-    pub interface: InterfaceIndex,
-    /// Zone number; equal numbers are the same zone.
-    pub zone: u32,
-}
-
-/// A listener.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// Name.
-    pub object: ObjectIndex,
-    /// Accepts TCP.
-    pub tcp: bool,
-    /// Accepts UDP.
-    pub udp: bool,
-    /// Port.
-    pub port: u16,
-    /// Registered targets.
-    pub targets: Vec<BalancerTarget>,
-    /// Targets see the client's address (never for traffic from an endpoint: B4).
-    pub preserve_client_ip: bool,
-}
-
-/// A registered target.
-#[derive(Clone, Copy, Debug)]
-pub struct BalancerTarget {
-    /// Address.
-    pub address: Ipv4Addr,
-    /// Port.
-    pub port: u16,
-    /// Zone number.
-    pub zone: u32,
-    /// Its group's `proxy_protocol_v2.enabled`.
-    pub proxy_protocol: bool,
-}
-
 impl Tables {
     /// Names of an object; a wrong index is `?`.
     pub fn object(&self, index: ObjectIndex) -> &Object {
@@ -383,6 +336,13 @@ impl Tables {
         self.fabric.entry(source).map_or(source, |entry| entry.address)
     }
 
+    /// The private address of the node that checks targets from an address.
+    pub fn checking_node(&self, source: Ipv4Addr) -> Ipv4Addr {
+        let node = self.health_checks.as_ref().and_then(|checks| checks.node(source));
+        let interface = node.and_then(|node| self.interfaces.get(node.at()));
+        interface.and_then(|interface| interface.addresses.first().copied()).unwrap_or(source)
+    }
+
     /// Proves that every index points somewhere; returns the first that does not.
     ///
     /// # Errors
@@ -397,6 +357,8 @@ impl Tables {
                     within(&format!("link {number}: interface"), index.0, self.interfaces.len())?
                 }
                 Behind::Service(index) => within(&format!("link {number}: service"), index.0, self.services.len())?,
+                Behind::HealthChecks if self.health_checks.is_some() => {}
+                Behind::HealthChecks => return Err(format!("link {number}: nobody checks targets")),
                 Behind::Internet if self.internet.guest.is_some() => {}
                 Behind::Internet => return Err(format!("link {number}: no guest is on the internet")),
                 Behind::OnPremises(index) => {
@@ -434,6 +396,9 @@ impl Tables {
             for node in &balancer.nodes {
                 within("balancer node: interface", node.interface.0, self.interfaces.len())?;
             }
+        }
+        for node in self.health_checks.iter().flat_map(|checks| &checks.nodes) {
+            within("health checks: node", node.0, self.interfaces.len())?;
         }
         for endpoint in &self.resolver_endpoints {
             within("resolver endpoint: vpc", endpoint.vpc.0, self.vpcs.len())?;

@@ -93,7 +93,7 @@ impl Question<'_> {
     }
 
     fn records(&self, name: &Name, set: &Records) -> Vec<Record> {
-        let data = set.data(self.record_type, self.rotation);
+        let data = set.data(self.record_type, self.rotation, self.zones.absences());
         data.into_iter().map(|data| Record { name: name.clone(), ttl: set.ttl(), data }).collect()
     }
 

@@ -15,6 +15,7 @@
 //! Not here: the wire format (hickory does it), IPv6 addresses, DNSSEC, customers' own hosted zones, forwarding rules.
 //! Pure: no sockets, no clock, no randomness; rotation is an argument.
 
+mod absences;
 mod addresses;
 mod answer;
 mod name;
@@ -23,6 +24,7 @@ mod record;
 mod tests;
 mod zones;
 
+pub use absences::Absences;
 pub use addresses::{NoAddress, addresses};
 pub use answer::{Answer, ResponseCode, answer, answer_name};
 pub use name::{BadName, Name};

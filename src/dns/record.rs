@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use super::absences::Absences;
 use super::name::Name;
 
 /// What a question asks for (RFC 1035 3.2.2). Types that the lab has no data for are told apart by number only.
@@ -76,6 +77,13 @@ pub enum Records {
         /// At most [`Records::MOST`] of these are answered at a time, in rotation.
         addresses: Vec<Ipv4Addr>,
     },
+    /// The nodes of a balancer, or what leads to them: those that are absent are left out, unless all are.
+    Nodes {
+        /// Seconds to keep.
+        ttl: u32,
+        /// Addresses, with the number of the node whose absence takes it out; without one it always stays.
+        nodes: Vec<(Ipv4Addr, Option<usize>)>,
+    },
     /// A public service that owns whole ranges: [`Records::MOST`] addresses of them at a time.
     Pool {
         /// Seconds to keep.
@@ -112,17 +120,35 @@ impl Records {
         Self::Addresses { ttl: Self::ENDPOINT_TTL, addresses: addresses.into_iter().collect() }
     }
 
+    /// Addresses that depend on nodes.
+    pub fn nodes(nodes: impl IntoIterator<Item = (Ipv4Addr, Option<usize>)>) -> Self {
+        Self::Nodes { ttl: Self::ENDPOINT_TTL, nodes: nodes.into_iter().collect() }
+    }
+
+    /// Without an address, whoever is absent.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Addresses { addresses, .. } => addresses.is_empty(),
+            Self::Nodes { nodes, .. } => nodes.is_empty(),
+            Self::Pool { prefixes, .. } => prefixes.is_empty(),
+            Self::Cname { .. } | Self::Pointer { .. } => false,
+        }
+    }
+
     /// A public service that answers on all of its published ranges.
     pub fn service(prefixes: impl IntoIterator<Item = Ipv4Net>) -> Self {
         Self::Pool { ttl: Self::SERVICE_TTL, prefixes: prefixes.into_iter().collect() }
     }
 
     /// What to answer to `rotation`'s question, in order; empty for a type that this set doesn't hold.
-    pub(super) fn data(&self, record_type: RecordType, rotation: u64) -> Vec<Data> {
+    pub(super) fn data(&self, record_type: RecordType, rotation: u64, absences: &Absences) -> Vec<Data> {
         let any = record_type == RecordType::Any;
         match self {
             Self::Addresses { addresses, .. } if any || record_type == RecordType::A => {
                 rotated(addresses, rotation).map(Data::A).collect()
+            }
+            Self::Nodes { nodes, .. } if any || record_type == RecordType::A => {
+                rotated(&present(nodes, absences), rotation).map(Data::A).collect()
             }
             Self::Pool { prefixes, .. } if any || record_type == RecordType::A => {
                 drawn(prefixes, rotation).into_iter().map(Data::A).collect()
@@ -138,11 +164,21 @@ impl Records {
     pub(super) fn ttl(&self) -> u32 {
         match self {
             Self::Addresses { ttl, .. }
+            | Self::Nodes { ttl, .. }
             | Self::Pool { ttl, .. }
             | Self::Cname { ttl, .. }
             | Self::Pointer { ttl, .. } => *ttl,
         }
     }
+}
+
+/// Who is not absent; if all are, everybody: Route 53 answers with what is unhealthy before it answers with nothing.
+///
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/health-checks-how-route-53-chooses-records.html>
+fn present(nodes: &[(Ipv4Addr, Option<usize>)], absences: &Absences) -> Vec<Ipv4Addr> {
+    let here = |node: &Option<usize>| node.is_none_or(|node| !absences.has(node));
+    let any = nodes.iter().any(|(_, node)| here(node));
+    nodes.iter().filter(|(_, node)| !any || here(node)).map(|(address, _)| *address).collect()
 }
 
 /// The list from a different start each time: clients take the first, so rotation is what spreads them.

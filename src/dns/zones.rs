@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
+use super::absences::Absences;
 use super::name::{BadName, Key, Name, ancestors, wildcard};
 use super::record::{Records, Soa};
 
@@ -13,6 +15,7 @@ pub struct Zones {
     public: HashMap<Key, Zone>,
     /// By the id of a VPC or of an inbound resolver endpoint.
     views: BTreeMap<String, View>,
+    absences: Arc<Absences>,
 }
 
 /// What one VPC's resolver knows besides the public names.
@@ -45,7 +48,7 @@ pub(super) enum Found<'a> {
 impl Zones {
     /// An internet that knows the root and `amazonaws.com`, both without names.
     pub fn new() -> Self {
-        let mut zones = Self { public: HashMap::new(), views: BTreeMap::new() };
+        let mut zones = Self { public: HashMap::new(), views: BTreeMap::new(), absences: Arc::default() };
         for apex in [".", "amazonaws.com"] {
             zones.add_public_zone(apex).expect("both are names");
         }
@@ -87,6 +90,16 @@ impl Zones {
     /// The view of a VPC, to add to.
     pub fn view_mut(&mut self, vpc_id: &str) -> Option<&mut View> {
         self.views.get_mut(vpc_id)
+    }
+
+    /// Has so many nodes watched: none of them is absent yet.
+    pub fn watch(&mut self, nodes: usize) {
+        self.absences = Arc::new(Absences::none_of(nodes));
+    }
+
+    /// Which nodes are left out of answers. Zones that take the place of these have absences of their own.
+    pub fn absences(&self) -> &Arc<Absences> {
+        &self.absences
     }
 
     /// The zone that decides about a name in this view.

@@ -72,7 +72,7 @@ impl Scene {
             Behind::Interface(index) => self.tables.interfaces.get(index.at()).map(|it| it.object),
             Behind::OnPremises(index) => self.tables.customers.get(index.at()).map(|it| it.object),
             Behind::Internet => self.tables.internet.object,
-            Behind::Service(_) => None,
+            Behind::Service(_) | Behind::HealthChecks => None,
         };
         Some(Sender {
             name: name.shown.clone(),

@@ -172,8 +172,17 @@ pub enum Change {
     CreateTargetGroup(CreateTargetGroup),
     /// ELBv2 RegisterTargets.
     RegisterTargets { target_group_arn: String, targets: Vec<TargetDescription> },
+    /// ELBv2 DeregisterTargets.
+    DeregisterTargets { target_group_arn: String, targets: Vec<TargetDescription> },
     /// ELBv2 CreateListener.
-    CreateListener { load_balancer_arn: String, protocol: String, port: u16, target_group_arns: Vec<String> },
+    CreateListener {
+        load_balancer_arn: String,
+        protocol: String,
+        port: u16,
+        target_group_arns: Vec<String>,
+        certificate_arns: Vec<String>,
+        attributes: BTreeMap<String, String>,
+    },
     /// S3 CreateBucket.
     CreateBucket { bucket: Option<String> },
     /// S3 PutBucketPolicy.

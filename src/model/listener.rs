@@ -1,6 +1,8 @@
 //! `AWS::ElasticLoadBalancingV2::Listener` of a Network Load Balancer: one port that forwards to target groups.
 //!
-//! Not done: certificates of TLS listeners, which the model neither asks for nor keeps.
+//! Certificates are names only: a lab's listeners show the lab's own, whatever ARN stands there.
+
+use std::collections::BTreeMap;
 
 use super::load_balancer::{check_protocol, elastic_load_balancing_arn, validation};
 use super::lookup::is_own;
@@ -22,6 +24,10 @@ pub struct Listener {
     pub port: u16,
     /// Target groups of its forward action.
     pub target_group_arns: Vec<String>,
+    /// Certificates of a TLS listener.
+    pub certificate_arns: Vec<String>,
+    /// Attributes: `tcp.idle_timeout.seconds`.
+    pub attributes: BTreeMap<String, String>,
 }
 
 impl World {
@@ -29,9 +35,9 @@ impl World {
         &mut self,
         request: &Request,
         load_balancer_arn: &str,
-        protocol: &str,
-        port: u16,
+        (protocol, port): (&str, u16),
         target_group_arns: &[String],
+        (certificate_arns, attributes): (&[String], &BTreeMap<String, String>),
     ) -> Result<ObjectId, Refusal> {
         let balancer = self.load_balancers.get(load_balancer_arn).filter(|balancer| is_own(*balancer, request));
         let Some(balancer) = balancer else {
@@ -42,6 +48,14 @@ impl World {
         if port == 0 {
             return Err(validation("A listener's port is from 1 to 65535".to_owned()));
         }
+        match (protocol, certificate_arns) {
+            ("TLS", []) => return Err(validation("A certificate must be specified for TLS listeners".to_owned())),
+            ("TLS", _) | (_, []) => {}
+            (other, _) => {
+                return Err(validation(format!("A certificate cannot be specified for {other} listeners")));
+            }
+        }
+        balancer_attributes::check_listener(protocol, attributes)?;
         if target_group_arns.is_empty() {
             return Err(Refusal::new("InvalidLoadBalancerAction", "You must specify a target group to forward to"));
         }
@@ -65,6 +79,8 @@ impl World {
             protocol: protocol.to_owned(),
             port,
             target_group_arns: target_group_arns.to_vec(),
+            certificate_arns: certificate_arns.to_vec(),
+            attributes: attributes.clone(),
         };
         self.listeners.insert(listener_arn.clone(), listener);
         Ok(listener_arn)

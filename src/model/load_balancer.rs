@@ -71,6 +71,7 @@ impl World {
             "internet-facing" => false,
             other => return Err(validation(format!("The scheme '{other}' is neither internet-facing nor internal"))),
         };
+        balancer_attributes::check_load_balancer(attributes)?;
         let planned = self.plan_nodes(request, subnets, internal)?;
         let vpc_id = planned[0].0.vpc_id.clone();
         self.check_balancer_groups(request, &vpc_id, security_groups)?;

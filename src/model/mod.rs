@@ -12,6 +12,7 @@ pub mod access;
 pub mod address;
 mod attribute;
 mod aws_service;
+mod balancer_attributes;
 mod bucket;
 mod change;
 mod connection;
@@ -23,6 +24,7 @@ mod endpoint;
 mod endpoint_service;
 mod flow_log;
 mod gateway_route_table;
+mod health_check;
 mod iam;
 pub mod id;
 mod instance;
@@ -55,6 +57,7 @@ mod vpn_gateway;
 mod world;
 
 pub use aws_service::{aws_services, private_dns_names, short_service_name};
+pub use balancer_attributes::{GROUPS_JUDGE_PRIVATE_LINK, MinimumHealthy, attribute_without_effect};
 pub use bucket::{Bucket, BucketVersioning, PublicAccessBlock};
 pub use change::*;
 pub use connection_notification::{ConnectionEvent, ConnectionNotification};
@@ -66,6 +69,7 @@ pub use endpoint_service::{PrivateDnsState, ServicePrivateDns, VpcEndpointServic
 pub use flow_log::{
     AGGREGATION_TAG, DEFAULT_LOG_FORMAT, FLOW_LOG_FIELDS, FlowLog, FlowLogResourceType, LOG_FILE_TAG, TrafficType,
 };
+pub use health_check::{HEALTH_CHECK_INTERVAL_TAG, HealthCheck, HealthCheckProtocol, TargetHealth, TargetHealthState};
 pub use iam::{
     AccessKey, AccessKeyStatus, CreateRole, Group, Holder, IamChange, IdentityPolicies, InstanceProfile, ManagedPolicy,
     Role, User,

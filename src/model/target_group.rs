@@ -33,8 +33,8 @@ pub struct TargetGroup {
     pub targets: Vec<Target>,
     /// Attributes such as `preserve_client_ip.enabled`.
     pub attributes: BTreeMap<String, String>,
-    /// Health-check members as written.
-    pub health_check: BTreeMap<String, String>,
+    /// How they are checked.
+    pub health_check: HealthCheck,
 }
 
 /// A registered target.
@@ -73,6 +73,8 @@ impl World {
                 .help("instance and ip are emulated"));
         }
         self.own_vpc(&members.vpc_id, request)?;
+        balancer_attributes::check_target_group(&members.attributes)?;
+        let health_check = HealthCheck::of(&members.health_check, &request.tags)?;
         let hex = id::Digest::of(&["targetgroup", &request.account, &request.region, &name]).hex(16);
         let arn = elastic_load_balancing_arn(request, &format!("targetgroup/{name}/{hex}"));
         let mut group = TargetGroup {
@@ -85,7 +87,7 @@ impl World {
             target_type: target_type.to_owned(),
             targets: Vec::new(),
             attributes: members.attributes.clone(),
-            health_check: members.health_check.clone(),
+            health_check,
         };
         group.targets = self.with_targets(request, &group, &members.targets)?;
         self.target_groups.insert(arn.clone(), group);
@@ -118,6 +120,31 @@ impl World {
         let group = self.own_target_group(target_group_arn, request)?;
         let targets = self.with_targets(request, group, targets)?;
         self.target_groups.get_mut(target_group_arn).expect("own_target_group found it").targets = targets;
+        Ok(target_group_arn.to_owned())
+    }
+
+    pub(super) fn deregister_targets(
+        &mut self,
+        request: &Request,
+        target_group_arn: &str,
+        targets: &[TargetDescription],
+    ) -> Result<ObjectId, Refusal> {
+        let group = self.own_target_group(target_group_arn, request)?;
+        // Without a port, whatever ports the target is registered with.
+        let named = |target: &Target, description: &TargetDescription| {
+            target.id == description.id && description.port.is_none_or(|port| port == target.port)
+        };
+        for description in targets {
+            if !group.targets.iter().any(|target| named(target, description)) {
+                let id = &description.id;
+                return Err(Refusal::new(
+                    "InvalidTarget",
+                    format!("The following targets are not registered with target group: '{id}'"),
+                ));
+            }
+        }
+        let group = self.target_groups.get_mut(target_group_arn).expect("own_target_group found it");
+        group.targets.retain(|target| !targets.iter().any(|description| named(target, description)));
         Ok(target_group_arn.to_owned())
     }
 

@@ -263,9 +263,23 @@ impl World {
             Change::RegisterTargets { target_group_arn, targets } => {
                 self.register_targets(request, target_group_arn, targets)
             }
-            Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns } => {
-                self.create_listener(request, load_balancer_arn, protocol, *port, target_group_arns)
+            Change::DeregisterTargets { target_group_arn, targets } => {
+                self.deregister_targets(request, target_group_arn, targets)
             }
+            Change::CreateListener {
+                load_balancer_arn,
+                protocol,
+                port,
+                target_group_arns,
+                certificate_arns,
+                attributes,
+            } => self.create_listener(
+                request,
+                load_balancer_arn,
+                (protocol, *port),
+                target_group_arns,
+                (certificate_arns, attributes),
+            ),
             Change::CreateBucket { bucket } => self.create_bucket(request, bucket.as_deref()),
             Change::PutBucketPolicy { bucket, policy } => self.put_bucket_policy(request, bucket, policy),
             Change::DeleteBucketPolicy { bucket } => self.delete_bucket_policy(request, bucket),

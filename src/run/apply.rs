@@ -81,7 +81,7 @@ enum NotInstalled {
 /// Puts a world in the place of the lab's; the caller has the turn. Says what changed.
 fn install(lab: &Lab, world: World) -> Result<Vec<String>, NotInstalled> {
     let before = lab.dataplane.tables();
-    let Compiled { mut tables, zones, origins, .. } = compile::recompile(&world, &before);
+    let Compiled { mut tables, zones, origins, health, .. } = compile::recompile(&world, &before);
     let obstacles = Shape::of(&before).changes(&Shape::of(&tables));
     if !obstacles.is_empty() {
         return Err(NotInstalled::Obstacles(obstacles));
@@ -89,6 +89,9 @@ fn install(lab: &Lab, world: World) -> Result<Vec<String>, NotInstalled> {
     let changes = changes(&describe(&lab.world.load()), &describe(&world));
     for (vpc, old) in tables.vpcs.iter_mut().zip(&before.vpcs) {
         vpc.generation = old.generation + 1;
+    }
+    if let Some(known) = &lab.health {
+        known.renew(health, &tables, &zones);
     }
     lab.origins.swap(origins);
     lab.zones.store(Arc::new(zones));

@@ -190,7 +190,7 @@ mod tests {
 
     use super::*;
     use crate::model::naming::GuestName;
-    use crate::model::{self, Meta, TargetGroup};
+    use crate::model::{self, HealthCheck, Meta, TargetGroup};
 
     #[test]
     fn listeners_are_found_in_the_kernels_own_table() {
@@ -262,7 +262,17 @@ mod tests {
                 target("10.0.9.9", 80),
             ],
             attributes: BTreeMap::new(),
-            health_check: BTreeMap::new(),
+            health_check: HealthCheck {
+                protocol: model::HealthCheckProtocol::Tcp,
+                port: None,
+                path: None,
+                interval_seconds: 30,
+                timeout_seconds: 10,
+                healthy_threshold: 5,
+                unhealthy_threshold: 2,
+                matcher: None,
+                interval_milliseconds: None,
+            },
         };
         let mut world = World::default();
         world.target_groups.insert("arn".into(), group);

@@ -126,6 +126,9 @@ async fn answer(lab: &Arc<Lab>, request: &Request, stream: &mut TokioStream, end
         Request::Status => {
             let mut status = report::status(lab.folder.name(), &lab.world.load(), &guest_names(lab));
             flow_log::complete_status(&mut status, &lab.flow_logs);
+            if let Some(health) = &lab.health {
+                status["TargetHealthDescriptions"] = health.describe().into();
+            }
             say(stream, &Answer::Status(status)).await
         }
         Request::Trace { guest, host, port, protocol, from, call } => {

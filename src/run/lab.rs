@@ -28,12 +28,13 @@ use super::capture::Captures;
 use super::flow_log::{self, FlowLogs, LogFile};
 use super::forward::Pump;
 use super::guest::{self, Guest};
+use super::health::TargetsHealth;
 use super::launch::{self, Definition, Inheritance};
 use super::protocol::{Answer, Request};
 use super::report::{self, LinkNames};
 use super::state::Folder;
 use super::{CannotRun, boot, control, keys, serve};
-use crate::compile::{self, Compiled, ServicePlan};
+use crate::compile::{self, Compiled, ServiceKind, ServicePlan};
 use crate::dataplane::Dataplane;
 use crate::dns::Zones;
 use crate::host::{self, LabProcessSpec, LinkKind, Namespaces, ServiceSpec, Tap};
@@ -98,6 +99,8 @@ pub struct Lab {
     pub tls_secrets: Arc<TlsSecrets>,
     /// What links are called.
     pub links: LinkNames,
+    /// What is known of balancers' targets; nothing in a lab without a balancer.
+    pub health: Option<Arc<TargetsHealth>>,
     /// Where flow logs go.
     pub flow_logs: Vec<Arc<LogFile>>,
     /// Where the services' sockets are. Nothing here enters them again; held open so that `nsenter --net=/proc/PID/fd/N`
@@ -229,7 +232,7 @@ fn start(
     let (names, taps): (Vec<String>, Vec<Tap>) =
         links.context("every link has a guest or a service behind it")?.into_iter().unzip();
 
-    let Compiled { tables, zones, origins, .. } = compiled;
+    let Compiled { tables, zones, origins, health, .. } = compiled;
     let dataplane = Arc::new(Dataplane::new(Arc::new(tables), keys::random_seed()?));
     let captures = Arc::new(Captures::new(taps.len()));
     let pump = Pump::start(taps, kind, Arc::clone(&dataplane), Arc::clone(&captures), failed)?;
@@ -273,6 +276,12 @@ fn start(
     }
     let (socket, api) = serve::bind_api()?;
     notices.extend(first_boot(folder, &world, &guests, starter)?);
+    // After the targets have started: a first failure would count.
+    let checks = services.iter().find(|(plan, _)| plan.kind == ServiceKind::HealthChecks);
+    let (namespaces, ends) = (checks.map(|(_, namespaces)| namespaces), (shutdown.subscribe(), failed.clone()));
+    let authority = Arc::clone(&shared.authority);
+    let health =
+        TargetsHealth::start(health, namespaces, &dataplane, &zones.load(), runtime.handle(), authority, ends)?;
 
     let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
     let flow_logs = writer.as_ref().map(|writer| writer.files().to_vec()).unwrap_or_default();
@@ -296,6 +305,7 @@ fn start(
         captures,
         tls_secrets,
         links,
+        health,
         flow_logs,
         services,
     };

@@ -11,6 +11,7 @@
 //! | [`forward`] | the pump: frames from link to link |
 //! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
 //! | [`flow_log`] | flow logs, written to files |
+//! | [`health`] | what is known of balancers' targets, for flows, DNS and `status` |
 //! | [`serve`] | the services' sockets and servers |
 //! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
 //! | [`report`] | what a lab says of itself |
@@ -33,6 +34,7 @@ pub mod control;
 pub mod flow_log;
 pub mod forward;
 pub mod guest;
+pub mod health;
 pub mod keys;
 pub mod lab;
 pub mod launch;

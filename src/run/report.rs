@@ -214,6 +214,9 @@ pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> Flo
     let behind = tables.links.get(record.egress.at()).map(|link| link.behind);
     let answers = key_header(&record.back);
     let (far_side, answers) = match behind {
+        Some(Behind::HealthChecks) => {
+            (far.to_owned(), Header { source: tables.checking_node(answers.source), ..answers })
+        }
         Some(Behind::Service(_)) => {
             (far.to_owned(), Header { destination: tables.private_source(answers.destination), ..answers })
         }
@@ -224,13 +227,15 @@ pub fn flow_line(record: &FlowRecord, tables: &Tables, links: &LinkNames) -> Flo
         Some(Behind::Service(index)) => tables.services.get(index.at()).map(|service| service.object),
         Some(Behind::OnPremises(index)) => tables.customers.get(index.at()).map(|customer| customer.object),
         Some(Behind::Internet) => tables.internet.object,
+        Some(Behind::HealthChecks) => tables.health_checks.as_ref().map(|checks| checks.object),
         None => None,
     };
     let id = |index: ObjectIndex| tables.object(index).id.clone();
-    let header = key_header(&record.key);
+    let opened = key_header(&record.key);
+    let header = Header { source: tables.checking_node(opened.source), ..opened };
     FlowLine {
         flow: format!("{guest}: {}", header_text(&header)),
-        header: packet_header(&header),
+        header: packet_header(&opened),
         receiver: (far.to_owned(), receiver.map(id)),
         answers: packet_header(&answers),
         guest,
@@ -335,6 +340,6 @@ fn planned_text(header: &Header) -> String {
 pub fn interface_of(tables: &Tables, link: LinkIndex) -> Option<crate::dataplane::InterfaceIndex> {
     match tables.links.get(link.at())?.behind {
         Behind::Interface(index) => Some(index),
-        Behind::Service(_) | Behind::Internet | Behind::OnPremises(_) => None,
+        Behind::Service(_) | Behind::HealthChecks | Behind::Internet | Behind::OnPremises(_) => None,
     }
 }

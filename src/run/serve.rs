@@ -163,6 +163,8 @@ pub fn start(
             let server = front::serve(listeners, service, authority, origins, access, Limits::default(), shutdown);
             watch(runtime, name, shared, server);
         }
+        // Nobody asks there; who asks from there has a thread of its own.
+        ServiceKind::HealthChecks => {}
         ServiceKind::S3 | ServiceKind::Aws => {
             let listeners = host::within(namespaces, bind_web).with_context(context)?;
             let service: Arc<dyn front::Service> = match kind {

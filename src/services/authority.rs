@@ -104,21 +104,37 @@ impl CertificateAuthority {
 
     /// TLS settings of a server that speaks in this authority's name and offers `protocols` (ALPN), best first.
     pub fn server_config(self: &Arc<Self>, protocols: &[&str]) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+        let mut config = self.configured(Arc::new(Resolver(self.clone())))?;
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+
+    /// TLS settings of a load balancer's listener: a certificate for whatever name a client gives, since the names that lead
+    /// to a listener are anybody's, and of `default_name` for who gives none.
+    pub fn server_config_for(self: &Arc<Self>, default_name: &str) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+        let resolver = AnyName { authority: self.clone(), default_name: default_name.to_owned() };
+        Ok(Arc::new(self.configured(Arc::new(resolver))?))
+    }
+
+    fn configured(&self, resolver: Arc<dyn ResolvesServerCert>) -> anyhow::Result<rustls::ServerConfig> {
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             // What AWS's endpoints speak; they refuse 1.0 and 1.1.
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .context("choosing TLS versions")?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver(self.clone())));
+            .with_cert_resolver(resolver);
         config.key_log = self.secrets.clone();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        Ok(Arc::new(config))
+        Ok(config)
     }
 
     /// The certificate for a name that a client gave, or the default one.
     fn certificate(&self, server_name: Option<&str>) -> anyhow::Result<Arc<CertifiedKey>> {
         let asked = server_name.map(str::to_ascii_lowercase);
-        let name = asked.filter(|name| (self.served)(name)).unwrap_or_else(|| DEFAULT_NAME.to_owned());
+        self.kept(asked.filter(|name| (self.served)(name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()))
+    }
+
+    /// The certificate for a name in lower case, made if need be.
+    fn kept(&self, name: String) -> anyhow::Result<Arc<CertifiedKey>> {
         if let Some(certified) = self.cache.lock().get(&name) {
             return Ok(certified);
         }
@@ -181,6 +197,20 @@ impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let certified = self.0.certificate(hello.server_name());
         certified.inspect_err(|error| tracing::error!("{error:#}")).ok()
+    }
+}
+
+/// The authority as rustls asks it for a load balancer.
+#[derive(Debug)]
+struct AnyName {
+    authority: Arc<CertificateAuthority>,
+    default_name: String,
+}
+
+impl ResolvesServerCert for AnyName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().unwrap_or(&self.default_name).to_ascii_lowercase();
+        self.authority.kept(name).inspect_err(|error| tracing::error!("{error:#}")).ok()
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`ec2`] | the lab's own EC2 API, on the host's loopback |
 //! | [`sts`] | STS: identities and roles |
 //! | [`upstream`] | a real server in the place of an emulated one |
+//! | [`balancer`] | the balancers' health checks and TLS listeners |
 //! | [`tokens`] | temporary credentials |
 //! | [`metadata`] | instance metadata |
 //! | [`placeholder`] | "vpclab doesn't emulate that yet", for every other AWS service |
@@ -25,6 +26,7 @@
 
 pub mod authority;
 pub mod aws;
+pub mod balancer;
 mod called;
 pub mod dynamodb;
 pub mod ec2;

@@ -49,6 +49,8 @@ impl Walk<'_> {
                 }
                 Ok(Step::LegWalkedBack)
             }
+            // The node hands the answer over.
+            (Place::HealthCheck(_), _) => Ok(Step::LegWalkedBack),
             (_, Place::Interface(index)) => Ok(Step::Leave(index, self.addressed_by_arp(index)?)),
             (Place::Interface(_), Place::InternetGateway(gateway)) => {
                 let gateway = self.tables.internet_gateways.get(gateway.at()).ok_or(Refused::BAD_TABLES)?;
@@ -89,7 +91,7 @@ impl Walk<'_> {
             }
             Place::GatewayEndpoint(index) => Some(("gateway endpoint", tables.endpoints.get(index.at())?.object)),
             Place::VpnGateway(index) => Some(("virtual private gateway", tables.vpn_gateways.get(index.at())?.object)),
-            Place::Service(_) | Place::Internet | Place::OnPremises(_) => None,
+            Place::Service(_) | Place::Internet | Place::OnPremises(_) | Place::HealthCheck(_) => None,
         }
     }
 
@@ -117,6 +119,10 @@ impl Walk<'_> {
             }
             Place::OnPremises(index) => {
                 let link = self.tables.customers.get(index.at()).ok_or(Refused::BAD_TABLES)?.link;
+                self.deliver_outside(link)
+            }
+            Place::HealthCheck(_) => {
+                let link = self.tables.health_checks.as_ref().ok_or(Refused::BAD_TABLES)?.link;
                 self.deliver_outside(link)
             }
             _ => Err(Refused::BAD_TABLES),

@@ -138,7 +138,7 @@ impl Walk<'_> {
             (protocol::TCP, Remembered::Groups) => {
                 Timeouts { established: tracking.tcp_established, ..Timeouts::TRACKED_TCP }
             }
-            (protocol::TCP, _) => Timeouts::BALANCED_TCP,
+            (protocol::TCP, _) => Timeouts { established: self.idle, ..Timeouts::BALANCED_TCP },
             (protocol::UDP, Remembered::Groups) => Timeouts { opening: tracking.udp, established: tracking.udp_stream },
             (protocol::UDP, Remembered::Balancer) => Timeouts::BALANCED_UDP,
             (_, Remembered::NatGateway) => Timeouts::NAT_GATEWAY,

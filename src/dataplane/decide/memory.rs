@@ -16,6 +16,9 @@ pub trait Memory {
     /// its answer.
     fn tracks(&self, key: &Key, interface: InterfaceIndex) -> bool;
 
+    /// What the flow that is decided anew got from the balancer's node at that port: a flow stays with its target for life.
+    fn chosen(&self, node: InterfaceIndex, listener_port: u16) -> Option<Chosen>;
+
     /// The packet belongs to a flow that the security groups of that interface let through before and track (B1.6).
     fn is_tracked(&self, interface: InterfaceIndex) -> bool;
 }
@@ -38,5 +41,9 @@ impl Memory for Imagined {
 
     fn is_tracked(&self, _interface: InterfaceIndex) -> bool {
         false
+    }
+
+    fn chosen(&self, _node: InterfaceIndex, _listener_port: u16) -> Option<Chosen> {
+        None
     }
 }

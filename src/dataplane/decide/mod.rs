@@ -6,6 +6,7 @@
 //! each way.
 //!
 //! ```text
+//! health_check.rs ─► route.rs of the node's subnet
 //! leave (interface.rs) ─► link-local service ─► service
 //!   │ router       │ neighbour
 //!   ▼              ▼
@@ -31,6 +32,7 @@ mod back;
 mod balancer;
 mod endpoint;
 mod filters;
+mod health_check;
 mod interface;
 mod internet;
 mod limits;
@@ -43,6 +45,7 @@ mod route;
 mod vpn;
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 pub use endpoint::{refuse_icmp_error, refuse_unasked};
 pub use filters::{AclCheck, admit_report};
@@ -144,6 +147,8 @@ pub struct Decision {
     pub tracked: Vec<InterfaceIndex>,
     /// The PROXY protocol header that its target hears first (B4.1).
     pub proxy_header: Option<Box<[u8]>>,
+    /// What the balancers on its way chose.
+    pub chosen: Vec<Chosen>,
 }
 
 /// How a walk ended.
@@ -176,6 +181,8 @@ pub enum Place {
     Internet,
     /// A guest on premises.
     OnPremises(CustomerIndex),
+    /// Who checks targets in the name of that balancer's node.
+    HealthCheck(InterfaceIndex),
 }
 
 /// Whose memory of a flow is the shortest on its way.
@@ -225,6 +232,7 @@ enum Step {
     Peering(PeeringIndex),
     VpnGateway(VpnGatewayIndex),
     FromPremises(CustomerIndex),
+    HealthCheck(InterfaceIndex),
     /// The answer has come to where a leg began.
     LegWalkedBack,
     Arrived(Arrival),
@@ -254,10 +262,13 @@ struct Walk<'a> {
     proxy_header: Option<Box<[u8]>>,
     /// Who on the way forgets the flow first.
     remembered: Remembered,
+    /// How long the shortest memory of a balancer's listener lasts, where one is on the way.
+    idle: Duration,
     via: Option<ObjectIndex>,
     stamps: Stamps,
     limits: Limits,
     limiters: Limiters,
+    chosen: Vec<Chosen>,
     /// See [`Decision::answers_reporter`].
     answers_reporter: Option<Ipv4Addr>,
     acls: Vec<AclCheck>,
@@ -305,6 +316,8 @@ pub fn decide(
         endpoint: None,
         proxy_header: None,
         remembered: Remembered::Groups,
+        idle: Timeouts::BALANCED_TCP.established,
+        chosen: Vec::new(),
         answers_reporter: None,
         via: None,
         stamps: Stamps::default(),
@@ -319,9 +332,10 @@ pub fn decide(
     let first = match question.client {
         Place::Interface(index) => Step::Leave(index, question.addressed),
         Place::OnPremises(index) => Step::FromPremises(index),
+        Place::HealthCheck(node) => Step::HealthCheck(node),
         _ => Step::Internet,
     };
-    let outside = !matches!(question.client, Place::Interface(_));
+    let outside = !matches!(question.client, Place::Interface(_) | Place::HealthCheck(_));
     let first = if outside && question.header.destination == RESOLVER { Step::LinkLocal } else { first };
     let forward = match walk.run(first) {
         Ok(Step::Arrived(arrival)) => arrival,
@@ -344,6 +358,7 @@ pub fn decide(
         acls: walk.acls,
         tracked,
         proxy_header: walk.proxy_header,
+        chosen: walk.chosen,
     }))
 }
 
@@ -382,6 +397,7 @@ impl Walk<'_> {
             Step::Peering(peering) => peering::cross(self, peering),
             Step::VpnGateway(gateway) => vpn::leave_by(self, gateway),
             Step::FromPremises(customer) => vpn::enter_by(self, customer),
+            Step::HealthCheck(node) => health_check::leave_node(self, node),
             Step::LegWalkedBack => self.leg_walked_back(),
             Step::Arrived(_) | Step::Reset(_) | Step::TimeExceeded(..) => Ok(step),
         }

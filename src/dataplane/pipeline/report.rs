@@ -135,7 +135,7 @@ impl Dataplane {
 
     /// An ICMP error about no flow that is known: it is carried as any packet, where nobody translates.
     fn route_icmp_error(&self, arrival: &Arrival, frame: &mut [u8], outbox: &mut Outbox) -> Verdict {
-        let living = self.living(Leases::default(), &[]);
+        let living = self.living(Leases::default(), &[], &[]);
         let outcome = match self.walk(arrival, &living, &mut Observed::default()) {
             Ok(outcome) => outcome,
             Err(refused) => return self.refuse(arrival, refused),

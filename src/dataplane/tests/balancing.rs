@@ -114,7 +114,10 @@ fn a_port_comes_back_when_its_flow_ends() {
     );
     lab.after(5);
     assert!(lab.dataplane.flows().is_empty(), "closed flows go soon");
-    lab.drops(&format!("{target}: {}:8080 > 10.0.1.100:{port} tcp ACK", first.destination), DropReason::ListenerPort);
+    let late = lab.send(&format!("{target}: {}:8080 > 10.0.1.100:{port} tcp ACK 5", first.destination));
+    let reset = format!("{target}: 10.0.1.100:{port} > {}:8080 tcp RST", first.destination);
+    assert_eq!(late, Effect::Answered(reset), "a target that speaks on is reset as a client is (B9)");
+    lab.drops(&format!("{target}: {}:9999 > 10.0.1.100:{port} tcp ACK 5", first.destination), DropReason::ListenerPort);
     // 350 s of silence end an established one (B9).
     let second = open(&mut lab, 40001);
     let (port, _) = ports(&second);
@@ -217,4 +220,30 @@ fn udp_through_an_endpoint_is_forgotten_after_120_s() {
     assert!(lab.dataplane.flows().is_empty());
     // Nobody knows its way back any more: the node's port is the balancer's, which listens elsewhere.
     lab.drops(answer, DropReason::ListenerPort);
+}
+
+/// B9: 60 to 6,000 s by the listener's own word; through an endpoint no more than the endpoint's 350 s (B3.2).
+#[test]
+fn a_listener_has_an_idle_timeout_of_its_own() {
+    let idle = |seconds: u64, through_endpoint: bool| {
+        let mut tables = tables();
+        tables.balancers[0].listeners[0].idle = std::time::Duration::from_secs(seconds);
+        let mut lab = Lab::with(tables);
+        let syn = match through_endpoint {
+            true => "app: 10.0.1.10:40000 > 10.0.2.50:80 tcp SYN",
+            false => "web2: 10.0.1.21:40000 > 10.0.1.100:80 tcp SYN seq 3",
+        };
+        let Effect::Sent(arrived, ..) = lab.send(syn) else { panic!("{syn}") };
+        let arrived: Notation = arrived.parse().expect("a packet");
+        let (port, _) = ports(&arrived);
+        let Notation { link, source, destination, .. } = arrived;
+        lab.send(&format!("{link}: {destination}:8080 > {source}:{port} tcp SYN|ACK"));
+        let lasts = |lab: &mut Lab, seconds| {
+            lab.after(seconds);
+            !lab.dataplane.flows().is_empty()
+        };
+        (1..10_000u64).find(|_| !lasts(&mut lab, 10)).map(|tens| tens * 10)
+    };
+    assert_eq!([idle(60, false), idle(600, false)], [Some(60), Some(600)]);
+    assert_eq!([idle(60, true), idle(600, true)], [Some(60), Some(350)]);
 }

@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dataplane::flow::Timeouts;
 use crate::dataplane::tables::*;
 use crate::dataplane::{Dataplane, DropReason, Outbox, Verdict};
 use crate::packet::{Mac, Notation, Packet, Parsed, VNET_HEADER_LEN, parse};
@@ -22,10 +23,11 @@ pub const PEER: LinkIndex = LinkIndex(3);
 pub const DB: LinkIndex = LinkIndex(4);
 pub const WEB: LinkIndex = LinkIndex(5);
 pub const WEB2: LinkIndex = LinkIndex(6);
+pub const CHECKS: LinkIndex = LinkIndex(7);
 
 pub const GATEWAY_ENDPOINT: EndpointIndex = EndpointIndex(0);
 
-const NAMES: [&str; 7] = ["resolver", "s3", "app", "peer", "db", "web", "web2"];
+const NAMES: [&str; 8] = ["resolver", "s3", "app", "peer", "db", "web", "web2", "checks"];
 
 fn ip(text: &str) -> Ipv4Addr {
     text.parse().expect("an address")
@@ -313,26 +315,41 @@ pub fn tables() -> Tables {
         });
     }
     add_balancer(&mut tables);
+    tables.links.push(Link { behind: Behind::HealthChecks, mac: [2, 0, 0, 0, 1, 0xff], mtu: 9001 });
+    let nodes = vec![InterfaceIndex(7)];
+    tables.health_checks = Some(HealthChecks { object: ObjectIndex(0), link: CHECKS, nodes });
+    tables.health = Arc::new(HealthMap::new(2));
     add_routes(&mut tables);
     add_fabric(&mut tables);
     tables
 }
 
 fn add_balancer(tables: &mut Tables) {
-    let target = |address| BalancerTarget { address: ip(address), port: 8080, zone: 0, proxy_protocol: false };
+    let target = |address: &str| BalancerTarget {
+        address: ip(address),
+        port: 8080,
+        zone: 0,
+        cross_zone: false,
+        health: HealthSlot(u32::from(address == "10.0.1.21")),
+        proxy_protocol: false,
+        tls: false,
+    };
     let listener = |port, targets| Listener {
         object: ObjectIndex(0),
         tcp: true,
         udp: port == 53,
+        tls: false,
         port,
         targets,
         preserve_client_ip: true,
+        idle: Timeouts::BALANCED_TCP.established,
+        sticky: false,
+        enough_healthy: Enough::ONE,
     };
     tables.balancers.push(Balancer {
         object: ObjectIndex(0),
         vpc: VpcIndex(1),
         nodes: vec![Node { interface: InterfaceIndex(7), zone: 0 }],
-        cross_zone: false,
         groups_judge_private_link: true,
         listeners: vec![
             listener(80, vec![target("10.0.1.20"), target("10.0.1.21")]),

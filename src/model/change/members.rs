@@ -261,7 +261,7 @@ pub struct CreateTargetGroup {
     pub targets: Vec<TargetDescription>,
     /// Attributes such as `preserve_client_ip.enabled`.
     pub attributes: BTreeMap<String, String>,
-    /// Health-check members as written (`HealthCheckProtocol`, …), kept for the balancer.
+    /// Health-check members as written (`HealthCheckProtocol`, …); a `Matcher` as JSON.
     pub health_check: BTreeMap<String, String>,
 }
 

@@ -35,7 +35,7 @@ pub fn load_balancers(world: &World) -> Vec<Value> {
     world.load_balancers.values().map(shape).collect()
 }
 
-/// ELBv2 DescribeTargetGroups, with DescribeTargetGroupAttributes and the targets (their health is the balancer's to say).
+/// ELBv2 DescribeTargetGroups, with DescribeTargetGroupAttributes and the targets.
 pub fn target_groups(world: &World) -> Vec<Value> {
     let shape = |group: &TargetGroup| {
         let targets: Value =
@@ -52,15 +52,40 @@ pub fn target_groups(world: &World) -> Vec<Value> {
             "Attributes": key_values(&group.attributes),
             "Tags": tags(&group.meta),
         });
-        for (member, value) in health_check(&group.health_check) {
-            add(&mut shape, &member, Some(value));
-        }
+        add_health_check(&mut shape, &group.health_check);
         shape
     };
     world.target_groups.values().map(shape).collect()
 }
 
-/// ELBv2 DescribeListeners.
+fn add_health_check(shape: &mut Value, check: &HealthCheck) {
+    let port = check.port.map_or_else(|| "traffic-port".to_owned(), |port| port.to_string());
+    add(shape, "HealthCheckEnabled", Some(json!(true)));
+    add(shape, "HealthCheckProtocol", Some(json!(check.protocol.as_str())));
+    add(shape, "HealthCheckPort", Some(json!(port)));
+    add(shape, "HealthCheckPath", check.path.as_ref().map(|path| json!(path)));
+    add(shape, "HealthCheckIntervalSeconds", Some(json!(check.interval_seconds)));
+    add(shape, "HealthCheckTimeoutSeconds", Some(json!(check.timeout_seconds)));
+    add(shape, "HealthyThresholdCount", Some(json!(check.healthy_threshold)));
+    add(shape, "UnhealthyThresholdCount", Some(json!(check.unhealthy_threshold)));
+    add(shape, "Matcher", check.matcher.as_ref().map(|code| json!({ "HttpCode": code })));
+}
+
+/// One entry of ELBv2 DescribeTargetHealth's TargetHealthDescriptions, with the group that it answers for.
+pub fn target_health(group: &TargetGroup, target: &Target, health: &TargetHealth) -> Value {
+    let mut said = json!({ "State": health.state.as_str() });
+    add(&mut said, "Reason", health.reason.map(|reason| json!(reason)));
+    add(&mut said, "Description", health.description.as_ref().map(|text| json!(text)));
+    json!({
+        "TargetGroupArn": group.target_group_arn,
+        "TargetGroupName": group.target_group_name,
+        "Target": { "Id": target.id, "Port": target.port },
+        "HealthCheckPort": group.health_check.port.unwrap_or(target.port).to_string(),
+        "TargetHealth": said,
+    })
+}
+
+/// ELBv2 DescribeListeners, with DescribeListenerAttributes.
 pub fn listeners(world: &World) -> Vec<Value> {
     let shape = |listener: &Listener| {
         let forward: Value =
@@ -69,13 +94,18 @@ pub fn listeners(world: &World) -> Vec<Value> {
         if let [only] = listener.target_group_arns.as_slice() {
             add(&mut action, "TargetGroupArn", Some(json!(only)));
         }
-        json!({
+        let mut shape = json!({
             "ListenerArn": listener.listener_arn,
             "LoadBalancerArn": listener.load_balancer_arn,
             "Protocol": listener.protocol,
             "Port": listener.port,
             "DefaultActions": [action],
-        })
+        });
+        let certificates = listener.certificate_arns.iter().map(|arn| json!({ "CertificateArn": arn }));
+        let certificates = (listener.protocol == "TLS").then(|| certificates.collect::<Value>());
+        add(&mut shape, "Certificates", certificates);
+        add(&mut shape, "Attributes", Some(key_values(&listener.attributes)));
+        shape
     };
     world.listeners.values().map(shape).collect()
 }

@@ -15,7 +15,7 @@ mod privatelink;
 mod tables;
 
 pub use access::{groups, instance_profiles, policies, roles, users};
-pub use balancing::{buckets, listeners, load_balancers, target_groups};
+pub use balancing::{buckets, listeners, load_balancers, target_groups, target_health};
 pub use gateways::{
     addresses, customer_gateways, flow_logs, nat_gateways, vpc_peering_connections, vpn_connections, vpn_gateways,
 };
@@ -27,7 +27,7 @@ pub use privatelink::{
 };
 pub use tables::tables;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -97,13 +97,4 @@ fn add(shape: &mut Value, member: &str, value: Option<Value>) {
 /// String members from a map such as attributes, in AWS's list form.
 fn key_values(attributes: &std::collections::BTreeMap<String, String>) -> Value {
     attributes.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
-}
-
-/// Health-check members; those that AWS counts are numbers.
-fn health_check(members: &std::collections::BTreeMap<String, String>) -> Map<String, Value> {
-    let value = |name: &str, text: &str| match text.parse::<u64>() {
-        Ok(number) if name.ends_with("Seconds") || name.ends_with("Count") => Value::from(number),
-        _ => Value::from(text),
-    };
-    members.iter().map(|(name, text)| (name.clone(), value(name, text))).collect()
 }

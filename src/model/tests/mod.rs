@@ -4,6 +4,7 @@ mod connection;
 mod directory;
 mod endpoint;
 mod flow_log;
+mod health_check;
 mod iam;
 mod laws;
 mod network_acl;

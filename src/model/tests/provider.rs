@@ -136,6 +136,8 @@ fn targets_exist_and_belong_to_the_vpc() {
         protocol: protocol.to_owned(),
         port,
         target_group_arns: vec![group.to_owned()],
+        certificate_arns: Vec::new(),
+        attributes: Default::default(),
     };
     let listener_arn = asker.ask_as(OTHER_ACCOUNT, listener(80, "TCP", &group)).unwrap();
     assert!(listener_arn.contains(":listener/net/orders/"), "{listener_arn}");
@@ -148,6 +150,41 @@ fn targets_exist_and_belong_to_the_vpc() {
         "TargetGroupNotFound: One or more target groups not found",
     );
     asker.refused(listener(81, "TCP", &group), "LoadBalancerNotFound");
+    let with_certificate = |protocol: &str| Change::CreateListener {
+        load_balancer_arn: arn.clone(),
+        protocol: protocol.to_owned(),
+        port: 443,
+        target_group_arns: vec![group.clone()],
+        certificate_arns: vec!["arn:aws:acm:us-east-1:444455556666:certificate/1".to_owned()],
+        attributes: Default::default(),
+    };
+    asker.refused_as(
+        OTHER_ACCOUNT,
+        listener(443, "TLS", &group),
+        "ValidationError: A certificate must be specified for TLS listeners",
+    );
+    asker.refused_as(
+        OTHER_ACCOUNT,
+        with_certificate("TCP"),
+        "ValidationError: A certificate cannot be specified for TCP listeners",
+    );
+    asker.ask_as(OTHER_ACCOUNT, with_certificate("TLS")).unwrap();
+    let idle = |protocol: &str, seconds: &str| match listener(444, protocol, &group) {
+        Change::CreateListener { load_balancer_arn, protocol, port, target_group_arns, .. } => Change::CreateListener {
+            load_balancer_arn,
+            certificate_arns: if protocol == "TLS" { vec!["arn".to_owned()] } else { Vec::new() },
+            protocol,
+            port,
+            target_group_arns,
+            attributes: [("tcp.idle_timeout.seconds".to_owned(), seconds.to_owned())].into(),
+        },
+        other => other,
+    };
+    let wrong = "ValidationError: Listener attribute value '59' is not valid for key 'tcp.idle_timeout.seconds'";
+    asker.refused_as(OTHER_ACCOUNT, idle("TCP", "59"), wrong);
+    asker.refused_as(OTHER_ACCOUNT, idle("TLS", "60"), "ValidationError: Listener attribute key 'tcp.idle_timeout");
+    let patient = asker.ask_as(OTHER_ACCOUNT, idle("TCP", "6000")).unwrap();
+    assert_eq!(asker.world.listeners[&patient].idle_timeout().map(|it| it.as_secs()), Some(6000));
     assert_eq!(asker.world.attribute(&group, "LoadBalancerArns").unwrap()[0], arn);
 }
 

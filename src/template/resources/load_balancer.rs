@@ -1,9 +1,13 @@
 //! Network Load Balancers, target groups and listeners. Other kinds of load balancers are listed as ignored.
 
+use std::collections::BTreeMap;
+
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
-use crate::model::{Change, CreateTargetGroup, SubnetMapping, TargetDescription};
+use crate::model::{
+    Change, CreateTargetGroup, GROUPS_JUDGE_PRIVATE_LINK, SubnetMapping, TargetDescription, attribute_without_effect,
+};
 
 pub(super) fn load_balancer(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let tags = properties.tags();
@@ -29,14 +33,27 @@ pub(super) fn load_balancer(maker: &mut Maker<'_>, mut properties: Properties) -
     if properties.text("IpAddressType").is_some_and(|kind| kind != "ipv4") {
         properties.ignored("IpAddressType", "IPv6 addresses");
     }
+    let mut attributes = attributes(&mut properties, "LoadBalancerAttributes");
+    // A member of its own, as it is in the API.
+    let judge = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic";
+    attributes.extend(properties.text(judge).map(|value| (GROUPS_JUDGE_PRIVATE_LINK.to_owned(), value)));
     let change = Change::CreateLoadBalancer {
         name: properties.text("Name"),
         scheme: properties.text("Scheme").unwrap_or_else(|| "internet-facing".to_owned()),
         subnets,
         security_groups: properties.texts("SecurityGroups"),
-        attributes: properties.attributes("LoadBalancerAttributes"),
+        attributes,
     };
     maker.make(properties, tags, change)
+}
+
+/// Attributes; says which of them have no effect.
+fn attributes(properties: &mut Properties, name: &str) -> BTreeMap<String, String> {
+    let attributes = properties.attributes(name);
+    for (key, value) in attributes.iter().filter(|(key, value)| attribute_without_effect(key, value)) {
+        properties.not_enforced(name, &format!("{key} ({value})"));
+    }
+    attributes
 }
 
 /// Health-check properties that the balancer reads.
@@ -72,7 +89,7 @@ pub(super) fn target_group(maker: &mut Maker<'_>, mut properties: Properties) ->
         port: target.integer("Port"),
         availability_zone: target.text("AvailabilityZone"),
     });
-    let mut health_check: std::collections::BTreeMap<_, _> = Default::default();
+    let mut health_check = BTreeMap::new();
     for name in HEALTH_CHECK {
         let text = match name {
             "Matcher" => properties.json(name).map(|matcher| matcher.to_string()),
@@ -80,10 +97,7 @@ pub(super) fn target_group(maker: &mut Maker<'_>, mut properties: Properties) ->
         };
         health_check.extend(text.map(|text| (name.to_owned(), text)));
     }
-    if !health_check.is_empty() {
-        let first = HEALTH_CHECK.into_iter().find(|name| properties.has(name)).unwrap_or_default();
-        properties.not_enforced(first, "health checks");
-    }
+    let attributes = attributes(&mut properties, "TargetGroupAttributes");
     let change = Change::CreateTargetGroup(CreateTargetGroup {
         name: properties.text("Name"),
         protocol,
@@ -91,7 +105,7 @@ pub(super) fn target_group(maker: &mut Maker<'_>, mut properties: Properties) ->
         vpc_id: properties.required_text("VpcId"),
         target_type,
         targets,
-        attributes: properties.attributes("TargetGroupAttributes"),
+        attributes,
         health_check,
     });
     maker.make(properties, tags, change)
@@ -126,11 +140,21 @@ pub(super) fn listener(maker: &mut Maker<'_>, mut properties: Properties) -> Res
     if !properties.has("DefaultActions") {
         properties.required_text("DefaultActions");
     }
+    // The lab shows its own, so that what is not emulated can name one, too.
+    let certificates = properties.objects("Certificates", |entry| entry.label("CertificateArn"));
+    for (name, why) in [("SslPolicy", "security policies"), ("AlpnPolicy", "ALPN policies")] {
+        if properties.text(name).is_some() {
+            properties.ignored(name, why);
+        }
+    }
+    let attributes = properties.attributes("ListenerAttributes");
     let change = Change::CreateListener {
         load_balancer_arn,
         protocol: properties.required_text("Protocol"),
         port: properties.required_integer("Port"),
         target_group_arns: target_group_arns.into_iter().flatten().collect(),
+        certificate_arns: certificates.into_iter().flatten().collect(),
+        attributes,
     };
     maker.make(properties, Default::default(), change)
 }

@@ -78,7 +78,7 @@ fn endpoints_with_policies() {
 QueueName = vpce-faa3f5084022f8121-odwny0ym-us-east-1b.sqs.us-east-1.vpce.amazonaws.com
 ignored: a value in PolicyDocument of AWS::EC2::VPCEndpoint `Gateway`: needs `Table` (AWS::DynamoDB::GlobalTable, not emulated) (t.yaml:19)
 ignored: AWS::DynamoDB::GlobalTable `Table` (t.yaml:22)
-parsed, not enforced yet: health checks of AWS::ElasticLoadBalancingV2::TargetGroup `Group` (t.yaml:44)
+parsed, not enforced yet: target_health_state.unhealthy.draining_interval_seconds (60) of AWS::ElasticLoadBalancingV2::TargetGroup `Group` (t.yaml:45)
 ignored: output `Table`: needs `Table` (AWS::DynamoDB::GlobalTable, not emulated) (t.yaml:55)
 ",
     );

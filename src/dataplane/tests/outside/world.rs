@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::dataplane::flow::Timeouts;
 use crate::dataplane::tables::*;
 use crate::dataplane::tests::lab::{open_acl, route};
 use crate::packet::Mac;
@@ -174,15 +175,26 @@ fn add_inside(tables: &mut Tables) {
         object: balancer,
         tcp,
         udp: !tcp,
+        tls: false,
         port,
-        targets: vec![BalancerTarget { address: ip("10.0.1.20"), port: 8080, zone: 0, proxy_protocol: false }],
+        targets: vec![BalancerTarget {
+            address: ip("10.0.1.20"),
+            port: 8080,
+            zone: 0,
+            cross_zone: false,
+            health: HealthSlot(0),
+            proxy_protocol: false,
+            tls: false,
+        }],
         preserve_client_ip: false,
+        idle: Timeouts::BALANCED_TCP.established,
+        sticky: false,
+        enough_healthy: Enough::ONE,
     };
     tables.balancers.push(Balancer {
         object: balancer,
         vpc: VpcIndex(3),
         nodes: vec![Node { interface: NODE, zone: 0 }],
-        cross_zone: false,
         groups_judge_private_link: true,
         listeners: vec![listener(80, true), listener(53, false)],
     });
