@@ -19,8 +19,10 @@ use super::BodyError;
 
 /// Most bytes that are read for nobody: clients that send more ask first (`Expect: 100-continue`) …
 const LEFT_BYTES: usize = 64 << 20;
-/// … and how long.
+/// … how long …
 const LEFT_TIME: Duration = Duration::from_secs(20);
+/// … and the longest wait for a piece.
+const LEFT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A request's body that fails when nothing came for a while.
 pub struct Paced {
@@ -68,7 +70,7 @@ impl Left {
         let Ok(mut body) = self.body.try_recv() else { return };
         let read = async move {
             let mut left = LEFT_BYTES;
-            while let Ok(Some(Ok(frame))) = timeout(self.patience, body.frame()).await {
+            while let Ok(Some(Ok(frame))) = timeout(self.patience.min(LEFT_PATIENCE), body.frame()).await {
                 let len = frame.data_ref().map_or(0, Bytes::len);
                 let Some(fewer) = left.checked_sub(len) else { break };
                 left = fewer;
