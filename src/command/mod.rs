@@ -22,6 +22,7 @@ mod demo;
 mod down;
 mod drops;
 mod exec;
+mod fault;
 mod files;
 mod flows;
 mod input;
@@ -92,6 +93,7 @@ enum Verb {
     Status(status::Arguments),
     Check(check::Arguments),
     Compare(compare::Arguments),
+    Fault(fault::Arguments),
     Capture(capture::Arguments),
     Demo(demo::Arguments),
     Down(down::Arguments),
@@ -138,6 +140,7 @@ fn dispatch(line: CommandLine) -> Result<u8> {
         Verb::Status(arguments) => status::run(arguments, name),
         Verb::Check(arguments) => check::run(arguments, name),
         Verb::Compare(arguments) => compare::run(arguments, name),
+        Verb::Fault(arguments) => fault::run(arguments, name),
         Verb::Capture(arguments) => capture::run(arguments, name),
         Verb::Demo(arguments) => demo::run(arguments, name),
         Verb::Down(arguments) => down::run(arguments, name),

@@ -37,6 +37,10 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
 
 fn text(lab: &str, status: &Value) -> String {
     let mut text = format!("lab {lab}\n");
+    let down: Vec<&str> = status["ZonesDown"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !down.is_empty() {
+        text.push_str(&format!("down by `vpclab fault`: {}\n", down.join(", ")));
+    }
     section(&mut text, status, "Vpcs", &["VpcId", "CidrBlock", "OwnerId"]);
     section(&mut text, status, "Subnets", &["SubnetId", "CidrBlock", "AvailabilityZone", "VpcId"]);
     section(&mut text, status, "Instances", &["Guest", "InstanceId", "PrivateIpAddress", "SubnetId"]);

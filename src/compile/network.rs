@@ -49,6 +49,7 @@ impl<'w> Compiler<'w> {
                 router_mac: router_mac(subnet.cidr_block),
                 route_table: *route_table,
                 network_acl,
+                down: self.world.is_down(&subnet.subnet_id),
             });
         }
     }

@@ -7,6 +7,7 @@ mod network;
 mod resolver_endpoints;
 mod running;
 mod services;
+mod zones_down;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -27,7 +27,7 @@ pub(super) fn zones(world: &World) -> Zones {
     let numbers = node_numbers(world);
     zones.watch(numbers.len());
     for balancer in world.load_balancers.values() {
-        add_balancer(&mut zones, balancer, &numbers);
+        add_balancer(&mut zones, world, balancer, &numbers);
     }
     // Outside of VPCs: the public names alone.
     zones.add_view(INTERNET, View::new(true, true));
@@ -111,11 +111,11 @@ fn add_public_addresses(zones: &mut Zones, world: &World, interface: &NetworkInt
 }
 
 /// An internal balancer's name is public and answers with its nodes' private addresses.
-fn add_balancer(zones: &mut Zones, balancer: &LoadBalancer, numbers: &BTreeMap<&str, usize>) {
+fn add_balancer(zones: &mut Zones, world: &World, balancer: &LoadBalancer, numbers: &BTreeMap<&str, usize>) {
     let record =
         |node: &LoadBalancerNode| (node.private_ip_address, numbers.get(node.network_interface_id.as_str()).copied());
-    let all = balancer.nodes.iter().map(record);
-    zones.add_public(&balancer.dns_name, Records::nodes(all)).expect(MODEL_NAMES);
+    let up = standing(balancer.nodes.iter().collect(), |node| world.is_down(&node.subnet_id));
+    zones.add_public(&balancer.dns_name, Records::nodes(up.into_iter().map(record))).expect(MODEL_NAMES);
     for node in &balancer.nodes {
         let name = format!("{}.{}", node.availability_zone, balancer.dns_name);
         zones.add_public(&name, Records::endpoint([node.private_ip_address])).expect(MODEL_NAMES);
@@ -150,7 +150,8 @@ fn endpoint_addresses(world: &World, endpoint: &VpcEndpoint, zone: Option<&str>)
         let node = serving_node(world, endpoint, interface)?;
         numbers.get(node.network_interface_id.as_str()).copied()
     };
-    Records::nodes(here.filter_map(|interface| Some((*interface.private_ip_addresses.first()?, node(interface)))))
+    let up = standing(here.collect(), |interface| world.is_down(&interface.subnet_id)).into_iter();
+    Records::nodes(up.filter_map(|interface| Some((*interface.private_ip_addresses.first()?, node(interface)))))
 }
 
 /// The balancer's node behind an interface of an endpoint: it answers for the interface's zone.
@@ -172,5 +173,13 @@ fn add_private(view: &mut View, name: &str, records: Records) {
     // Without an address the zone stands empty and the name stops resolving (B3.1).
     if !records.is_empty() {
         zone.add(name, records).expect(MODEL_NAMES);
+    }
+}
+
+/// Without those in zones that are down; if all are, all: a name answers with what does not work before it answers with nothing.
+fn standing<T>(all: Vec<T>, is_down: impl Fn(&T) -> bool) -> Vec<T> {
+    match all.iter().all(&is_down) {
+        true => all,
+        false => all.into_iter().filter(|one| !is_down(one)).collect(),
     }
 }

@@ -269,6 +269,8 @@ pub struct Subnet {
     pub route_table: RouteTableIndex,
     /// The network ACL in force.
     pub network_acl: NetworkAclIndex,
+    /// Its zone is down: nothing in it sends or receives.
+    pub down: bool,
 }
 
 impl Subnet {

@@ -67,6 +67,7 @@ reasons! {
     // Routing.
     NoRoute "NO_ROUTE_TO_DESTINATION" "no route of the subnet's route table holds the destination";
     BlackholeRoute "BAD_STATE_ROUTE" "the route's target is gone: its state is blackhole";
+    ZoneDown "ZONE_DOWN" "the availability zone of the subnet is down: an injected fault";
     NoSuchAddress "NO_SUCH_ADDRESS" "the destination lies in the VPC, but no network interface has it";
     ReservedAddress "RESERVED_ADDRESS" "the destination is a reserved address of a subnet";
     RouteNotEmulated "ROUTE_TARGET_NOT_EMULATED" "the route's target is of a kind that this version does not emulate";

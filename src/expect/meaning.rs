@@ -165,7 +165,12 @@ impl Scene {
                 Claim::Call(Box::new(self.call_entry(&from, entry).map_err(|error| vec![error])?))
             }
         };
-        Ok(Expectation { span: entry.span.clone(), title: title(&from, &entry.claim), from, claim })
+        let title = title(&from, &entry.claim);
+        let title = match &entry.zone_down {
+            Some(zone) => format!("{} down: {title}", zone.text),
+            None => title,
+        };
+        Ok(Expectation { span: entry.span.clone(), title, from, claim })
     }
 
     fn guest(&self, word: &Word) -> Result1<Sender> {

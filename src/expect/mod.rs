@@ -49,4 +49,4 @@ pub use reach::Class;
 pub use scene::Scene;
 pub use source::source;
 pub use way::{End, Stop, Way};
-pub use written::{Protocol, Written, read};
+pub use written::{Protocol, Word, Written, read};

@@ -8,6 +8,7 @@ use super::judge::{Failure, judge};
 use super::meaning::{PathClaim, Sender};
 use super::names::Names;
 use super::way::Way;
+use super::written::Word;
 use crate::compile::{Compiled, Guest, compile};
 use crate::dataplane::tables::Behind;
 use crate::dataplane::{Dataplane, Header, LinkIndex, Path, Tables, TraceQuery};
@@ -16,7 +17,7 @@ use crate::model::access::Directory;
 use crate::model::naming::{self, GuestName};
 use crate::model::{Origin, World};
 use crate::policy::Context;
-use crate::template::{Lab, StackReport};
+use crate::template::{Diagnostic, Lab, StackReport};
 
 /// A lab's world, compiled, with the names that people use.
 pub struct Scene {
@@ -40,15 +41,29 @@ const SEED: [u64; 4] = [1, 2, 3, 4];
 impl Scene {
     /// Compiles a lab.
     pub fn new(lab: &Lab) -> Self {
-        let Compiled { tables, zones, origins, guests: compiled_guests, .. } = compile(&lab.world);
+        Self::of(lab.world.clone(), lab.stacks.clone())
+    }
+
+    /// The same lab while a zone is down.
+    ///
+    /// # Errors
+    /// There is no such zone.
+    pub fn with_zone_down(&self, zone: &Word) -> Result<Self, Diagnostic> {
+        let mut world = self.world.clone();
+        world.set_zone_down(&zone.text, true).map_err(|message| Diagnostic::at(&zone.span, message))?;
+        Ok(Self::of(world, self.stacks.clone()).with_keys(self.keys.clone()))
+    }
+
+    fn of(world: World, stacks: Vec<StackReport>) -> Self {
+        let Compiled { tables, zones, origins, guests: compiled_guests, .. } = compile(&world);
         let tables = Arc::new(tables);
         Self {
-            guests: naming::guests(&lab.world),
-            names: Names::new(&tables, &lab.stacks),
-            stacks: lab.stacks.clone(),
-            world: lab.world.clone(),
+            guests: naming::guests(&world),
+            names: Names::new(&tables, &stacks),
+            directory: Directory::of(&world),
+            stacks,
+            world,
             zones,
-            directory: Directory::of(&lab.world),
             origins,
             keys: Context::default(),
             compiled_guests,

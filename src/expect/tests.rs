@@ -426,3 +426,35 @@ fn one_name_of_several_stacks_must_be_told_apart() {
         "{error:?}"
     );
 }
+
+/// What holds while a zone is down, by the tables of that state.
+#[test]
+fn a_zone_that_is_down_changes_what_holds() {
+    let list = r#"
+  - {from: client, to: "${consumer.Url}", via: Endpoint}
+  - fault: {zone: use1-az2}
+    then:
+      - {from: client, to: "${consumer.Url}", via: Endpoint}
+      - {from: client, to: "10.0.2.4:80", drop: ZONE_DOWN}
+"#;
+    let files = private(list);
+    let lab = template::load(&files, Path::new("lab.yaml"), &LoadOptions::default()).expect("a lab");
+    let scene = Scene::new(&lab);
+    let written = source(&files, &lab).and_then(|list| read(&list)).expect("a list");
+    let zones: Vec<Option<&str>> = written.iter().map(|it| it.zone_down.as_ref().map(|it| it.text.as_str())).collect();
+    assert_eq!(zones, [None, Some("use1-az2"), Some("use1-az2")]);
+    let faulted = scene.with_zone_down(written[1].zone_down.as_ref().expect("a zone")).expect("there is one");
+    for (scene, entries) in [(&scene, &written[..1]), (&faulted, &written[1..])] {
+        for expectation in scene.mean(entries).expect("good entries") {
+            let Claim::Path(claim) = &expectation.claim else { panic!("{expectation:?}") };
+            scene
+                .check(&expectation.from, claim)
+                .unwrap_or_else(|failure| panic!("{}: {failure:?}", expectation.title));
+        }
+    }
+    // As it is, the zone that is up delivers what the fault drops.
+    let dropped = &scene.mean(&written[2..]).expect("good entries")[0];
+    let Claim::Path(claim) = &dropped.claim else { panic!("{dropped:?}") };
+    assert!(scene.check(&dropped.from, claim).is_err());
+    assert!(dropped.title.starts_with("use1-az2 down: client > 10.0.2.4:80"), "{}", dropped.title);
+}

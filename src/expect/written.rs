@@ -25,6 +25,8 @@ pub struct Written {
     pub from: Word,
     /// What must hold.
     pub claim: WrittenClaim,
+    /// The availability zone that is down meanwhile.
+    pub zone_down: Option<Word>,
 }
 
 /// What an entry claims.
@@ -106,6 +108,8 @@ impl Protocol {
 const PATH_KEYS: [&str; 5] = ["from", "to", "proto", "via", "drop"];
 /// Keys of entries about everything.
 const ONLY_KEYS: [&str; 3] = ["from", "run", "only"];
+/// Keys of entries about what holds meanwhile something has failed.
+const FAULT_KEYS: [&str; 2] = ["fault", "then"];
 /// Keys of entries about API calls.
 const CALL_KEYS: [&str; 5] = ["from", "call", "on", "as", "deny"];
 
@@ -127,12 +131,39 @@ pub fn read(list: &Value) -> Result<Vec<Written>, Vec<Diagnostic>> {
     let mut written = Vec::new();
     let mut errors = Vec::new();
     for value in entries {
-        match entry(value) {
-            Ok(entry) => written.push(entry),
+        match if is_fault(value) { faulted(value) } else { entry(value).map(|entry| vec![entry]) } {
+            Ok(entries) => written.extend(entries),
             Err(new) => errors.extend(new),
         }
     }
     if errors.is_empty() { Ok(written) } else { Err(errors) }
+}
+
+fn is_fault(value: &Value) -> bool {
+    value.as_map().is_some_and(|map| map.iter().any(|(key, _)| nearest(&key.text, FAULT_KEYS).is_some()))
+}
+
+/// `{fault: {zone: ZONE}, then: [ENTRY, …]}`: the entries, each with the zone.
+fn faulted(value: &Value) -> Result<Vec<Written>, Vec<Diagnostic>> {
+    let Some(map) = value.as_map() else { return Ok(Vec::new()) };
+    let errors = unknown_keys(map, &FAULT_KEYS);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let wrong = |span: &Span, message: &str, help: &str| vec![Diagnostic::at(span, message).help(help)];
+    let shape = "write `{fault: {zone: us-east-1a}, then: [{from: GUEST, to: HOST:PORT}]}`";
+    let fault = value.get("fault").ok_or_else(|| wrong(&value.span, "`then` without a `fault`", shape))?;
+    let zone = fault.as_map().filter(|map| map.len() == 1).and_then(|_| fault.get("zone"));
+    let zone = zone.ok_or_else(|| wrong(&fault.span, "a fault is a zone that is down", shape))?;
+    let text = zone.as_text().ok_or_else(|| wrong(&zone.span, "a zone is its id or name", shape))?;
+    let zone = Word { text: text.to_owned(), span: zone.span.clone() };
+    let then = value.get("then").ok_or_else(|| wrong(&value.span, "a `fault` without what holds `then`", shape))?;
+    let mut entries = read(then)?;
+    if entries.iter().any(|entry| entry.zone_down.is_some()) {
+        return Err(wrong(&then.span, "a fault inside a fault", "one zone is down at a time"));
+    }
+    entries.iter_mut().for_each(|entry| entry.zone_down = Some(zone.clone()));
+    Ok(entries)
 }
 
 fn entry(value: &Value) -> Result<Written, Vec<Diagnostic>> {
@@ -162,7 +193,9 @@ fn entry(value: &Value) -> Result<Written, Vec<Diagnostic>> {
         _ => path_claim(value, span),
     };
     match (from, claim) {
-        (Some(from), Ok(claim)) if errors.is_empty() => Ok(Written { span: span.clone(), from, claim }),
+        (Some(from), Ok(claim)) if errors.is_empty() => {
+            Ok(Written { span: span.clone(), from, claim, zone_down: None })
+        }
         (_, claim) => {
             errors.extend(claim.err().into_iter().flatten());
             Err(errors)

@@ -22,6 +22,7 @@ pub mod describe;
 mod elastic_ip;
 mod endpoint;
 mod endpoint_service;
+mod fault;
 mod flow_log;
 mod gateway_route_table;
 mod health_check;

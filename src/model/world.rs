@@ -66,6 +66,8 @@ pub struct World {
     pub connection_notifications: BTreeMap<String, ConnectionNotification>,
     /// Ids of endpoints and services that are gone: no later one gets them.
     pub retired_ids: BTreeSet<String>,
+    /// Ids of zones that are down by an injected fault.
+    pub zones_down: BTreeSet<String>,
     pub load_balancers: BTreeMap<String, LoadBalancer>,
     pub target_groups: BTreeMap<String, TargetGroup>,
     pub listeners: BTreeMap<String, Listener>,

@@ -30,6 +30,7 @@ use crate::services::s3;
 pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     let mut asked = lab.turn.lock();
     let Prepared { mut world, mut notices, .. } = (lab.prepare)(definition)?;
+    world.zones_down.clone_from(&lab.world.load().zones_down);
     let mut kept = Vec::with_capacity(asked.len());
     for request in asked.iter() {
         match world.apply(request.clone()) {
@@ -53,6 +54,25 @@ pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     })?;
     *asked = kept;
     Ok(Applied { changes, notices })
+}
+
+/// Takes an availability zone down, or up again.
+pub fn set_zone_down(lab: &Lab, zone: &str, down: bool) -> Result<Applied> {
+    let _turn = lab.turn.lock();
+    let mut world = World::clone(&lab.world.load());
+    let was = world.zones_down.clone();
+    let id = world.set_zone_down(zone, down).map_err(BadInput)?;
+    let state = if down { "down" } else { "up" };
+    if world.zones_down == was {
+        return Ok(Applied { changes: Vec::new(), notices: vec![format!("zone {id} is {state} already")] });
+    }
+    let here = world.subnets.values().filter(|subnet| subnet.availability_zone_id == id).count();
+    install(lab, world).map_err(|failed| match failed {
+        NotInstalled::Obstacles(obstacles) => anyhow::anyhow!(obstacles.join("; ")),
+        NotInstalled::Failed(error) => error,
+    })?;
+    let subnets = if here == 1 { "subnet" } else { "subnets" };
+    Ok(Applied { changes: vec![format!("zone {id} is {state}: {here} {subnets}")], notices: Vec::new() })
 }
 
 /// Does one API operation to the lab.

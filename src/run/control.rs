@@ -154,6 +154,11 @@ async fn answer(lab: &Arc<Lab>, request: &Request, stream: &mut TokioStream, end
             let applied = tokio::task::spawn_blocking(move || apply::apply(&lab, &definition)).await;
             say(stream, &Answer::Applied(applied.context("applying")??)).await
         }
+        Request::Fault { zone, down } => {
+            let (lab, zone, down) = (Arc::clone(lab), zone.clone(), *down);
+            let applied = tokio::task::spawn_blocking(move || apply::set_zone_down(&lab, &zone, down)).await;
+            say(stream, &Answer::Applied(applied.context("injecting a fault")??)).await
+        }
         Request::Api { stack } => say(stream, &Answer::Api(api_access(lab, stack)?)).await,
         Request::Down => {
             say(stream, &Answer::Ending).await?;

@@ -78,6 +78,13 @@ pub enum Request {
         /// Add the secrets of the services' TLS connections.
         tls_secrets: bool,
     },
+    /// Take an availability zone down, or up again; answered with [`Answer::Applied`].
+    Fault {
+        /// Its id or name.
+        zone: String,
+        /// Down, or up.
+        down: bool,
+    },
     /// Become what a definition says, without loss.
     Apply {
         /// As asked.

@@ -143,7 +143,7 @@ fn resolver_endpoints(world: &World) -> Vec<ResolverEndpointSummary> {
 
 /// AWS's Describe shapes, each instance with the name of its guest.
 pub fn status(lab: &str, world: &World, guests: &[GuestName]) -> Value {
-    let mut status = json!({ "Lab": lab });
+    let mut status = json!({ "Lab": lab, "ZonesDown": world.zones_down });
     if let (Some(members), Value::Object(shapes)) = (status.as_object_mut(), describe::describe(world)) {
         members.extend(shapes);
     }

@@ -23,20 +23,23 @@ mod senders;
 mod witness;
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 
-use crate::services::front::session::time_keys;
 use anyhow::Result;
 use clap::Args;
 
 use super::files::{self, Disk};
 use super::input::Input;
 use super::{down, output, up};
-use crate::expect::{self, Claim, Expectation, Scene};
+use crate::expect::{self, Claim, Expectation, Scene, Written};
 use crate::run::BadInput;
+use crate::run::client::Client;
 use crate::run::launch::Definition;
+use crate::run::protocol::Request;
 use crate::run::state::Folder;
-use crate::template::TemplateError;
+use crate::services::front::session::time_keys;
+use crate::template::{Diagnostic, TemplateError};
 use report::{Outcome, Verdict};
 
 /// Check what `expect:` says of a lab: with real packets, or by its tables alone.
@@ -80,10 +83,10 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     let list = expect::source(&Disk, &lab).map_err(wrong)?;
     let written = expect::read(&list).map_err(wrong)?;
     let scene = Scene::new(&lab).with_keys(time_keys());
-    let expectations = scene.mean(&written).map_err(wrong)?;
+    let acts = acts(scene, written).map_err(wrong)?;
     let outcomes = match arguments.is_static {
-        true => check_statically(&scene, &expectations),
-        false => check_in_lab(&definition, name, &scene, &expectations)?,
+        true => acts.iter().flat_map(|act| check_statically(&act.scene, &act.expectations)).collect(),
+        false => check_in_lab(&definition, name, &acts)?,
     };
     output::print(&report::text(&outcomes))?;
     if annotation::is_wanted() {
@@ -101,23 +104,67 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
     Ok(u8::from(outcomes.iter().any(|outcome| matches!(outcome.verdict, Verdict::Fails(_)))))
 }
 
+/// Entries that hold in one state of the lab: as it is, or while a zone is down.
+struct Act {
+    zone_down: Option<String>,
+    scene: Rc<Scene>,
+    expectations: Vec<Expectation>,
+}
+
+/// The list's acts, in its order.
+///
+/// # Errors
+/// Everything that is wrong with the entries.
+fn acts(scene: Scene, written: Vec<Written>) -> Result<Vec<Act>, Vec<Diagnostic>> {
+    let whole = Rc::new(scene);
+    let (mut acts, mut errors) = (Vec::new(), Vec::new());
+    let same = |one: &Written, other: &Written| one.zone_down == other.zone_down;
+    for entries in written.chunk_by(same) {
+        let zone = entries.first().and_then(|entry| entry.zone_down.as_ref());
+        let scene = match zone.map(|zone| whole.with_zone_down(zone)).transpose() {
+            Ok(faulted) => faulted.map_or_else(|| Rc::clone(&whole), Rc::new),
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        match scene.mean(entries) {
+            Ok(expectations) => acts.push(Act { zone_down: zone.map(|zone| zone.text.clone()), scene, expectations }),
+            Err(new) => errors.extend(new),
+        }
+    }
+    if errors.is_empty() { Ok(acts) } else { Err(errors) }
+}
+
 /// Starts a lab of its own, asks it, and ends it.
-fn check_in_lab<'e>(
-    definition: &Definition,
-    name: Option<&str>,
-    scene: &Scene,
-    expectations: &'e [Expectation],
-) -> Result<Vec<Outcome<'e>>> {
+fn check_in_lab<'e>(definition: &Definition, name: Option<&str>, acts: &'e [Act]) -> Result<Vec<Outcome<'e>>> {
     // Its own name, so that several may run at once: CI jobs share a machine.
     let own_name = || format!("test-{}", std::process::id());
     let folder = Folder::of(&name.map_or_else(own_name, Into::into))?;
     let lease = up::start(definition, &folder, true)?;
-    let outcomes = dynamic::check(scene, expectations, &folder);
+    let outcomes = acts.iter().try_fold(Vec::new(), |mut outcomes, act| {
+        outcomes.extend(play(act, &folder)?);
+        anyhow::Ok(outcomes)
+    });
     // The lease goes last: a lab whose lease ends clears its folder away by itself, and nobody could wait for the rest.
     let ended = down::end(&folder);
     drop(lease);
     let outcomes = outcomes?;
     ended?;
+    Ok(outcomes)
+}
+
+/// Proves an act on the lab in that folder, which is as it was afterwards.
+fn play<'e>(act: &'e Act, folder: &Folder) -> Result<Vec<Outcome<'e>>> {
+    let fault = |down: bool| -> Result<()> {
+        if let Some(zone) = act.zone_down.clone() {
+            Client::connect(folder)?.call(&Request::Fault { zone, down })?;
+        }
+        Ok(())
+    };
+    fault(true)?;
+    let outcomes = dynamic::check(&act.scene, &act.expectations, folder)?;
+    fault(false)?;
     Ok(outcomes)
 }
 

@@ -93,6 +93,12 @@ impl Lab {
             change,
         };
         let id = self.world.apply(request).unwrap_or_else(|refusal| panic!("{refusal}"));
+        self.become_world();
+        id
+    }
+
+    /// What was done to the world, done to the lab while it runs.
+    pub fn become_world(&mut self) {
         let before = self.dataplane.tables();
         let Compiled { mut tables, origins, .. } = recompile(&self.world, &before);
         assert_eq!(tables.validate(), Ok(()));
@@ -101,7 +107,6 @@ impl Lab {
         tables.vpcs.iter_mut().for_each(|vpc| vpc.generation = self.generation);
         self.origins = origins;
         self.dataplane.swap(Arc::new(tables));
-        id
     }
 
     fn link(&self, name: &str) -> LinkIndex {

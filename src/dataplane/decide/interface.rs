@@ -8,6 +8,7 @@ pub(super) fn leave(walk: &mut Walk, index: InterfaceIndex, addressed: Addressed
     let interface = walk.interface(index)?;
     let (object, subnet, vpc, role) = (interface.object, interface.subnet, interface.vpc, interface.role);
     walk.rest_on(vpc)?;
+    walk.is_up(subnet)?;
     walk.sender = Place::Interface(index);
     let destination = walk.header.destination;
     let of_guest = matches!(role, Role::Guest(_));
@@ -44,6 +45,7 @@ pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refu
     let interface = walk.interface(index)?;
     let (object, role, vpc, subnet) = (interface.object, interface.role, interface.vpc, interface.subnet);
     walk.rest_on(vpc)?;
+    walk.is_up(subnet)?;
     let own = walk.has(index, walk.header.destination)?;
     let takes_others = match role {
         Role::Guest(_) => !walk.interface(index)?.source_dest_check,
@@ -99,6 +101,12 @@ pub(super) fn enter(walk: &mut Walk, index: InterfaceIndex) -> Result<Step, Refu
 }
 
 impl Walk<'_> {
+    /// A subnet's zone carries anything at all.
+    fn is_up(&mut self, index: SubnetIndex) -> Result<(), Refused> {
+        let subnet = self.tables.subnets.get(index.at()).ok_or(Refused::BAD_TABLES)?;
+        if subnet.down { self.refuse("subnet", subnet.object, DropReason::ZoneDown) } else { Ok(()) }
+    }
+
     /// An interface has an address.
     fn has(&self, index: InterfaceIndex, address: Ipv4Addr) -> Result<bool, Refused> {
         Ok(self.interface(index)?.addresses.contains(&address))

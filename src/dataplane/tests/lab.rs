@@ -260,7 +260,8 @@ pub fn tables() -> Tables {
         let router_mac = mac(vpc, &Ipv4Addr::from(u32::from(cidr.network()) + 1).to_string());
         let route_table = RouteTableIndex(table);
         let (vpc, network_acl) = (VpcIndex(u32::from(vpc)), NetworkAclIndex(0));
-        tables.subnets.push(Subnet { object, vpc, cidr, router_mac, route_table, network_acl });
+        let down = false;
+        tables.subnets.push(Subnet { object, vpc, cidr, router_mac, route_table, network_acl, down });
     }
     let endpoint = object(&mut tables, "vpce-gateway");
     let service = Some(ServiceIndex(1));

@@ -102,6 +102,7 @@ pub fn tables() -> Tables {
             router_mac: [2, 1, 0, 0, 0, number as u8],
             route_table: RouteTableIndex(number as u32),
             network_acl: NetworkAclIndex(0),
+            down: false,
         });
     }
     for (name, vpc, subnet, address) in GUESTS {
