@@ -9,6 +9,8 @@ mod backends;
 mod cases;
 #[path = "lab_clients.rs"]
 mod clients;
+#[path = "lab_events.rs"]
+mod events;
 #[path = "lab_expect.rs"]
 mod expect;
 #[path = "lab_flow_log.rs"]
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         let with_clients = clients::STORIES
             .into_iter()
             .chain(backends::STORIES)
+            .chain(events::STORIES)
             .chain(metadata::WITH_CLIENTS)
             .chain(privatelink::STORIES)
             .chain(tables::WITH_CLIENTS);

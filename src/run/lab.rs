@@ -29,6 +29,7 @@ use super::flow_log::{self, FlowLogs, LogFile};
 use super::forward::Pump;
 use super::guest::{self, Guest};
 use super::launch::{self, Definition, Inheritance};
+use super::notifications::{Notifications, Webhooks};
 use super::protocol::{Answer, Request};
 use super::report::{self, LinkNames};
 use super::state::Folder;
@@ -61,6 +62,8 @@ pub struct Prepared {
     pub seeds: Vec<(String, PathBuf)>,
     /// Real servers in the place of emulated ones.
     pub backends: Vec<Backend>,
+    /// Where notifications go, by topic.
+    pub webhooks: Webhooks,
 }
 
 /// Reads the files that a lab is defined by.
@@ -74,6 +77,10 @@ pub struct Lab {
     pub world: ArcSwap<World>,
     /// Held by whoever changes the lab: what the EC2 API was asked for and did since the start.
     pub turn: Mutex<Vec<model::Request>>,
+    /// Tells what happens to connections.
+    pub notifications: Notifications,
+    /// Where it tells, by topic; [`apply`](super::apply) alone puts others in their place.
+    pub webhooks: ArcSwap<Webhooks>,
     /// Where the EC2 API listens.
     pub api: SocketAddr,
     /// Reads a definition's files.
@@ -213,7 +220,7 @@ fn start(
     failed: &mpsc::UnboundedSender<String>,
 ) -> Result<Standing> {
     starter.step("reading the template", 0, 1)?;
-    let Prepared { world, mut notices, seeds, backends } = prepare(definition)?;
+    let Prepared { world, mut notices, seeds, backends, webhooks } = prepare(definition)?;
     let kind = if definition.plain_links { LinkKind::Plain } else { LinkKind::Offload };
     starter.step("looking at this machine", 0, 1)?;
     look_at_machine(kind)?;
@@ -274,6 +281,9 @@ fn start(
     let (socket, api) = serve::bind_api()?;
     notices.extend(first_boot(folder, &world, &guests, starter)?);
 
+    let notifications = Notifications::start(runtime.handle(), folder);
+    notifications.tell(&World::default(), &world, &webhooks);
+
     let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
     let flow_logs = writer.as_ref().map(|writer| writer.files().to_vec()).unwrap_or_default();
     let mut summary = report::summary(folder.name(), &world, &guest_names, notices);
@@ -284,6 +294,8 @@ fn start(
         folder: folder.clone(),
         world: ArcSwap::from_pointee(world),
         turn: Mutex::default(),
+        notifications,
+        webhooks: ArcSwap::from_pointee(webhooks),
         api,
         prepare,
         guests,

@@ -11,6 +11,7 @@
 //! | [`forward`] | the pump: frames from link to link |
 //! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
 //! | [`flow_log`] | flow logs, written to files |
+//! | [`notifications`] | connection notifications, in files and to webhooks |
 //! | [`serve`] | the services' sockets and servers |
 //! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
 //! | [`report`] | what a lab says of itself |
@@ -36,6 +37,7 @@ pub mod guest;
 pub mod keys;
 pub mod lab;
 pub mod launch;
+pub mod notifications;
 pub mod protocol;
 pub mod report;
 pub mod serve;
