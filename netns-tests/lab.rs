@@ -72,6 +72,7 @@ fn main() -> ExitCode {
             .into_iter()
             .chain(expect::STORIES)
             .chain(cases::STORIES)
+            .chain(events::OPEN_STORIES)
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
             .chain(one_way::STORIES)

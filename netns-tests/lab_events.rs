@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::Story;
 use super::harness::*;
+
+/// For every user.
+pub const OPEN_STORIES: [Story; 1] = [("events::counters_of_real_clients", counters_of_real_clients)];
 
 pub const STORIES: [Story; 1] = [("events::notifications_of_a_connections_life", notifications_of_a_connections_life)];
 
@@ -116,5 +119,115 @@ fn notifications_of_a_connections_life(stage: &Stage) -> Result<()> {
         let log = fs::read_to_string(&log).unwrap_or_default();
         log.contains(&format!("webhook http://{gone}/: asking it")) && log.contains("the event is given up: {")
     })?;
+    Ok(())
+}
+
+/// What Prometheus would read: samples by name and labels.
+fn scrape(lab: &Lab<'_>) -> Result<Vec<(String, u64)>> {
+    let url = lab.summary["metrics"].as_str().context("`up` says where the metrics are")?;
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics")).context("a URL")?;
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").context("a head and a body")?;
+    ensure!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("text/plain; version=0.0.4"), "{head}");
+    let sample = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').with_context(|| format!("no sample: {line}"))?;
+        Ok((name.to_owned(), value.parse().with_context(|| line.to_owned())?))
+    };
+    body.lines().filter(|line| !line.starts_with('#')).map(sample).collect()
+}
+
+/// The sum over all samples of a name whose labels have that part.
+fn sum(samples: &[(String, u64)], name: &str, label: &str) -> u64 {
+    let of = |sample: &&(String, u64)| sample.0.split('{').next() == Some(name) && sample.0.contains(label);
+    samples.iter().filter(of).map(|(_, value)| value).sum()
+}
+
+const ENDPOINT: &str = "vpclab_privatelink_endpoint_";
+const SERVICE: &str = "vpclab_privatelink_service_";
+
+fn counters_of_real_clients(stage: &Stage) -> Result<()> {
+    stage.example("private-service")?;
+    // The endpoint's group lets in what no listener takes.
+    let file = stage.path().join("private-service/consumer.yaml");
+    let template = fs::read_to_string(&file)?;
+    let open = template.replace("FromPort: 80, ToPort: 80", "FromPort: 80, ToPort: 81");
+    ensure!(open != template, "the example's group is of port 80");
+    fs::write(&file, open)?;
+    let lab = stage.up("private", &["private-service"])?;
+    let endpoint = lab.endpoint("Endpoint")?;
+    let id = endpoint["vpc_endpoint_id"].as_str().context("an id")?;
+    let address = endpoint["private_ip_addresses"][0].as_str().context("an address")?;
+    let samples = scrape(&lab)?;
+    let of = |samples: &[(String, u64)], name: &str| sum(samples, &format!("{ENDPOINT}{name}"), id);
+    ensure!(samples.iter().any(|(name, _)| name.starts_with(ENDPOINT)), "rows of endpoints that carried nothing");
+    ensure!(of(&samples, "new_connections_total") == 0, "{samples:?}");
+    ensure!(sum(&samples, &format!("{SERVICE}endpoints"), "") == 1, "{samples:?}");
+
+    const CONNECTIONS: u64 = 5;
+    const PAYLOAD: u64 = 100_000;
+    fs::write(stage.path().join("payload"), vec![b'x'; PAYLOAD as usize])?;
+    let (url, payload) = (format!("http://{address}/"), format!("@{}", stage.path().join("payload").display()));
+    for _ in 0..CONNECTIONS {
+        lab.exec("client", &["curl", "-sS", "--fail", "--max-time", "20", "--data-binary", &payload, &url])?.ok()?;
+    }
+    // A flow stays for a while after its end: what flows say is what is counted.
+    let flows = |lab: &Lab<'_>| -> Result<(usize, u64)> {
+        let text = lab.vpclab(&["flows", "--json"])?.ok()?;
+        let flows = serde_json::Deserializer::from_str(&text).into_iter::<Value>().collect::<Result<Vec<_>, _>>()?;
+        let flows = flows.iter().flat_map(|flow| flow.as_array().cloned().unwrap_or_else(|| vec![flow.clone()]));
+        let bytes: Vec<u64> = flows.filter(|it| it["via_id"] == id).filter_map(|it| it["bytes"].as_u64()).collect();
+        Ok((bytes.len(), bytes.iter().sum()))
+    };
+    let standing = flows(&lab)?;
+    let samples = scrape(&lab)?;
+    let bytes = of(&samples, "bytes_processed_total");
+    if standing.0 as u64 == CONNECTIONS {
+        ensure!(standing.1 == bytes, "flows say {standing:?}, and {bytes} were counted");
+    }
+    let plausible = CONNECTIONS * PAYLOAD..CONNECTIONS * PAYLOAD * 2;
+    ensure!(plausible.contains(&bytes), "{bytes} of {CONNECTIONS} requests");
+    ensure!(of(&samples, "new_connections_total") == CONNECTIONS, "{samples:?}");
+    ensure!(of(&samples, "packets_dropped_total") == 0, "{samples:?}");
+    for name in ["bytes_processed_total", "new_connections_total"] {
+        let service = sum(&samples, &format!("{SERVICE}{name}"), &format!("vpc_endpoint_id=\"{id}\""));
+        ensure!(service == of(&samples, name), "{name}: the provider reads {service}");
+    }
+
+    // What no listener takes is dropped behind the endpoint; what its group refuses never came to it.
+    for (port, reason, at_endpoint) in
+        [(81, "ELBV2_LISTENER_PORT_RESTRICTION", true), (22, "ENI_SG_RULES_MISMATCH", false)]
+    {
+        let label = format!("reason=\"{reason}\"");
+        let count = |samples: &[(String, u64)]| {
+            (of(samples, "packets_dropped_total"), sum(samples, "vpclab_drops_total", &label))
+        };
+        let before = count(&scrape(&lab)?);
+        let url = format!("http://{address}:{port}/");
+        let done = lab.exec("client", &["curl", "-sS", "--connect-timeout", "1", &url])?;
+        ensure!(done.code() == 28 && done.stderr.contains(reason), "{done:?}");
+        let after = count(&scrape(&lab)?);
+        let more = (after.0 - before.0, after.1 - before.1);
+        ensure!(more.1 >= 1 && more.0 == if at_endpoint { more.1 } else { 0 }, "port {port}: {more:?} more");
+    }
+
+    // What is gone still counts, and `status` says the same.
+    let began = std::time::Instant::now();
+    while flows(&lab)?.0 > 0 {
+        ensure!(began.elapsed() < PATIENCE, "closed flows go after seconds");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    let samples = scrape(&lab)?;
+    ensure!(of(&samples, "bytes_processed_total") == bytes, "{bytes} were counted: {samples:?}");
+    ensure!(of(&samples, "active_connections") == 0, "{samples:?}");
+    let status = lab.json(&["status"])?;
+    ensure!(status["Metrics"] == lab.summary["metrics"], "{}", status["Metrics"]);
+    let shapes = status["EndpointMetrics"].as_array().context("EndpointMetrics")?;
+    let said: u64 = shapes.iter().filter_map(|shape| shape["BytesProcessed"].as_u64()).sum();
+    ensure!(said == bytes && shapes.len() == 2, "{shapes:?}");
+    let text = lab.vpclab(&["status"])?.ok()?;
+    ensure!(text.contains(lab.summary["metrics"].as_str().unwrap_or("?")), "{text}");
     Ok(())
 }

@@ -37,10 +37,15 @@ pub fn run(arguments: Arguments, name: Option<&str>) -> Result<u8> {
 
 fn text(lab: &str, status: &Value) -> String {
     let mut text = format!("lab {lab}\n");
+    if let Some(url) = status["Metrics"].as_str() {
+        text.push_str(&format!("metrics {url}\n"));
+    }
     section(&mut text, status, "Vpcs", &["VpcId", "CidrBlock", "OwnerId"]);
     section(&mut text, status, "Subnets", &["SubnetId", "CidrBlock", "AvailabilityZone", "VpcId"]);
     section(&mut text, status, "Instances", &["Guest", "InstanceId", "PrivateIpAddress", "SubnetId"]);
     section(&mut text, status, "VpcEndpoints", &["VpcEndpointId", "VpcEndpointType", "ServiceName", "State"]);
+    let counted = ["ActiveConnections", "NewConnections", "BytesProcessed", "PacketsDropped", "RstPacketsReceived"];
+    section(&mut text, status, "EndpointMetrics", &[&["VpcEndpointId", "SubnetId"], &counted[..]].concat());
     section(&mut text, status, "VpcEndpointServices", &["ServiceId", "ServiceName", "ServiceState"]);
     section(&mut text, status, "ResolverEndpoints", &["Id", "Name", "Direction", "Status", "HostVPCId"]);
     section(&mut text, status, "LoadBalancers", &["LoadBalancerName", "Scheme", "DNSName"]);

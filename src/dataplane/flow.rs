@@ -118,6 +118,8 @@ pub struct Flow {
     phase: AtomicU8,
     fins: AtomicU8,
     gone: AtomicBool,
+    /// TCP resets among the answers.
+    pub resets: AtomicU32,
     /// Forward and back.
     pub plans: [Plan; 2],
     /// Forward and back.
@@ -134,6 +136,8 @@ pub struct Flow {
     pub leases: Leases,
     /// Which objects it met, for `flows`: the last endpoint, gateway or balancer.
     pub via: Option<super::tables::ObjectIndex>,
+    /// The interfaces of interface endpoints that it passes.
+    pub endpoints: Box<[InterfaceIndex]>,
     /// Who set the limits that its plans have.
     pub limiters: Limiters,
     /// Network ACLs on its way that ICMP errors about it must pass, too.
@@ -162,6 +166,7 @@ impl Flow {
             timeouts,
             leases: Leases::default(),
             via: None,
+            endpoints: Box::default(),
             limiters: Limiters::default(),
             acls: Vec::new(),
             tracked: Vec::new(),
@@ -174,6 +179,7 @@ impl Flow {
             phase: AtomicU8::new(Phase::Opening as u8),
             fins: AtomicU8::new(0),
             gone: AtomicBool::new(false),
+            resets: AtomicU32::new(0),
             frames: Default::default(),
             bytes: Default::default(),
         }
@@ -211,6 +217,7 @@ impl Flow {
         self.last = copy(&older.last);
         self.phase = AtomicU8::new(older.phase.load(Ordering::Relaxed));
         self.fins = AtomicU8::new(older.fins.load(Ordering::Relaxed));
+        self.resets = AtomicU32::new(older.resets.load(Ordering::Relaxed));
         self.frames = [copy(&older.frames[0]), copy(&older.frames[1])];
         self.bytes = [copy(&older.bytes[0]), copy(&older.bytes[1])];
         self.introduce(older.proxy_protocol.clone());
@@ -265,12 +272,21 @@ impl Flow {
         number != protocol::UDP || self.frames.iter().all(|frames| frames.load(Ordering::Relaxed) > 1)
     }
 
+    #[cold]
     fn note_end(&self, direction: Direction, flags: u8) {
+        if flags & tcp_flags::RST != 0 && direction == Direction::Back {
+            self.resets.fetch_add(1, Ordering::Relaxed);
+        }
         let fins = if flags & tcp_flags::FIN != 0 { 1 << direction as u8 } else { 0 };
         let fins = self.fins.fetch_or(fins, Ordering::Relaxed) | fins;
         if flags & tcp_flags::RST != 0 || fins == 0b11 {
             self.phase.store(Phase::Closing as u8, Ordering::Relaxed);
         }
+    }
+
+    /// Bytes of its frames so far, both ways.
+    pub fn total_bytes(&self) -> u64 {
+        self.bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
     }
 
     /// Where it stands.
@@ -513,6 +529,15 @@ impl FlowTable {
             shard.lock().values().filter(spoke).map(|entry| Arc::clone(&entry.flow)).collect()
         };
         self.shards.iter().flat_map(of_shard).collect()
+    }
+
+    /// Shows each flow once; a shard's lock is held while its flows are shown.
+    pub fn each(&self, mut see: impl FnMut(&Flow)) {
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let forward = shard.values().filter(|entry| entry.direction == Direction::Forward);
+            forward.for_each(|entry| see(&entry.flow));
+        }
     }
 
     /// How many flows stand.

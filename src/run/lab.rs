@@ -33,7 +33,7 @@ use super::notifications::{Notifications, Webhooks};
 use super::protocol::{Answer, Request};
 use super::report::{self, LinkNames};
 use super::state::Folder;
-use super::{CannotRun, boot, control, keys, serve};
+use super::{CannotRun, boot, control, keys, metrics, serve};
 use crate::compile::{self, Compiled, ServicePlan};
 use crate::dataplane::Dataplane;
 use crate::dns::Zones;
@@ -83,6 +83,8 @@ pub struct Lab {
     pub webhooks: ArcSwap<Webhooks>,
     /// Where the EC2 API listens.
     pub api: SocketAddr,
+    /// Where counters are read.
+    pub metrics: SocketAddr,
     /// Reads a definition's files.
     pub prepare: Prepare,
     /// Who runs in it.
@@ -128,8 +130,10 @@ pub fn live(folder: &Folder, prepare: Prepare) -> Result<u8> {
             return Ok(1);
         }
     };
-    let Standing { lab, runtime, shutdown, flow_logs, summary, shared, api } = standing;
+    let Standing { lab, runtime, shutdown, flow_logs, summary, shared, api, metrics } = standing;
     let lab = Arc::new(lab);
+    let counters = metrics::serve(metrics, Arc::clone(&lab), shared.shutdown.clone());
+    serve::watch(runtime.handle(), "metrics", &shared, counters);
     serve::start_api(runtime.handle(), api, Arc::clone(&lab) as Arc<dyn ec2::Lab>, &shared);
     if starter.say(&Answer::Ready(summary)).is_err() {
         folder.remove()?;
@@ -200,6 +204,8 @@ struct Standing {
     shared: serve::Shared,
     /// The socket of the EC2 API.
     api: TcpListener,
+    /// The socket of the metrics.
+    metrics: TcpListener,
 }
 
 impl ec2::Lab for Lab {
@@ -278,7 +284,8 @@ fn start(
     for (plan, namespaces) in &services {
         serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared)?;
     }
-    let (socket, api) = serve::bind_api()?;
+    let (socket, api) = serve::bind_loopback("the EC2 API")?;
+    let (counters, metrics) = serve::bind_loopback("the metrics")?;
     notices.extend(first_boot(folder, &world, &guests, starter)?);
 
     let notifications = Notifications::start(runtime.handle(), folder);
@@ -297,6 +304,7 @@ fn start(
         notifications,
         webhooks: ArcSwap::from_pointee(webhooks),
         api,
+        metrics,
         prepare,
         guests,
         zones,
@@ -311,7 +319,8 @@ fn start(
         flow_logs,
         services,
     };
-    Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary, shared, api: socket })
+    summary.metrics = metrics::url(&lab);
+    Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary, shared, api: socket, metrics: counters })
 }
 
 fn look_at_machine(kind: LinkKind) -> Result<()> {

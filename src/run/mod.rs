@@ -11,6 +11,7 @@
 //! | [`forward`] | the pump: frames from link to link |
 //! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
 //! | [`flow_log`] | flow logs, written to files |
+//! | [`metrics`] | counters for Prometheus, on the loopback |
 //! | [`notifications`] | connection notifications, in files and to webhooks |
 //! | [`serve`] | the services' sockets and servers |
 //! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
@@ -37,6 +38,7 @@ pub mod guest;
 pub mod keys;
 pub mod lab;
 pub mod launch;
+pub mod metrics;
 pub mod notifications;
 pub mod protocol;
 pub mod report;

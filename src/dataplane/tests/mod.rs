@@ -7,6 +7,7 @@ mod allocations;
 mod balancing;
 mod endpoints;
 mod flow_logs;
+mod meters;
 mod network_acls;
 mod noise;
 mod one_way;
