@@ -103,12 +103,12 @@ fn line(notice: &ConnectionNotice, at: SystemTime) -> String {
     json!({
         "Event": notice.event.as_str(),
         "Time": at.format(&Rfc3339).unwrap_or_default(),
-        "ServiceId": notice.service_id,
-        "ServiceName": notice.service_name,
         "VpcEndpointId": notice.vpc_endpoint_id,
         "VpcEndpointOwner": notice.vpc_endpoint_owner,
-        "VpcEndpointRegion": notice.vpc_endpoint_region,
         "VpcEndpointState": notice.vpc_endpoint_state.as_str(),
+        "VpcEndpointRegion": notice.vpc_endpoint_region,
+        "ServiceId": notice.service_id,
+        "ServiceName": notice.service_name,
         "ConnectionNotificationId": notice.connection_notification_id,
         "ConnectionNotificationArn": notice.topic_arn,
     })
@@ -260,7 +260,7 @@ mod tests {
         let line = line(&notice, SystemTime::UNIX_EPOCH + Duration::from_millis(1_500));
         assert_eq!(
             line,
-            r#"{"Event":"Accept","Time":"1970-01-01T00:00:01Z","ServiceId":"vpce-svc-1","ServiceName":"com.amazonaws.vpce.us-east-1.vpce-svc-1","VpcEndpointId":"vpce-1","VpcEndpointOwner":"222222222222","VpcEndpointRegion":"us-east-1","VpcEndpointState":"available","ConnectionNotificationId":"vpce-nfn-1","ConnectionNotificationArn":"arn:aws:sns:us-east-1:111111111111:t"}"#
+            r#"{"Event":"Accept","Time":"1970-01-01T00:00:01Z","VpcEndpointId":"vpce-1","VpcEndpointOwner":"222222222222","VpcEndpointState":"available","VpcEndpointRegion":"us-east-1","ServiceId":"vpce-svc-1","ServiceName":"com.amazonaws.vpce.us-east-1.vpce-svc-1","ConnectionNotificationId":"vpce-nfn-1","ConnectionNotificationArn":"arn:aws:sns:us-east-1:111111111111:t"}"#
         );
     }
 }
