@@ -126,8 +126,11 @@ fn the_readme_shows_the_ids_of_the_examples() {
         let resources = lab.stacks.iter().flat_map(|stack| &stack.resources);
         resources.filter_map(|resource| resource.physical_id.clone()).collect::<Vec<_>>()
     };
-    let known: Vec<String> = [&first, &private, &no_way_back, &policies, &without].into_iter().flat_map(made).collect();
-    let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| ["i", "rtb", "vpce", "acl"].contains(&kind));
+    let partner = loaded(&examples(), "examples/partner");
+    let labs = [&first, &private, &no_way_back, &policies, &without, &partner];
+    let known: Vec<String> = labs.into_iter().flat_map(made).collect();
+    let kinds = ["i", "rtb", "vpce", "acl", "vpc", "subnet"];
+    let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| kinds.contains(&kind));
     let shown: Vec<&str> = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(is_id).collect();
     assert!(shown.len() >= 5, "{shown:?}");
     let name = private.stacks[1].outputs["Url"].clone();
