@@ -443,13 +443,31 @@ impl FlowTable {
         if !self.admit(flow.owner()) {
             return Err(Box::new(flow));
         }
+        Ok(self.insert(flow, None))
+    }
+
+    /// Puts a flow under the keys of an older one of the same conversation, or hands it back when that is gone already: of
+    /// several workers that renew one flow, one does it. The old one is found until the new one is, so that no packet of the
+    /// conversation meets neither.
+    pub fn renew(&self, old: &Arc<Flow>, renewed: Flow) -> Result<Vec<Arc<Flow>>, Box<Flow>> {
+        if old.gone.swap(true, Ordering::Relaxed) {
+            return Err(Box::new(renewed));
+        }
+        // It is counted as the old one was.
+        Ok(self.insert(renewed, Some(old)))
+    }
+
+    /// Inserts both directions; what stood there is removed, but for `old`, which is marked as gone and counts on.
+    fn insert(&self, flow: Flow, old: Option<&Arc<Flow>>) -> Vec<Arc<Flow>> {
         let flow = Arc::new(flow);
         let mut replaced = Vec::new();
         for direction in [Direction::Forward, Direction::Back] {
             let key = flow.keys[direction as usize];
             let entry = Entry { flow: Arc::clone(&flow), direction };
             let standing = self.shard(&key).lock().insert(key, entry);
-            let others = standing.filter(|it| !Arc::ptr_eq(&it.flow, &flow));
+            let is_other =
+                |it: &Entry| !Arc::ptr_eq(&it.flow, &flow) && !old.is_some_and(|old| Arc::ptr_eq(&it.flow, old));
+            let others = standing.filter(is_other);
             replaced.extend(others.map(|it| it.flow).filter(|it| self.remove(it)));
         }
         // Replaced by another worker between the two inserts: the second one must not outlive it. The shard's lock, which
@@ -457,7 +475,7 @@ impl FlowTable {
         if flow.gone.load(Ordering::Relaxed) {
             self.unlink(&flow);
         }
-        Ok(replaced)
+        replaced
     }
 
     fn admit(&self, owner: LinkIndex) -> bool {

@@ -384,9 +384,7 @@ impl Dataplane {
         };
         let (plan, refusal) = (renewed.plans[direction as usize], renewed.refusal(direction));
         renewed.note(direction, &arrival.seen());
-        if self.replace(flow, renewed).is_err() {
-            return self.refuse(arrival, Refused { reason: DropReason::FlowLimit, object: None });
-        }
+        self.replace(flow, renewed);
         match refusal {
             Some(refused) => self.refuse_answer(arrival, refused, flow.owner()),
             None => self.carry_of(&key, frame, arrival, &plan, outbox),
@@ -437,30 +435,22 @@ impl Dataplane {
         Ok(renewed)
     }
 
-    /// Puts a renewed flow in the place of the old one, whose ports it has.
-    fn replace(&self, old: &Arc<Flow>, renewed: Flow) -> Result<(), Refused> {
-        if self.flows.remove(old) {
-            self.close(old);
-            // A port of an object that is no longer on its way.
-            self.give_back_new(&old.leases, &renewed.leases);
-        }
-        let (keys, started, leases) = (renewed.keys, renewed.started, renewed.leases);
-        match self.flows.establish(renewed) {
+    /// Puts a renewed flow in the place of the old one, whose ports it has. No packet finds nothing meanwhile.
+    fn replace(&self, old: &Arc<Flow>, renewed: Flow) {
+        let leases = renewed.leases;
+        match self.flows.renew(old, renewed) {
             Ok(replaced) => {
+                self.close(old);
+                // A port of an object that is no longer on its way.
+                self.give_back_new(&old.leases, &leases);
                 for flow in replaced {
-                    // Another worker renewed it in the same moment: one conversation, whose ports and sums go on.
-                    if (flow.keys, flow.started) == (keys, started) {
-                        self.give_back_new(&flow.leases, &leases);
-                        self.close(&flow);
-                    } else {
-                        self.settle(&flow);
-                    }
+                    self.settle(&flow);
                 }
-                Ok(())
             }
-            Err(flow) => {
-                self.settle(&flow);
-                Err(Refused { reason: DropReason::FlowLimit, object: None })
+            // Another worker renewed it in the same moment, with the ports that it had, or it has just ended.
+            Err(renewed) => {
+                self.give_back_new(&leases, &old.leases);
+                self.close(&renewed);
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use super::lab::*;
 use crate::dataplane::tables::{EndpointBackend, Role};
-use crate::dataplane::{DropReason, EndpointCounts, InterfaceIndex};
+use crate::dataplane::{DropReason, EndpointCounts, InterfaceIndex, Outbox, Verdict};
+use crate::packet::Notation;
 
 /// The interface of the endpoint that leads to the provider's balancer, and of the one that leads to S3.
 const PROVIDER: InterfaceIndex = InterfaceIndex(3);
@@ -123,4 +124,40 @@ fn sums_are_what_flows_say() {
     let path = lab.dataplane.trace(APP, &crate::dataplane::TraceQuery { header });
     assert!(path.dropped.is_none());
     assert_eq!(lab.dataplane.endpoint_counts(), before);
+}
+
+/// Two workers meet the two directions of one connection just after a swap: both decide it again, and it is still one, whose
+/// bytes count once and whose borrowed port is its own.
+#[test]
+fn two_workers_renew_one_connection() {
+    let mut lab = Lab::new();
+    lab.send("app: 10.0.1.10:40000 > 10.0.2.50:53 tcp SYN");
+    lab.send("web: 10.0.1.20:8080 > 10.0.1.100:1024 tcp SYN|ACK");
+    let frames =
+        ["app: 10.0.1.10:40000 > 10.0.2.50:53 tcp ACK 100", "web: 10.0.1.20:8080 > 10.0.1.100:1024 tcp ACK 200"];
+    let frames = frames.map(|text| {
+        let notation: Notation = text.parse().expect("a packet");
+        let (source_mac, destination_mac) = lab.macs(link(&notation.link), notation.destination);
+        (link(&notation.link), notation.frame(source_mac, destination_mac))
+    });
+    let (dataplane, now) = (&lab.dataplane, lab.now);
+    for generation in 2..2_000 {
+        let mut tables = tables();
+        tables.vpcs.iter_mut().for_each(|vpc| vpc.generation = generation);
+        dataplane.swap(std::sync::Arc::new(tables));
+        let barrier = std::sync::Barrier::new(frames.len());
+        std::thread::scope(|scope| {
+            for (ingress, frame) in &frames {
+                let (barrier, mut frame) = (&barrier, frame.clone());
+                scope.spawn(move || {
+                    barrier.wait();
+                    let verdict = dataplane.handle(*ingress, None, &mut frame, now, &mut Outbox::default());
+                    assert!(matches!(verdict, Verdict::Forward { .. }), "{verdict:?}");
+                });
+            }
+        });
+        assert_eq!(counts(&lab, PROVIDER), ([1, 1, 0, 0], flow_bytes(&lab)), "generation {generation}");
+    }
+    // Nobody else gets its port while it stands.
+    lab.passes("app: 10.0.1.10:40001 > 10.0.2.50:53 tcp SYN", "web: 10.0.1.100:1025 > 10.0.1.20:8080 tcp SYN");
 }
