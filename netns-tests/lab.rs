@@ -11,6 +11,8 @@ mod balancer;
 mod cases;
 #[path = "lab_clients.rs"]
 mod clients;
+#[path = "lab_events.rs"]
+mod events;
 #[path = "lab_expect.rs"]
 mod expect;
 #[path = "lab_flow_log.rs"]
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
             .chain(expect::STORIES)
             .chain(cases::STORIES)
             .chain(balancer::STORIES)
+            .chain(events::OPEN_STORIES)
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
             .chain(one_way::STORIES)
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         let with_clients = clients::STORIES
             .into_iter()
             .chain(backends::STORIES)
+            .chain(events::STORIES)
             .chain(metadata::WITH_CLIENTS)
             .chain(privatelink::STORIES)
             .chain(tables::WITH_CLIENTS);

@@ -35,6 +35,8 @@ fn the_demo_tells_the_whole_story(stage: &Stage) -> Result<()> {
         "delivered",
         ">           - {Sid: TheTable, Effect: Allow,",
         "\nVpcEndpoints vpce-33dd7ca9b36656c90: PolicyDocument\n",
+        "{\"Event\":\"Connect\",",
+        "{\"Event\":\"Accept\",",
     ] {
         ensure!(demo.stdout.contains(part), "{part} in {}", demo.stdout);
     }
@@ -43,6 +45,10 @@ fn the_demo_tells_the_whole_story(stage: &Stage) -> Result<()> {
     ensure!(demo.stdout.contains(denied) || demo.stderr.contains(denied), "{demo:?}");
     let nearest = "statement OnlyFromThisVpc [endpoint-policies.yaml:38], but it is a Deny";
     ensure!(demo.stdout.contains(nearest) || demo.stderr.contains(nearest), "{demo:?}");
+    ensure!(demo.stderr.contains("BAD_STATE  by second/Endpoint"), "{}", demo.stderr);
+    // By the AWS CLI, else by curl.
+    let unknown = "InvalidServiceName";
+    ensure!(demo.stdout.contains(unknown) || demo.stderr.contains(unknown), "{demo:?}");
     ensure!(demo.stderr.contains("NO_ROUTE_TO_DESTINATION  by without-endpoint/Routes"), "{}", demo.stderr);
     ensure!(names_in(stage)?.is_empty(), "left: {:?}", names_in(stage)?);
     Ok(())

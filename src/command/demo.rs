@@ -3,6 +3,8 @@
 //! Every line below a `$` is what that very command printed: the demo starts this program with the arguments it shows. The
 //! templates are those of `examples/`, which the README and the tests use, too.
 
+mod partner;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -18,19 +20,19 @@ use crate::run::protocol::{Answer, Request};
 use crate::run::state::{self, Folder};
 
 /// The whole story in a minute: a gateway endpoint, a missing route, a private service between overlapping networks, what a
-/// NAT gateway costs beside an endpoint, and a policy that denies until it is changed.
+/// NAT gateway costs beside an endpoint, a policy that denies until it is changed, and a vendor who accepts a customer.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   vpclab demo
   vpclab demo --name second     beside another demo
 
-It starts five labs from templates of its own, one after the other, and ends
+It starts six labs from templates of its own, one after the other, and ends
 each: nothing is left. Every line below a `$` is what that command printed.")]
 pub struct Arguments {}
 
 /// The templates, as they stand in `examples/`.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 10] = [
     ("first.yaml", include_str!("../../examples/first.yaml")),
     ("files/hello.txt", include_str!("../../examples/files/hello.txt")),
     ("nat-vs-endpoint.yaml", include_str!("../../examples/nat-vs-endpoint.yaml")),
@@ -38,6 +40,9 @@ const FILES: [(&str, &str); 7] = [
     ("private-service/lab.yaml", include_str!("../../examples/private-service/lab.yaml")),
     ("private-service/provider.yaml", include_str!("../../examples/private-service/provider.yaml")),
     ("private-service/consumer.yaml", include_str!("../../examples/private-service/consumer.yaml")),
+    ("partner/lab.yaml", include_str!("../../examples/partner/lab.yaml")),
+    ("partner/vendor.yaml", include_str!("../../examples/partner/vendor.yaml")),
+    ("partner/customer.yaml", include_str!("../../examples/partner/customer.yaml")),
 ];
 
 /// Objects of `first.yaml` that make or name the endpoint.
@@ -120,6 +125,7 @@ impl Stage {
         self.private_service(lab)?;
         self.nat_or_endpoint(lab)?;
         self.policies(lab)?;
+        self.partner(lab)?;
         say("That was the whole story. Your own template is next: vpclab up FILE")
     }
 

@@ -36,5 +36,6 @@ fn prepare(definition: &Definition) -> Result<Prepared> {
         seeds: lab.seeds.into_iter().map(|seed| (seed.bucket, seed.folder)).collect(),
         world: lab.world,
         backends: lab.backends,
+        webhooks: lab.webhooks,
     })
 }

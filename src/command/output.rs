@@ -105,6 +105,7 @@ pub fn summary(summary: &Summary) -> String {
         let rows: Vec<Vec<String>> = summary.flow_logs.iter().map(row).collect();
         text.push_str(&table(&["FLOW LOG", "ID", "FILE"], &rows));
     }
+    let _ = writeln!(text, "\n  metrics: {}", summary.metrics);
     if !summary.notices.is_empty() {
         text.push('\n');
         for notice in &summary.notices {

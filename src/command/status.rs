@@ -41,10 +41,15 @@ fn text(lab: &str, status: &Value) -> String {
     if !down.is_empty() {
         text.push_str(&format!("down by `vpclab fault`: {}\n", down.join(", ")));
     }
+    if let Some(url) = status["Metrics"].as_str() {
+        text.push_str(&format!("metrics {url}\n"));
+    }
     section(&mut text, status, "Vpcs", &["VpcId", "CidrBlock", "OwnerId"]);
     section(&mut text, status, "Subnets", &["SubnetId", "CidrBlock", "AvailabilityZone", "VpcId"]);
     section(&mut text, status, "Instances", &["Guest", "InstanceId", "PrivateIpAddress", "SubnetId"]);
     section(&mut text, status, "VpcEndpoints", &["VpcEndpointId", "VpcEndpointType", "ServiceName", "State"]);
+    let counted = ["ActiveConnections", "NewConnections", "BytesProcessed", "PacketsDropped", "RstPacketsReceived"];
+    section(&mut text, status, "EndpointMetrics", &[&["VpcEndpointId", "SubnetId"], &counted[..]].concat());
     section(&mut text, status, "VpcEndpointServices", &["ServiceId", "ServiceName", "ServiceState"]);
     section(&mut text, status, "ResolverEndpoints", &["Id", "Name", "Direction", "Status", "HostVPCId"]);
     section(&mut text, status, "LoadBalancers", &["LoadBalancerName", "Scheme", "DNSName"]);

@@ -119,6 +119,8 @@ pub struct Flow {
     phase: AtomicU8,
     fins: AtomicU8,
     gone: AtomicBool,
+    /// TCP resets among the answers.
+    pub resets: AtomicU32,
     /// Forward and back.
     pub plans: [Plan; 2],
     /// Forward and back.
@@ -135,6 +137,8 @@ pub struct Flow {
     pub leases: Leases,
     /// Which objects it met, for `flows`: the last endpoint, gateway or balancer.
     pub via: Option<super::tables::ObjectIndex>,
+    /// The interfaces of interface endpoints that it passes.
+    pub endpoints: Box<[InterfaceIndex]>,
     /// Who set the limits that its plans have.
     pub limiters: Limiters,
     /// Network ACLs on its way that ICMP errors about it must pass, too.
@@ -165,6 +169,7 @@ impl Flow {
             timeouts,
             leases: Leases::default(),
             via: None,
+            endpoints: Box::default(),
             limiters: Limiters::default(),
             acls: Vec::new(),
             tracked: Vec::new(),
@@ -178,6 +183,7 @@ impl Flow {
             phase: AtomicU8::new(Phase::Opening as u8),
             fins: AtomicU8::new(0),
             gone: AtomicBool::new(false),
+            resets: AtomicU32::new(0),
             frames: Default::default(),
             bytes: Default::default(),
         }
@@ -215,6 +221,7 @@ impl Flow {
         self.last = copy(&older.last);
         self.phase = AtomicU8::new(older.phase.load(Ordering::Relaxed));
         self.fins = AtomicU8::new(older.fins.load(Ordering::Relaxed));
+        self.resets = AtomicU32::new(older.resets.load(Ordering::Relaxed));
         self.frames = [copy(&older.frames[0]), copy(&older.frames[1])];
         self.bytes = [copy(&older.bytes[0]), copy(&older.bytes[1])];
         self.introduce(older.proxy_protocol.clone());
@@ -269,12 +276,21 @@ impl Flow {
         number != protocol::UDP || self.frames.iter().all(|frames| frames.load(Ordering::Relaxed) > 1)
     }
 
+    #[cold]
     fn note_end(&self, direction: Direction, flags: u8) {
+        if flags & tcp_flags::RST != 0 && direction == Direction::Back {
+            self.resets.fetch_add(1, Ordering::Relaxed);
+        }
         let fins = if flags & tcp_flags::FIN != 0 { 1 << direction as u8 } else { 0 };
         let fins = self.fins.fetch_or(fins, Ordering::Relaxed) | fins;
         if flags & tcp_flags::RST != 0 || fins == 0b11 {
             self.phase.store(Phase::Closing as u8, Ordering::Relaxed);
         }
+    }
+
+    /// Bytes of its frames so far, both ways.
+    pub fn total_bytes(&self) -> u64 {
+        self.bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
     }
 
     /// Where it stands.
@@ -431,13 +447,31 @@ impl FlowTable {
         if !self.admit(flow.owner()) {
             return Err(Box::new(flow));
         }
+        Ok(self.insert(flow, None))
+    }
+
+    /// Puts a flow under the keys of an older one of the same conversation, or hands it back when that is gone already: of
+    /// several workers that renew one flow, one does it. The old one is found until the new one is, so that no packet of the
+    /// conversation meets neither.
+    pub fn renew(&self, old: &Arc<Flow>, renewed: Flow) -> Result<Vec<Arc<Flow>>, Box<Flow>> {
+        if old.gone.swap(true, Ordering::Relaxed) {
+            return Err(Box::new(renewed));
+        }
+        // It is counted as the old one was.
+        Ok(self.insert(renewed, Some(old)))
+    }
+
+    /// Inserts both directions; what stood there is removed, but for `old`, which is marked as gone and counts on.
+    fn insert(&self, flow: Flow, old: Option<&Arc<Flow>>) -> Vec<Arc<Flow>> {
         let flow = Arc::new(flow);
         let mut replaced = Vec::new();
         for direction in [Direction::Forward, Direction::Back] {
             let key = flow.keys[direction as usize];
             let entry = Entry { flow: Arc::clone(&flow), direction };
             let standing = self.shard(&key).lock().insert(key, entry);
-            let others = standing.filter(|it| !Arc::ptr_eq(&it.flow, &flow));
+            let is_other =
+                |it: &Entry| !Arc::ptr_eq(&it.flow, &flow) && !old.is_some_and(|old| Arc::ptr_eq(&it.flow, old));
+            let others = standing.filter(is_other);
             replaced.extend(others.map(|it| it.flow).filter(|it| self.remove(it)));
         }
         // Replaced by another worker between the two inserts: the second one must not outlive it. The shard's lock, which
@@ -445,7 +479,7 @@ impl FlowTable {
         if flow.gone.load(Ordering::Relaxed) {
             self.unlink(&flow);
         }
-        Ok(replaced)
+        replaced
     }
 
     fn admit(&self, owner: LinkIndex) -> bool {
@@ -526,6 +560,15 @@ impl FlowTable {
             shard.lock().values().filter(spoke).map(|entry| Arc::clone(&entry.flow)).collect()
         };
         self.shards.iter().flat_map(of_shard).collect()
+    }
+
+    /// Shows each flow once; a shard's lock is held while its flows are shown.
+    pub fn each(&self, mut see: impl FnMut(&Flow)) {
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let forward = shard.values().filter(|entry| entry.direction == Direction::Forward);
+            forward.for_each(|entry| see(&entry.flow));
+        }
     }
 
     /// How many flows stand.

@@ -18,6 +18,9 @@
 //! Flow logs add a few counters to the flows that pass a logged interface, and an entry of their bounded ledger, under its lock,
 //! to packets without a flow; a lab without flow logs pays for one branch.
 //!
+//! Interface endpoints' counters are what their flows count anyway, added up when somebody asks; connections that open and end,
+//! resets and drops are noted on their own, slower ways (`meters`).
+//!
 //! Lock rule: never two shard locks at once, never a shard lock and another lock at once.
 //!
 //! # Invariants
@@ -43,6 +46,7 @@ pub mod flow_log;
 pub mod fragments;
 pub mod health;
 pub mod lpm;
+pub mod meters;
 pub mod nat;
 pub mod path;
 mod pipeline;
@@ -58,6 +62,7 @@ mod tests;
 
 pub use drops::DropRecord;
 pub use flow::FlowRecord;
+pub use meters::EndpointCounts;
 pub use path::{Header, Hop, Path, TraceQuery};
 pub use pipeline::{Dataplane, Outbox};
 pub use tables::{InterfaceIndex, LinkIndex, ObjectIndex, Tables};

@@ -1,6 +1,7 @@
 //! A frame's way, on one screen: [`Dataplane::handle`].
 
 mod introduce;
+mod metered;
 mod report;
 
 use introduce::Introductions;
@@ -20,6 +21,7 @@ use super::drops::{DropRecord, Drops};
 use super::flow::{Direction, Flow, FlowRecord, FlowTable, Found, Seen, is_syn};
 use super::flow_log::{Count, Counters, Harvest, Ledger, Observed};
 use super::fragments::{self, Fragments};
+use super::meters::Meters;
 use super::nat::{Leases, Pool, PortPools};
 use super::path::{Header, Hop, Path, TraceQuery};
 use super::plan::{Asks, Key, Limiters, Limits, Plan, plans};
@@ -52,6 +54,7 @@ pub struct Dataplane {
     introductions: Introductions,
     drops: Drops,
     ledger: Ledger,
+    meters: Meters,
     hasher: ahash::RandomState,
 }
 
@@ -130,6 +133,7 @@ impl Dataplane {
             introductions: Introductions::default(),
             drops: Drops::new(),
             ledger: Ledger::new(hasher.clone()),
+            meters: Meters::default(),
             hasher,
         }
     }
@@ -328,6 +332,7 @@ impl Dataplane {
             },
             other => {
                 self.log_alone(arrival, &observed);
+                self.meter_outcome(&observed, &other, &arrival.packet);
                 self.give_back(&leases);
                 self.end_badly(arrival, other, frame, outbox)
             }
@@ -385,6 +390,7 @@ impl Dataplane {
             Err(refused) => {
                 if direction == Direction::Forward {
                     self.log_alone(arrival, &observed);
+                    self.meters.dropped(&observed.endpoints);
                 }
                 self.end(flow);
                 return self.refuse(arrival, refused);
@@ -392,9 +398,7 @@ impl Dataplane {
         };
         let (plan, refusal) = (renewed.plans[direction as usize], renewed.refusal(direction));
         renewed.note(direction, &arrival.seen());
-        if self.replace(flow, renewed).is_err() {
-            return self.refuse(arrival, Refused { reason: DropReason::FlowLimit, object: None });
-        }
+        self.replace(flow, renewed);
         match refusal {
             Some(refused) => self.refuse_answer(arrival, refused, flow.owner()),
             None => self.carry_of(&key, frame, arrival, &plan, outbox),
@@ -435,6 +439,7 @@ impl Dataplane {
         };
         let mut renewed = self.flow(arrival, link, &first, &header, flow.keys[0], *decision, leases);
         renewed.tcp_sequence = flow.tcp_sequence;
+        renewed.endpoints = std::mem::take(&mut observed.endpoints).into_boxed_slice();
         renewed.logged = Counters::of(std::mem::take(observed));
         renewed.continue_from(flow);
         if renewed.keys != flow.keys {
@@ -444,23 +449,22 @@ impl Dataplane {
         Ok(renewed)
     }
 
-    /// Puts a renewed flow in the place of the old one, whose ports it has.
-    fn replace(&self, old: &Arc<Flow>, renewed: Flow) -> Result<(), Refused> {
-        if self.flows.remove(old) {
-            self.close(old);
-        }
-        // A port of an object that is no longer on its way.
-        self.give_back_new(&old.leases, &renewed.leases);
-        match self.flows.establish(renewed) {
+    /// Puts a renewed flow in the place of the old one, whose ports it has. No packet finds nothing meanwhile.
+    fn replace(&self, old: &Arc<Flow>, renewed: Flow) {
+        let leases = renewed.leases;
+        match self.flows.renew(old, renewed) {
             Ok(replaced) => {
+                self.close(old);
+                // A port of an object that is no longer on its way.
+                self.give_back_new(&old.leases, &leases);
                 for flow in replaced {
                     self.settle(&flow);
                 }
-                Ok(())
             }
-            Err(flow) => {
-                self.settle(&flow);
-                Err(Refused { reason: DropReason::FlowLimit, object: None })
+            // Another worker renewed it in the same moment, with the ports that it had, or it has just ended.
+            Err(renewed) => {
+                self.give_back_new(&leases, &old.leases);
+                self.close(&renewed);
             }
         }
     }
@@ -498,22 +502,28 @@ impl Dataplane {
         key: Key,
         decision: Decision,
         leases: Leases,
-        observed: Observed,
+        mut observed: Observed,
     ) -> Result<Plan, Refused> {
         let packet = &arrival.packet;
         let mut flow = self.flow(arrival, arrival.ingress, packet, &Header::of(packet), key, decision, leases);
         flow.tcp_sequence = packet.tcp_sequence;
+        let endpoints = std::mem::take(&mut observed.endpoints);
+        flow.endpoints = endpoints.as_slice().into();
         flow.logged = Counters::of(observed);
         flow.note(Direction::Forward, &arrival.seen());
         let plan = flow.plans[0];
         match self.flows.establish(flow) {
             Ok(replaced) => {
+                self.meters.opened(&endpoints);
                 for flow in replaced {
                     self.settle(&flow);
                 }
             }
-            Err(flow) => {
+            Err(mut flow) => {
+                // It never stood, so that no endpoint counts what it carried.
+                flow.endpoints = Box::default();
                 self.settle(&flow);
+                self.meters.dropped(&endpoints);
                 // Unchanged addresses need no memory: the answer finds its way by itself.
                 if plan.translates() || plan.asks.has(Asks::PROXY_PROTOCOL) {
                     return Err(Refused { reason: DropReason::FlowLimit, object: None });
@@ -535,6 +545,12 @@ impl Dataplane {
     /// What a plan asks of a packet: the verdict when it doesn't keep to it.
     #[inline]
     fn check(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Option<Verdict> {
+        let verdict = self.broken(frame, arrival, plan, outbox)?;
+        Some(self.meter_broken(arrival, verdict))
+    }
+
+    #[inline]
+    fn broken(&self, frame: &mut [u8], arrival: &Arrival, plan: &Plan, outbox: &mut Outbox) -> Option<Verdict> {
         let (packet, asks) = (&arrival.packet, plan.asks);
         if asks.has(Asks::WHOLE) && packet.fragment != packet::Fragment::None {
             return Some(
@@ -596,6 +612,7 @@ impl Dataplane {
     fn settle(&self, flow: &Flow) {
         self.give_back(&flow.leases);
         self.introductions.end(flow);
+        self.meters.ended(flow);
         self.close(flow);
     }
 
@@ -668,6 +685,11 @@ impl Dataplane {
             harvest.records.extend(taken.map(|(observation, count)| (*observation, count)));
         }
         harvest
+    }
+
+    /// How many flows stand.
+    pub fn standing(&self) -> usize {
+        self.flows.len()
     }
 
     /// All flows, oldest first.

@@ -1,6 +1,7 @@
 //! Connection notifications: whom AWS tells that an endpoint connects, is accepted, rejected or deleted (B4).
 //!
-//! Kept and described. Nothing is sent: a lab has no SNS.
+//! Kept and described. What happened and who is told of it is [`connection_notices`]'s; a lab has no SNS, so that topics are
+//! names, and whether one lets AWS publish is said by whoever runs the lab (`World::disabled_topics`).
 
 use super::world::Meta;
 use super::*;
@@ -146,11 +147,17 @@ fn check_topic(arn: &str) -> Result<(), Refusal> {
     let parts: Vec<&str> = arn.split(':').collect();
     match parts.as_slice() {
         ["arn", _, "sns", region, account, name]
-            if region::is_region(region) && account.len() == 12 && !name.is_empty() =>
+            if region::is_region(region) && account.len() == 12 && is_topic_name(name) =>
         {
             Ok(())
         }
         _ => Err(Refusal::new("InvalidParameter", format!("The connection notification ARN '{arn}' is not valid"))
             .help("the ARN of an SNS topic")),
     }
+}
+
+/// Letters, digits, dashes and underscores, at most 256: a file can have it
+/// (<https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>).
+pub fn is_topic_name(name: &str) -> bool {
+    (1..=256).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }

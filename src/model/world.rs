@@ -82,6 +82,8 @@ pub struct World {
     pub access_keys: BTreeMap<String, AccessKey>,
     /// The organization that all accounts of the lab belong to, such as `o-exampleorgid`; not an object, and changed by none.
     pub organization: Option<String>,
+    /// Names of SNS topics whose policy does not let AWS publish: notifications to them are `Disabled`. Not objects, either.
+    pub disabled_topics: BTreeSet<String>,
 }
 
 /// The id (or ARN, or name) of what a change made or touched.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use super::BadInput;
 use super::lab::{Lab, Prepared};
 use super::launch::Definition;
+use super::notifications::Webhooks;
 use super::protocol::Applied;
 use crate::compile::{self, Compiled, Shape};
 use crate::model::access::Directory;
@@ -29,7 +30,7 @@ use crate::services::s3;
 /// Makes the lab what the definition says, or says what it can't do and leaves it as it is.
 pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
     let mut asked = lab.turn.lock();
-    let Prepared { mut world, mut notices, .. } = (lab.prepare)(definition)?;
+    let Prepared { mut world, mut notices, webhooks, .. } = (lab.prepare)(definition)?;
     world.zones_down.clone_from(&lab.world.load().zones_down);
     let mut kept = Vec::with_capacity(asked.len());
     for request in asked.iter() {
@@ -42,7 +43,8 @@ pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
             )),
         }
     }
-    let changes = install(lab, world).map_err(|failed| match failed {
+    let webhooks = Arc::new(webhooks);
+    let changes = install(lab, world, &webhooks).map_err(|failed| match failed {
         NotInstalled::Obstacles(obstacles) => BadInput(format!(
             "lab `{}` can't become that while it runs, and stays as it is:\n  {}\nend it with `vpclab down` and start it anew \
              with `vpclab up`",
@@ -52,6 +54,7 @@ pub fn apply(lab: &Lab, definition: &Definition) -> Result<Applied> {
         .into(),
         NotInstalled::Failed(error) => error,
     })?;
+    lab.webhooks.store(webhooks);
     *asked = kept;
     Ok(Applied { changes, notices })
 }
@@ -67,7 +70,7 @@ pub fn set_zone_down(lab: &Lab, zone: &str, down: bool) -> Result<Applied> {
         return Ok(Applied { changes: Vec::new(), notices: vec![format!("zone {id} is {state} already")] });
     }
     let here = world.subnets.values().filter(|subnet| subnet.availability_zone_id == id).count();
-    install(lab, world).map_err(|failed| match failed {
+    install(lab, world, &lab.webhooks.load()).map_err(|failed| match failed {
         NotInstalled::Obstacles(obstacles) => anyhow::anyhow!(obstacles.join("; ")),
         NotInstalled::Failed(error) => error,
     })?;
@@ -80,7 +83,7 @@ pub fn change(lab: &Lab, request: Request) -> Result<ObjectId, Refusal> {
     let mut asked = lab.turn.lock();
     let mut world = World::clone(&lab.world.load());
     let id = world.apply(request.clone())?;
-    install(lab, world).map_err(|failed| match failed {
+    install(lab, world, &lab.webhooks.load()).map_err(|failed| match failed {
         NotInstalled::Obstacles(obstacles) => {
             Refusal::new("UnsupportedOperation", format!("A running lab can't take that: {}", obstacles.join("; ")))
         }
@@ -99,7 +102,7 @@ enum NotInstalled {
 }
 
 /// Puts a world in the place of the lab's; the caller has the turn. Says what changed.
-fn install(lab: &Lab, world: World) -> Result<Vec<String>, NotInstalled> {
+fn install(lab: &Lab, world: World, webhooks: &Webhooks) -> Result<Vec<String>, NotInstalled> {
     let before = lab.dataplane.tables();
     let Compiled { mut tables, zones, origins, health, .. } = compile::recompile(&world, &before);
     let obstacles = Shape::of(&before).changes(&Shape::of(&tables));
@@ -118,8 +121,11 @@ fn install(lab: &Lab, world: World) -> Result<Vec<String>, NotInstalled> {
     lab.access.directory.store(Arc::new(Directory::of(&world)));
     declare_buckets(lab, &world).map_err(NotInstalled::Failed)?;
     lab.metadata.swap(&world, &lab.access.directory.load());
-    lab.world.store(Arc::new(world));
+    let world = Arc::new(world);
+    let before = lab.world.swap(Arc::clone(&world));
     lab.dataplane.swap(Arc::new(tables));
+    // Who hears of it finds it done.
+    lab.notifications.tell(&before, &world, webhooks);
     for change in &changes {
         tracing::info!("changed: {change}");
     }

@@ -34,7 +34,7 @@ use super::launch::refused;
 use super::protocol::{
     Answer, ApiAccess, CallQuestion, DecisionLine, PacketHeader, Request, TraceQuestion, TraceReport,
 };
-use super::{apply, flow_log, report};
+use super::{apply, flow_log, metrics, report};
 use crate::dataplane::{DropRecord, Header, LinkIndex, Tables, TraceQuery};
 use crate::dns;
 use crate::host;
@@ -129,6 +129,7 @@ async fn answer(lab: &Arc<Lab>, request: &Request, stream: &mut TokioStream, end
             if let Some(health) = &lab.health {
                 status["TargetHealthDescriptions"] = health.describe().into();
             }
+            metrics::complete_status(&mut status, lab);
             say(stream, &Answer::Status(status)).await
         }
         Request::Trace { guest, host, port, protocol, from, call } => {

@@ -30,10 +30,11 @@ use super::forward::Pump;
 use super::guest::{self, Guest};
 use super::health::TargetsHealth;
 use super::launch::{self, Definition, Inheritance};
+use super::notifications::{Notifications, Webhooks};
 use super::protocol::{Answer, Request};
 use super::report::{self, LinkNames};
 use super::state::Folder;
-use super::{CannotRun, boot, control, keys, serve};
+use super::{CannotRun, boot, control, keys, metrics, serve};
 use crate::compile::{self, Compiled, ServiceKind, ServicePlan};
 use crate::dataplane::Dataplane;
 use crate::dns::Zones;
@@ -62,6 +63,8 @@ pub struct Prepared {
     pub seeds: Vec<(String, PathBuf)>,
     /// Real servers in the place of emulated ones.
     pub backends: Vec<Backend>,
+    /// Where notifications go, by topic.
+    pub webhooks: Webhooks,
 }
 
 /// Reads the files that a lab is defined by.
@@ -75,8 +78,14 @@ pub struct Lab {
     pub world: ArcSwap<World>,
     /// Held by whoever changes the lab: what the EC2 API was asked for and did since the start.
     pub turn: Mutex<Vec<model::Request>>,
+    /// Tells what happens to connections.
+    pub notifications: Notifications,
+    /// Where it tells, by topic; [`apply`](super::apply) alone puts others in their place.
+    pub webhooks: ArcSwap<Webhooks>,
     /// Where the EC2 API listens.
     pub api: SocketAddr,
+    /// Where counters are read.
+    pub metrics: SocketAddr,
     /// Reads a definition's files.
     pub prepare: Prepare,
     /// Who runs in it.
@@ -124,8 +133,10 @@ pub fn live(folder: &Folder, prepare: Prepare) -> Result<u8> {
             return Ok(1);
         }
     };
-    let Standing { lab, runtime, shutdown, flow_logs, summary, shared, api } = standing;
+    let Standing { lab, runtime, shutdown, flow_logs, summary, shared, api, metrics } = standing;
     let lab = Arc::new(lab);
+    let counters = metrics::serve(metrics, Arc::clone(&lab), shared.shutdown.clone());
+    serve::watch(runtime.handle(), "metrics", &shared, counters);
     serve::start_api(runtime.handle(), api, Arc::clone(&lab) as Arc<dyn ec2::Lab>, &shared);
     if starter.say(&Answer::Ready(summary)).is_err() {
         folder.remove()?;
@@ -196,6 +207,8 @@ struct Standing {
     shared: serve::Shared,
     /// The socket of the EC2 API.
     api: TcpListener,
+    /// The socket of the metrics.
+    metrics: TcpListener,
 }
 
 impl ec2::Lab for Lab {
@@ -216,7 +229,7 @@ fn start(
     failed: &mpsc::UnboundedSender<String>,
 ) -> Result<Standing> {
     starter.step("reading the template", 0, 1)?;
-    let Prepared { world, mut notices, seeds, backends } = prepare(definition)?;
+    let Prepared { world, mut notices, seeds, backends, webhooks } = prepare(definition)?;
     let kind = if definition.plain_links { LinkKind::Plain } else { LinkKind::Offload };
     starter.step("looking at this machine", 0, 1)?;
     look_at_machine(kind)?;
@@ -274,7 +287,8 @@ fn start(
     for (plan, namespaces) in &services {
         serve::start(runtime.handle(), plan.kind, plan.name, namespaces, &shared)?;
     }
-    let (socket, api) = serve::bind_api()?;
+    let (socket, api) = serve::bind_loopback("the EC2 API")?;
+    let (counters, metrics) = serve::bind_loopback("the metrics")?;
     notices.extend(first_boot(folder, &world, &guests, starter)?);
     // After the targets have started: a first failure would count.
     let checks = services.iter().find(|(plan, _)| plan.kind == ServiceKind::HealthChecks);
@@ -282,6 +296,9 @@ fn start(
     let authority = Arc::clone(&shared.authority);
     let health =
         TargetsHealth::start(health, namespaces, &dataplane, &zones.load(), runtime.handle(), authority, ends)?;
+
+    let notifications = Notifications::start(runtime.handle(), folder);
+    notifications.tell(&World::default(), &world, &webhooks);
 
     let guest_names: Vec<GuestName> = guests.iter().map(|guest| guest.name.clone()).collect();
     let flow_logs = writer.as_ref().map(|writer| writer.files().to_vec()).unwrap_or_default();
@@ -293,7 +310,10 @@ fn start(
         folder: folder.clone(),
         world: ArcSwap::from_pointee(world),
         turn: Mutex::default(),
+        notifications,
+        webhooks: ArcSwap::from_pointee(webhooks),
         api,
+        metrics,
         prepare,
         guests,
         zones,
@@ -309,7 +329,8 @@ fn start(
         flow_logs,
         services,
     };
-    Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary, shared, api: socket })
+    summary.metrics = metrics::url(&lab);
+    Ok(Standing { lab, runtime, shutdown, flow_logs: writer, summary, shared, api: socket, metrics: counters })
 }
 
 fn look_at_machine(kind: LinkKind) -> Result<()> {

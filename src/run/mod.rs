@@ -12,6 +12,8 @@
 //! | [`boot`] | first-boot scripts, and whether balancers' targets listen |
 //! | [`flow_log`] | flow logs, written to files |
 //! | [`health`] | what is known of balancers' targets, for flows, DNS and `status` |
+//! | [`metrics`] | counters for Prometheus, on the loopback |
+//! | [`notifications`] | connection notifications, in files and to webhooks |
 //! | [`serve`] | the services' sockets and servers |
 //! | [`protocol`], [`control`], [`client`] | what is said on the control socket, and its two sides |
 //! | [`report`] | what a lab says of itself |
@@ -38,6 +40,8 @@ pub mod health;
 pub mod keys;
 pub mod lab;
 pub mod launch;
+pub mod metrics;
+pub mod notifications;
 pub mod protocol;
 pub mod report;
 pub mod serve;

@@ -203,6 +203,8 @@ pub struct Summary {
     pub resolver_endpoints: Vec<ResolverEndpointSummary>,
     /// Flow logs.
     pub flow_logs: Vec<FlowLogSummary>,
+    /// URL of the lab's counters, on this machine's loopback.
+    pub metrics: String,
     /// What was ignored, parsed but not enforced, or went wrong without ending the lab.
     pub notices: Vec<String>,
 }

@@ -37,7 +37,8 @@ pub fn summary(lab: &str, world: &World, guests: &[GuestName], notices: Vec<Stri
     // The world's order is that of ids, which mean nothing to a reader.
     guests.sort_by(|a, b| a.guest.cmp(&b.guest));
     let (endpoints, resolver_endpoints) = (endpoints(world), resolver_endpoints(world));
-    Summary { lab: lab.to_owned(), guests, endpoints, resolver_endpoints, flow_logs: Vec::new(), notices }
+    let lab = lab.to_owned();
+    Summary { lab, guests, endpoints, resolver_endpoints, flow_logs: Vec::new(), metrics: String::new(), notices }
 }
 
 /// A notice for each interface endpoint of an AWS service that nobody serves.

@@ -183,10 +183,11 @@ pub fn start(
     Ok(())
 }
 
-/// Binds the socket of the EC2 API: on this machine's loopback alone, where nobody has to be let in.
-pub fn bind_api() -> Result<(TcpListener, SocketAddr)> {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("the EC2 API's port on the loopback")?;
-    let address = socket.local_addr().context("the EC2 API's port on the loopback")?;
+/// Binds a socket for this machine's own programs: on its loopback alone, where nobody has to be let in.
+pub fn bind_loopback(what: &str) -> Result<(TcpListener, SocketAddr)> {
+    let context = || format!("a port on the loopback for {what}");
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).with_context(context)?;
+    let address = socket.local_addr().with_context(context)?;
     Ok((socket, address))
 }
 
@@ -200,7 +201,7 @@ pub fn start_api(runtime: &Handle, socket: TcpListener, lab: Arc<dyn ec2::Lab>, 
 }
 
 /// Runs a server; when it ends before it is told to, the lab hears of it.
-fn watch(
+pub fn watch(
     runtime: &Handle,
     name: &'static str,
     shared: &Shared,

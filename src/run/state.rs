@@ -184,6 +184,11 @@ impl Folder {
         self.path.join("log")
     }
 
+    /// Where connection notifications are written.
+    pub fn notifications(&self) -> PathBuf {
+        self.path.join("notifications")
+    }
+
     /// Where flow logs are written that name no file of their own.
     pub fn flow_logs(&self) -> PathBuf {
         self.path.join("flow-logs")

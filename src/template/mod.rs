@@ -30,6 +30,7 @@ mod stacks;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use deploy::{ResourceReport, StackReport};
@@ -57,6 +58,8 @@ pub struct Lab {
     pub seeds: Vec<Seed>,
     /// Services that other servers answer for, one entry each.
     pub backends: Vec<Backend>,
+    /// SNS topics whose messages are also POSTed to a URL.
+    pub webhooks: BTreeMap<String, String>,
 }
 
 /// A server that answers for a service in place of the lab's own; of a `lab.yaml`.

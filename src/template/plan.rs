@@ -5,6 +5,7 @@
 mod backends;
 mod cdk;
 mod lab_yaml;
+mod notifications;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,8 @@ use super::error::{Diagnostic, Span};
 use super::notice::Notice;
 use super::{Backend, Files, LoadOptions, ReadError};
 use crate::model::region::is_region;
+
+pub(super) use notifications::PlannedTopic;
 
 /// Account of stacks that name none.
 const DEFAULT_ACCOUNT: &str = "123456789012";
@@ -28,6 +31,8 @@ pub(super) struct Plan {
     /// Of all accounts of the lab.
     pub organization: Option<String>,
     pub backends: Vec<Backend>,
+    /// SNS topics by name.
+    pub topics: Vec<(String, PlannedTopic)>,
     pub expect: Option<Value>,
     pub stacks: Vec<PlannedStack>,
     pub seeds: Vec<PlannedSeed>,
@@ -42,6 +47,7 @@ impl Plan {
             file: file.to_owned(),
             organization: None,
             backends: Vec::new(),
+            topics: Vec::new(),
             expect: None,
             stacks: Vec::new(),
             seeds: Vec::new(),

@@ -9,7 +9,7 @@ use super::document::{Key, Kind, Value};
 use super::error::{Diagnostic, File, Span, did_you_mean};
 use super::evaluate::{Evaluator, Exports, Scope};
 use super::order::order;
-use super::plan::{Plan, PlannedStack};
+use super::plan::{Plan, PlannedStack, PlannedTopic};
 use super::references::{Piece, References, pieces};
 use super::sections::Template;
 use super::{Lab, LoadOptions, Seed};
@@ -17,8 +17,19 @@ use crate::model::World;
 
 /// Deploys every stack of a plan.
 pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagnostic>> {
-    let Plan { name, file, organization, backends, expect, stacks: planned, seeds, notices } = plan;
-    let world = World { organization, ..World::default() };
+    let Plan { name, file, organization, backends, topics, expect, stacks: planned, seeds, notices } = plan;
+    let (mut disabled_topics, mut webhooks) = (BTreeSet::new(), BTreeMap::new());
+    for (name, topic) in topics {
+        match topic {
+            PlannedTopic::Disabled => {
+                disabled_topics.insert(name);
+            }
+            PlannedTopic::Webhook(url) => {
+                webhooks.insert(name, url);
+            }
+        }
+    }
+    let world = World { organization, disabled_topics, ..World::default() };
     let mut site = Site { world, notices, ..Site::default() };
     let given = command_line_parameters(&planned, options)?;
     let mut needs_by_name = Vec::new();
@@ -68,7 +79,8 @@ pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagn
     }
     match site.errors.is_empty() {
         true => {
-            Ok(Lab { name, file, expect, world: site.world, stacks: reports, notices: site.notices, seeds, backends })
+            let (world, notices) = (site.world, site.notices);
+            Ok(Lab { name, file, expect, world, stacks: reports, notices, seeds, backends, webhooks })
         }
         false => Err(site.errors),
     }

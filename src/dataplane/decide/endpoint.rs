@@ -82,6 +82,9 @@ pub(super) fn interface(
     let object = walk.tables.endpoints.get(endpoint.at()).ok_or(Refused::BAD_TABLES)?.object;
     walk.via = Some(object);
     walk.endpoint = Some(endpoint);
+    if walk.back.is_none() {
+        walk.observed.endpoints.push(index);
+    }
     if !matches!(walk.header.protocol, protocol::TCP | protocol::UDP) {
         return walk.refuse("interface endpoint", object, DropReason::EndpointPing);
     }

@@ -51,6 +51,8 @@ pub struct Observed {
     pub there: Vec<Observation>,
     /// On the way back.
     pub back: Vec<Observation>,
+    /// The interfaces of interface endpoints that it came to on the way there, logged or not.
+    pub endpoints: Vec<InterfaceIndex>,
     /// The last observation, whose verdict is not known yet, is one of the way back, or one of the way there.
     open: Option<bool>,
 }
@@ -100,7 +102,7 @@ impl Observed {
         observations.last_mut()
     }
 
-    /// No logged interface was passed.
+    /// No logged interface was passed, whatever endpoints were.
     pub fn is_empty(&self) -> bool {
         self.there.is_empty() && self.back.is_empty()
     }

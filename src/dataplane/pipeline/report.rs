@@ -125,7 +125,10 @@ impl Dataplane {
             return Some((flow, direction));
         }
         match self.renew(arrival, &flow, &mut Observed::default()) {
-            Ok(renewed) => self.replace(&flow, renewed).ok().and_then(|()| self.flows.peek(key)),
+            Ok(renewed) => {
+                self.replace(&flow, renewed);
+                self.flows.peek(key)
+            }
             Err(_) => {
                 self.end(&flow);
                 None

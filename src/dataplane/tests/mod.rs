@@ -8,6 +8,7 @@ mod balancing;
 mod endpoints;
 mod flow_logs;
 mod health;
+mod meters;
 mod network_acls;
 mod noise;
 mod one_way;

@@ -21,6 +21,7 @@ pub use gateways::{
 };
 pub use interfaces::{instances, network_interfaces};
 pub use network::{internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs};
+pub(super) use privatelink::aws_service_id;
 pub use privatelink::{
     connection_notifications, resolver_endpoints, vpc_endpoint_connections, vpc_endpoint_service_configurations,
     vpc_endpoint_service_details, vpc_endpoint_services, vpc_endpoints,

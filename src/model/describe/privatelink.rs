@@ -158,7 +158,7 @@ fn aws_service(region: &str, short: &str, kind: VpcEndpointType, zones: &[Availa
     let suffix = region::dns_suffix(region);
     let mut shape = json!({
         "ServiceName": format!("com.amazonaws.{region}.{short}"),
-        "ServiceId": id::derived("vpce-svc", &["AWS", region, short, kind.as_str()]),
+        "ServiceId": aws_id(region, short, kind),
         "ServiceType": [{ "ServiceType": kind.as_str() }],
         "ServiceRegion": region,
         "AvailabilityZones": zones.iter().map(|zone| json!(zone.name)).collect::<Value>(),
@@ -179,6 +179,17 @@ fn aws_service(region: &str, short: &str, kind: VpcEndpointType, zones: &[Availa
         add(&mut shape, "PrivateDnsNameVerificationState", Some(json!("verified")));
     }
     shape
+}
+
+fn aws_id(region: &str, short: &str, kind: VpcEndpointType) -> String {
+    id::derived("vpce-svc", &["AWS", region, short, kind.as_str()])
+}
+
+/// The id of the AWS service that an endpoint leads to, if it is one.
+pub(in crate::model) fn aws_service_id(endpoint: &VpcEndpoint) -> Option<String> {
+    let region = &endpoint.meta.region;
+    let short = short_service_name(&endpoint.service_name, region)?;
+    Some(aws_id(region, short, endpoint.vpc_endpoint_type))
 }
 
 impl PrivateDnsState {
@@ -219,7 +230,7 @@ pub fn connection_notifications(world: &World) -> Vec<Value> {
             "ConnectionNotificationType": "Topic",
             "ConnectionNotificationArn": notification.connection_notification_arn,
             "ConnectionEvents": notification.connection_events.iter().map(|it| json!(it.as_str())).collect::<Value>(),
-            "ConnectionNotificationState": "Enabled",
+            "ConnectionNotificationState": if world.publishes(notification) { "Enabled" } else { "Disabled" },
         });
         add(&mut shape, "ServiceId", notification.service_id.as_ref().map(|id| json!(id)));
         add(&mut shape, "VpcEndpointId", notification.vpc_endpoint_id.as_ref().map(|id| json!(id)));

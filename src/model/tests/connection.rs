@@ -405,6 +405,7 @@ fn notifications_are_of_a_service_or_an_endpoint() {
         (create(true, true, topic, &["Accept"]), "InvalidParameterCombination"),
         (create(false, false, topic, &["Accept"]), "InvalidParameterCombination"),
         (create(true, false, "arn:aws:sqs:us-east-1:444455556666:q", &["Accept"]), "InvalidParameter: "),
+        (create(true, false, "arn:aws:sns:us-east-1:444455556666:../topic", &["Accept"]), "InvalidParameter: "),
         (create(true, false, topic, &["Explode"]), "InvalidParameterValue: "),
         (create(true, false, topic, &[]), "MissingParameter: "),
         (create(false, true, topic, &["Accept"]), "InvalidVpcEndpointId.NotFound"),
@@ -428,4 +429,87 @@ fn notifications_are_of_a_service_or_an_endpoint() {
     let delete = Change::DeleteVpcEndpointConnectionNotifications { connection_notification_ids: vec![id] };
     ground.asker.ask_as(OTHER_ACCOUNT, delete.clone()).unwrap();
     ground.asker.refused_as(OTHER_ACCOUNT, delete, "InvalidConnectionNotification");
+}
+
+/// Each change with what is told of it: to the service's provider of all four events, to the endpoint's owner of two.
+#[test]
+fn what_happens_between_two_worlds_is_told() {
+    use ConnectionEvent::{Accept, Connect, Delete, Reject};
+    let mut ground = Ground::new();
+    let topic = |account: &str, name: &str| format!("arn:aws:sns:us-east-1:{account}:{name}");
+    let create = |service_id: Option<&String>, vpc_endpoint_id: Option<&String>, arn: String, events: &[&str]| {
+        Change::CreateVpcEndpointConnectionNotification(CreateConnectionNotification {
+            service_id: service_id.cloned(),
+            vpc_endpoint_id: vpc_endpoint_id.cloned(),
+            connection_notification_arn: arn,
+            connection_events: events.iter().map(|event| (*event).to_owned()).collect(),
+        })
+    };
+    let all = ["Accept", "Connect", "Delete", "Reject"];
+    let provided = create(Some(&ground.service_id), None, topic(OTHER_ACCOUNT, "provider"), &all);
+    ground.asker.ask_as(OTHER_ACCOUNT, provided).unwrap();
+    let owned = create(None, Some(&ground.vpc_endpoint_id), topic(ACCOUNT, "consumer"), &["Accept", "Delete"]);
+    ground.asker.make(owned);
+
+    let (accept, reject, delete) = (ground.accept(), ground.reject(), ground.delete());
+    let second = Change::CreateVpcEndpoint(interface_endpoint(&ground.vpc_id, &ground.service_name, &[]));
+    let other = Change::CreateVpcEndpoint(interface_endpoint(&ground.vpc_id, "com.amazonaws.us-east-1.sqs", &[]));
+    let gateway = Change::CreateVpcEndpoint(gateway_endpoint(&ground.vpc_id, "s3", &[]));
+    let moved = ground.modify(|it| it.remove_subnet_ids = vec![ground.subnet_ids[0].clone()]);
+    type Told<'t> = (ConnectionEvent, &'t str, &'t str);
+    let steps: [(&str, Change, &[Told]); 9] = [
+        (OTHER_ACCOUNT, accept.clone(), &[(Accept, "consumer", "available"), (Accept, "provider", "available")]),
+        (OTHER_ACCOUNT, reject.clone(), &[(Reject, "provider", "rejected")]),
+        (OTHER_ACCOUNT, accept, &[(Accept, "consumer", "available"), (Accept, "provider", "available")]),
+        (ACCOUNT, moved, &[]),
+        (ACCOUNT, second, &[(Connect, "provider", "pendingAcceptance")]),
+        (ACCOUNT, other, &[]),
+        (ACCOUNT, gateway, &[]),
+        (ACCOUNT, delete, &[(Delete, "consumer", "deleted"), (Delete, "provider", "deleted")]),
+        (ACCOUNT, vpc("10.9.0.0/16"), &[]),
+    ];
+    for (account, change, expected) in steps {
+        let before = ground.asker.world.clone();
+        ground.asker.ask_as(account, change.clone()).unwrap();
+        let notices = connection_notices(&before, &ground.asker.world);
+        let mut told: Vec<_> =
+            notices.iter().map(|it| (it.event, it.topic(), it.vpc_endpoint_state.as_str())).collect();
+        told.sort_unstable_by_key(|(_, topic, _)| topic.to_owned());
+        assert_eq!(told, expected, "{change:?}");
+        for notice in &notices {
+            assert_eq!(notice.service_id.as_ref(), Some(&ground.service_id));
+            assert_eq!(notice.vpc_endpoint_owner, ACCOUNT);
+        }
+        assert_eq!(connection_notices(&before, &before), []);
+    }
+
+    // A lab that starts tells of what it starts with; a topic that takes nothing hears nothing.
+    let start = |world: &World| connection_notices(&World::default(), world).len();
+    let mut world = ground.asker.world;
+    assert_eq!(start(&world), 1, "the second endpoint");
+    assert_eq!(describe::connection_notifications(&world)[0]["ConnectionNotificationState"], "Enabled");
+    world.disabled_topics.insert("provider".to_owned());
+    assert_eq!(start(&world), 0);
+    assert_eq!(describe::connection_notifications(&world)[0]["ConnectionNotificationState"], "Disabled");
+}
+
+/// Ids follow from names: an endpoint that leads elsewhere has the id of the old one, and is another connection.
+#[test]
+fn an_endpoint_that_leads_elsewhere_is_another_connection() {
+    let mut ground = Ground::new();
+    let notification = CreateConnectionNotification {
+        service_id: Some(ground.service_id.clone()),
+        connection_notification_arn: "arn:aws:sns:us-east-1:444455556666:t".to_owned(),
+        connection_events: vec!["Connect".to_owned(), "Delete".to_owned()],
+        ..Default::default()
+    };
+    let change = Change::CreateVpcEndpointConnectionNotification(notification);
+    ground.asker.ask_as(OTHER_ACCOUNT, change).unwrap();
+    let here = ground.asker.world;
+    let mut elsewhere = here.clone();
+    let endpoint = elsewhere.vpc_endpoints.get_mut(&ground.vpc_endpoint_id).unwrap();
+    endpoint.service_name = "com.amazonaws.us-east-1.sqs".to_owned();
+    let events = |before, after| connection_notices(before, after).iter().map(|it| it.event).collect::<Vec<_>>();
+    assert_eq!(events(&here, &elsewhere), [ConnectionEvent::Delete]);
+    assert_eq!(events(&elsewhere, &here), [ConnectionEvent::Connect]);
 }

@@ -1,5 +1,5 @@
 //! `lab.yaml`: several stacks with account, Region and parameters; buckets with what they hold at the start; the organization
-//! of the accounts; servers that stand behind services.
+//! of the accounts; servers that stand behind services; where notifications go.
 //!
 //! Read by the same document reader as templates, so that its errors have places too.
 
@@ -8,9 +8,9 @@ use std::path::Path;
 use super::super::document::{Map, Value};
 use super::super::error::{Diagnostic, did_you_mean};
 use super::super::{Files, LoadOptions, document};
-use super::{Plan, PlannedSeed, PlannedStack, backends, beside, name_of, place, unreadable};
+use super::{Plan, PlannedSeed, PlannedStack, backends, beside, name_of, notifications, place, unreadable};
 
-const KEYS: [&str; 6] = ["name", "stacks", "seed", "organization", "backends", "expect"];
+const KEYS: [&str; 7] = ["name", "stacks", "seed", "organization", "backends", "notifications", "expect"];
 const STACK_KEYS: [&str; 4] = ["template", "account", "region", "parameters"];
 
 /// Reads a `lab.yaml` and the templates that it names.
@@ -64,11 +64,20 @@ pub(super) fn read(
             }
         }
     }
+    let mut topics = Vec::new();
+    if document.get("notifications").is_some() {
+        for (topic, value) in section(document, "notifications", &mut errors) {
+            match notifications::read(topic, value) {
+                Ok(topic) => topics.push(topic),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
     let expect = document.get("expect").cloned();
-    Ok(Plan { organization, backends, expect, stacks, seeds, ..Plan::new(name, path) })
+    Ok(Plan { organization, backends, topics, expect, stacks, seeds, ..Plan::new(name, path) })
 }
 
 /// The id of an organization: `o-` and 10 to 32 letters and digits

@@ -12,6 +12,7 @@ mod load_balancer;
 mod nat;
 mod network;
 mod network_acl;
+mod notification;
 mod peering;
 mod resolver;
 mod routing;
@@ -42,6 +43,8 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
         "AWS::EC2::VPCEndpoint" => endpoint::endpoint,
         "AWS::EC2::VPCEndpointService" => endpoint::service,
         "AWS::EC2::VPCEndpointServicePermissions" => endpoint::permissions,
+        "AWS::EC2::VPCEndpointConnectionNotification" => notification::notification,
+        "AWS::SNS::Topic" => notification::topic,
         "AWS::EC2::SecurityGroup" => security_group::group,
         "AWS::EC2::SecurityGroupIngress" => security_group::ingress,
         "AWS::EC2::SecurityGroupEgress" => security_group::egress,

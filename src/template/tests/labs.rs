@@ -1,7 +1,7 @@
 //! Labs of several stacks: the examples, CDK's output, `lab.yaml`.
 
 use super::*;
-use crate::model::{NatGatewayState, VpcEndpointType};
+use crate::model::{ConnectionEvent, NatGatewayState, VpcEndpointType, World, connection_notices};
 
 /// The examples of the repository, under their paths.
 fn examples() -> Memory {
@@ -10,6 +10,9 @@ fn examples() -> Memory {
         ("examples/private-service/lab.yaml", include_str!("../../../examples/private-service/lab.yaml")),
         ("examples/private-service/provider.yaml", include_str!("../../../examples/private-service/provider.yaml")),
         ("examples/private-service/consumer.yaml", include_str!("../../../examples/private-service/consumer.yaml")),
+        ("examples/partner/lab.yaml", include_str!("../../../examples/partner/lab.yaml")),
+        ("examples/partner/vendor.yaml", include_str!("../../../examples/partner/vendor.yaml")),
+        ("examples/partner/customer.yaml", include_str!("../../../examples/partner/customer.yaml")),
         ("examples/three-endpoints/lab.yaml", include_str!("../../../examples/three-endpoints/lab.yaml")),
         ("examples/three-endpoints/home.yaml", include_str!("../../../examples/three-endpoints/home.yaml")),
         (
@@ -39,6 +42,25 @@ fn loaded(files: &Memory, path: &str) -> Lab {
 #[test]
 fn the_first_example_has_at_most_twelve_lines() {
     assert!(include_str!("../../../examples/first.yaml").lines().count() <= 12);
+}
+
+#[test]
+fn a_partner_has_one_customer_that_is_let_in_and_one_that_waits() {
+    let lab = loaded(&examples(), "examples/partner");
+    let world = &lab.world;
+    assert!(world.vpcs.len() == 4 && world.vpcs.values().all(|vpc| vpc.cidr_blocks[0].to_string() == "10.0.0.0/16"));
+    let states: Vec<(&str, &str)> =
+        world.vpc_endpoints.values().map(|it| (it.meta.account.as_str(), it.state.as_str())).collect();
+    let mut sorted = states.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, [("222222222222", "available"), ("333333333333", "pendingAcceptance")]);
+    let permitted = world.vpc_endpoint_services.values().flat_map(|service| &service.allowed_principals);
+    assert!(permitted.clone().count() == 2 && permitted.clone().all(|it| !it.contains("444444444444")));
+    let told = connection_notices(&World::default(), world);
+    assert_eq!(
+        told.iter().map(|it| (it.event, it.topic())).collect::<Vec<_>>(),
+        [(ConnectionEvent::Connect, "partner-events")]
+    );
 }
 
 #[test]
@@ -104,8 +126,11 @@ fn the_readme_shows_the_ids_of_the_examples() {
         let resources = lab.stacks.iter().flat_map(|stack| &stack.resources);
         resources.filter_map(|resource| resource.physical_id.clone()).collect::<Vec<_>>()
     };
-    let known: Vec<String> = [&first, &private, &no_way_back, &policies, &without].into_iter().flat_map(made).collect();
-    let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| ["i", "rtb", "vpce", "acl"].contains(&kind));
+    let partner = loaded(&examples(), "examples/partner");
+    let labs = [&first, &private, &no_way_back, &policies, &without, &partner];
+    let known: Vec<String> = labs.into_iter().flat_map(made).collect();
+    let kinds = ["i", "rtb", "vpce", "acl", "vpc", "subnet"];
+    let is_id = |word: &&str| word.split_once('-').is_some_and(|(kind, _)| kinds.contains(&kind));
     let shown: Vec<&str> = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(is_id).collect();
     assert!(shown.len() >= 5, "{shown:?}");
     let name = private.stacks[1].outputs["Url"].clone();

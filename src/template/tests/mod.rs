@@ -6,6 +6,7 @@ mod errors;
 mod functions;
 mod labs;
 mod noise;
+mod notifications;
 mod whole_vpc;
 mod worlds;
 

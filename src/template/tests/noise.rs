@@ -140,7 +140,9 @@ fn value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-const TYPES: [&str; 53] = [
+const TYPES: [&str; 55] = [
+    "AWS::EC2::VPCEndpointConnectionNotification",
+    "AWS::SNS::Topic",
     "AWS::EC2::VPC",
     "AWS::EC2::VPCCidrBlock",
     "AWS::EC2::Subnet",
