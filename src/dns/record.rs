@@ -6,6 +6,9 @@ use ipnet::Ipv4Net;
 
 use super::name::Name;
 
+/// Bytes of a character string (RFC 1035 3.3).
+const LONGEST_STRING: usize = 255;
+
 /// What a question asks for (RFC 1035 3.2.2). Types that the lab has no data for are told apart by number only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordType {
@@ -17,6 +20,8 @@ pub enum RecordType {
     Cname,
     /// Reverse name.
     Ptr,
+    /// Text.
+    Txt,
     /// Start of a zone.
     Soa,
     /// Name server of a zone.
@@ -47,6 +52,8 @@ pub enum Data {
     Cname(Name),
     /// `PTR`.
     Ptr(Name),
+    /// `TXT`: its character strings, each of 255 bytes at most (RFC 1035 3.3).
+    Txt(Vec<Box<[u8]>>),
     /// `NS`.
     Ns(Name),
     /// `SOA`.
@@ -66,7 +73,7 @@ pub struct Soa {
     pub minimum: u32,
 }
 
-/// All records of one name. A name of the lab is an address, an alias or a reverse name, never two of them.
+/// All records of one name that have one type; a name may have several sets, but nothing beside a [`Records::Cname`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Records {
     /// Some addresses. None at all: the name exists and has no record (NODATA).
@@ -97,6 +104,19 @@ pub enum Records {
         /// Whose address it is.
         target: Name,
     },
+    /// Texts, each of one or more character strings.
+    Text {
+        /// Seconds to keep.
+        ttl: u32,
+        /// What they say.
+        texts: Vec<Vec<Box<[u8]>>>,
+    },
+    /// Route 53's alias: the addresses of another name, answered as this name's own. The other name is one of the same zone or
+    /// a public one; it is looked up when somebody asks, so that the answer follows it.
+    Alias {
+        /// Whose addresses they are.
+        target: Name,
+    },
 }
 
 impl Records {
@@ -117,7 +137,38 @@ impl Records {
         Self::Pool { ttl: Self::SERVICE_TTL, prefixes: prefixes.into_iter().collect() }
     }
 
-    /// What to answer to `rotation`'s question, in order; empty for a type that this set doesn't hold.
+    /// Texts of character strings; a string that is longer than DNS can carry continues in the next.
+    pub fn text<T>(ttl: u32, texts: impl IntoIterator<Item = T>) -> Self
+    where
+        T: IntoIterator<Item = Vec<u8>>,
+    {
+        let pieces = |string: Vec<u8>| -> Vec<Box<[u8]>> {
+            if string.is_empty() {
+                vec![Box::default()]
+            } else {
+                string.chunks(LONGEST_STRING).map(Box::from).collect()
+            }
+        };
+        Self::Text { ttl, texts: texts.into_iter().map(|text| text.into_iter().flat_map(pieces).collect()).collect() }
+    }
+
+    /// Whether both may belong to one name: sets of two types, neither of them a canonical name (RFC 1034 3.6.2).
+    pub(super) fn stands_beside(&self, other: &Self) -> bool {
+        let (own, others) = (self.record_type(), other.record_type());
+        own != others && own != RecordType::Cname && others != RecordType::Cname
+    }
+
+    pub(super) fn record_type(&self) -> RecordType {
+        match self {
+            Self::Addresses { .. } | Self::Pool { .. } | Self::Alias { .. } => RecordType::A,
+            Self::Cname { .. } => RecordType::Cname,
+            Self::Pointer { .. } => RecordType::Ptr,
+            Self::Text { .. } => RecordType::Txt,
+        }
+    }
+
+    /// What to answer to `rotation`'s question, in order; empty for a type that this set doesn't hold. An alias holds nothing
+    /// itself.
     pub(super) fn data(&self, record_type: RecordType, rotation: u64) -> Vec<Data> {
         let any = record_type == RecordType::Any;
         match self {
@@ -128,6 +179,9 @@ impl Records {
                 drawn(prefixes, rotation).into_iter().map(Data::A).collect()
             }
             Self::Pointer { target, .. } if any || record_type == RecordType::Ptr => vec![Data::Ptr(target.clone())],
+            Self::Text { texts, .. } if any || record_type == RecordType::Txt => {
+                texts.iter().cloned().map(Data::Txt).collect()
+            }
             // An alias answers every type: the client (or `answer`) goes on at its target (RFC 1034 3.6.2).
             Self::Cname { target, .. } => vec![Data::Cname(target.clone())],
             _ => Vec::new(),
@@ -140,7 +194,9 @@ impl Records {
             Self::Addresses { ttl, .. }
             | Self::Pool { ttl, .. }
             | Self::Cname { ttl, .. }
+            | Self::Text { ttl, .. }
             | Self::Pointer { ttl, .. } => *ttl,
+            Self::Alias { .. } => Self::ENDPOINT_TTL,
         }
     }
 }

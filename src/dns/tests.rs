@@ -8,6 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod hosted;
+
 /// `vpc-app` has private DNS for ec2, ssm (no subnets, so no address) and S3; `vpc-plain` shares nothing private;
 /// `vpc-deaf` has support off, `vpc-nameless` hostnames off.
 fn lab() -> Zones {
@@ -61,7 +63,7 @@ fn ask(zones: &Zones, question: &str) -> String {
         "SOA" => RecordType::Soa,
         "NS" => RecordType::Ns,
         "ANY" => RecordType::Any,
-        "TXT" => RecordType::Other(16),
+        "TXT" => RecordType::Txt,
         other => panic!("{other}"),
     };
     let Some(answer) = answer(zones, vpc_id, name, record_type, 0) else { return "silence".to_owned() };
@@ -78,6 +80,7 @@ fn shown(record: &Record) -> String {
         Data::A(address) => address.to_string(),
         Data::Cname(name) | Data::Ptr(name) | Data::Ns(name) => name.to_string(),
         Data::Soa(soa) => format!("soa {}", soa.mname),
+        Data::Txt(strings) => strings.iter().map(|it| format!("{:?}", String::from_utf8_lossy(it))).collect(),
     };
     format!("{} {} {data}", record.name, record.ttl)
 }
