@@ -41,8 +41,14 @@ fn text(lab: &str, status: &Value) -> String {
     section(&mut text, status, "Subnets", &["SubnetId", "CidrBlock", "AvailabilityZone", "VpcId"]);
     section(&mut text, status, "Instances", &["Guest", "InstanceId", "PrivateIpAddress", "SubnetId"]);
     section(&mut text, status, "VpcEndpoints", &["VpcEndpointId", "VpcEndpointType", "ServiceName", "State"]);
-    section(&mut text, status, "VpcEndpointServices", &["ServiceId", "ServiceName", "ServiceState"]);
+    section(
+        &mut text,
+        status,
+        "VpcEndpointServices",
+        &["ServiceId", "ServiceName", "ServiceState", "PrivateDnsName", "PrivateDnsNameVerificationState"],
+    );
     section(&mut text, status, "ResolverEndpoints", &["Id", "Name", "Direction", "Status", "HostVPCId"]);
+    section(&mut text, status, "HostedZones", &["Id", "Name", "ResourceRecordSetCount"]);
     section(&mut text, status, "LoadBalancers", &["LoadBalancerName", "Scheme", "DNSName"]);
     section(
         &mut text,

@@ -72,6 +72,7 @@ pub struct World {
     pub buckets: BTreeMap<String, Bucket>,
     pub tables: BTreeMap<String, Table>,
     pub resolver_endpoints: BTreeMap<String, ResolverEndpoint>,
+    pub hosted_zones: BTreeMap<String, HostedZone>,
     pub roles: BTreeMap<String, Role>,
     pub instance_profiles: BTreeMap<String, InstanceProfile>,
     pub users: BTreeMap<String, User>,
@@ -278,6 +279,8 @@ impl World {
             }
             Change::CreateTable(members) => self.create_table(request, members),
             Change::CreateResolverEndpoint(members) => self.create_resolver_endpoint(request, members),
+            Change::CreateHostedZone(members) => self.create_hosted_zone(request, members),
+            Change::ChangeResourceRecordSets(members) => self.change_resource_record_sets(request, members),
             Change::Iam(change) => self.change_iam(request, change),
             other => unreachable!("dispatch handles {other:?}"),
         }

@@ -14,6 +14,7 @@ mod network;
 mod network_acl;
 mod peering;
 mod resolver;
+mod route53;
 mod routing;
 mod security_group;
 mod storage;
@@ -67,6 +68,9 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
         "AWS::S3::Bucket" => storage::bucket,
         "AWS::S3::BucketPolicy" => storage::bucket_policy,
         "AWS::DynamoDB::Table" => dynamodb::table,
+        "AWS::Route53::HostedZone" => route53::hosted_zone,
+        "AWS::Route53::RecordSet" => route53::record_set,
+        "AWS::Route53::RecordSetGroup" => route53::record_set_group,
         "AWS::Route53Resolver::ResolverEndpoint" => resolver::endpoint,
         "AWS::SSM::Parameter" => storage::ssm_parameter,
         "AWS::IAM::Role" => iam::role,
