@@ -1,6 +1,7 @@
 //! A world made by requests or from a template, compiled, and asked: packets, names, origins.
 
 mod filters;
+mod hosted_zones;
 mod lab;
 mod network;
 mod resolver_endpoints;

@@ -81,6 +81,8 @@ pub struct World {
     pub access_keys: BTreeMap<String, AccessKey>,
     /// The organization that all accounts of the lab belong to, such as `o-exampleorgid`; not an object, and changed by none.
     pub organization: Option<String>,
+    /// By account: what it calls the zones of which id, where that is not the default; see [`World::availability_zones`].
+    pub zone_names: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// The id (or ARN, or name) of what a change made or touched.

@@ -5,7 +5,9 @@
 mod backends;
 mod cdk;
 mod lab_yaml;
+mod zones;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::document::{self, Key, Value};
@@ -27,6 +29,8 @@ pub(super) struct Plan {
     pub file: PathBuf,
     /// Of all accounts of the lab.
     pub organization: Option<String>,
+    /// By account: names of zones and their ids.
+    pub zone_names: BTreeMap<String, BTreeMap<String, String>>,
     pub backends: Vec<Backend>,
     pub expect: Option<Value>,
     pub stacks: Vec<PlannedStack>,
@@ -41,6 +45,7 @@ impl Plan {
             name,
             file: file.to_owned(),
             organization: None,
+            zone_names: BTreeMap::new(),
             backends: Vec::new(),
             expect: None,
             stacks: Vec::new(),

@@ -17,8 +17,8 @@ use crate::model::World;
 
 /// Deploys every stack of a plan.
 pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagnostic>> {
-    let Plan { name, file, organization, backends, expect, stacks: planned, seeds, notices } = plan;
-    let world = World { organization, ..World::default() };
+    let Plan { name, file, organization, zone_names, backends, expect, stacks: planned, seeds, notices } = plan;
+    let world = World { organization, zone_names, ..World::default() };
     let mut site = Site { world, notices, ..Site::default() };
     let given = command_line_parameters(&planned, options)?;
     let mut needs_by_name = Vec::new();

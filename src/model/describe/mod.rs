@@ -23,7 +23,7 @@ pub use gateways::{
 pub use hosted_zones::hosted_zones;
 pub use interfaces::{instances, network_interfaces};
 pub use network::{
-    internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs,
+    availability_zones, internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs,
 };
 pub use privatelink::{
     connection_notifications, resolver_endpoints, vpc_endpoint_connections, vpc_endpoint_service_configurations,

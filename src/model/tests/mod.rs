@@ -17,6 +17,7 @@ mod public_addresses;
 mod resolver_endpoint;
 mod table;
 mod vpc;
+mod zones;
 
 use super::*;
 

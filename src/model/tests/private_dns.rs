@@ -145,8 +145,8 @@ fn a_vpc_has_one_holder_of_a_private_name() {
 
 #[test]
 fn a_private_name_is_a_domain_in_small_letters() {
-    let (mut asker, _, _, balancer) = provider();
-    let mut create = |name: &str| {
+    let (asker, _, _, balancer) = provider();
+    let create = |name: &str| {
         let change = Change::CreateVpcEndpointServiceConfiguration {
             network_load_balancer_arns: vec![balancer.clone()],
             acceptance_required: false,

@@ -113,10 +113,12 @@ fn set(world: &World, properties: &mut Properties, name: String) -> ResourceReco
     if properties.has("ResourceRecords") && resource_records.is_empty() {
         properties.unemulated("none of its values is emulated");
     }
+    let mut because = "its alias target is not emulated".to_owned();
     let alias_target = properties.object("AliasTarget", |alias| {
         let hosted_zone_id = alias.required_text("HostedZoneId");
         if !world.knows_alias_zone(&hosted_zone_id) {
-            alias.unemulated(format!("aliases into hosted zone {hosted_zone_id} are not emulated"));
+            because = format!("aliases into hosted zone {hosted_zone_id} are not emulated");
+            alias.unemulated(because.clone());
         }
         AliasTarget {
             hosted_zone_id,
@@ -125,7 +127,7 @@ fn set(world: &World, properties: &mut Properties, name: String) -> ResourceReco
         }
     });
     if properties.has("AliasTarget") && alias_target.is_none() {
-        properties.unemulated("its alias target is not emulated");
+        properties.unemulated(because);
     }
     ResourceRecordSet { name, record_type, ttl: properties.integer("TTL"), resource_records, alias_target }
 }

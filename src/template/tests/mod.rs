@@ -6,6 +6,7 @@ mod errors;
 mod functions;
 mod labs;
 mod noise;
+mod route53;
 mod whole_vpc;
 mod worlds;
 
