@@ -3,6 +3,7 @@
 mod filters;
 mod hosted_zones;
 mod lab;
+mod names;
 mod network;
 mod resolver_endpoints;
 mod running;
