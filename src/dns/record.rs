@@ -80,7 +80,7 @@ pub enum Records {
     Addresses {
         /// Seconds to keep.
         ttl: u32,
-        /// At most [`Records::MOST`] of these are answered at a time, in rotation.
+        /// All are answered, each time from another start.
         addresses: Vec<Ipv4Addr>,
     },
     /// A public service that owns whole ranges: [`Records::MOST`] addresses of them at a time.
@@ -120,7 +120,7 @@ pub enum Records {
 }
 
 impl Records {
-    /// Addresses in one answer, as S3 and Route 53's multivalue answers have them.
+    /// Addresses of a pool in one answer, as S3 has them.
     pub const MOST: usize = 8;
     /// TTL of endpoint, load balancer and instance names (B3.3, B9).
     pub const ENDPOINT_TTL: u32 = 60;
@@ -205,7 +205,7 @@ impl Records {
 fn rotated(addresses: &[Ipv4Addr], rotation: u64) -> impl Iterator<Item = Ipv4Addr> {
     let length = addresses.len();
     let start = (rotation % length.max(1) as u64) as usize;
-    (0..length.min(Records::MOST)).map(move |step| addresses[(start + step) % length])
+    (0..length).map(move |step| addresses[(start + step) % length])
 }
 
 /// Distinct addresses spread over the ranges, a different handful for each rotation.
