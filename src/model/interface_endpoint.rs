@@ -203,7 +203,9 @@ impl World {
                 vpc.vpc_id
             ));
         }
-        if let Some(unproved) = service.unproved_name() {
+        // Who uses the name already keeps it, whatever a later verification found.
+        let uses_it = own.and_then(|id| self.vpc_endpoints.get(id)).is_some_and(|it| it.private_dns_enabled);
+        if let Some(unproved) = service.unproved_name().filter(|_| !uses_it) {
             let message = format!(
                 "Private DNS can't be enabled because the service {} has not verified the private DNS name.",
                 members.service_name

@@ -121,6 +121,28 @@ fn a_name_from_a_template_is_verified_once_its_record_is_there() {
     assert_eq!(endpoint.state, VpcEndpointState::PendingAcceptance);
 }
 
+/// A later verification may fail; connections that use the name keep it, and may be modified otherwise.
+#[test]
+fn who_uses_a_name_keeps_it() {
+    let mut ground = Ground::new("api.example.com", true);
+    ground.prove_at("api.example.com");
+    let connect = ground.connect(&ground.vpc_id);
+    let id = ground.asker.make(connect);
+    ground.asker.make(zone("api.example.com", &[]));
+    assert_eq!(ground.verify(), PrivateDnsState::Failed);
+    let subnet_id = ground.asker.subnet(&ground.vpc_id, "10.0.1.0/24", "us-east-1a");
+    let modify = |change: &dyn Fn(&mut ModifyVpcEndpoint)| {
+        let mut members = ModifyVpcEndpoint { vpc_endpoint_id: id.clone(), ..ModifyVpcEndpoint::default() };
+        change(&mut members);
+        Change::ModifyVpcEndpoint(members)
+    };
+    ground.asker.make(modify(&|it| it.add_subnet_ids = vec![subnet_id.clone()]));
+    assert_eq!(ground.asker.world.vpc_endpoints[&id].private_names().collect::<Vec<_>>(), ["api.example.com"]);
+    ground.asker.make(modify(&|it| it.private_dns_enabled = Some(false)));
+    let again = modify(&|it| it.private_dns_enabled = Some(true));
+    ground.asker.refused(again, "InvalidParameter: Private DNS can't be enabled because the service ");
+}
+
 /// B3.3: a name and its wildcard share one hidden zone, and a VPC has one of a name.
 #[test]
 fn a_vpc_has_one_holder_of_a_private_name() {

@@ -4,7 +4,6 @@
 //! name and type could not stand side by side.
 
 use super::super::deploy::Maker;
-use super::super::error::Diagnostic;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
 use crate::model::{
@@ -64,7 +63,7 @@ pub(super) fn record_set_group(maker: &mut Maker<'_>, mut properties: Properties
     Ok(Made { reference, ..Made::default() })
 }
 
-/// The zone by its id, or by its name where the account has one of that name.
+/// The zone by its id, or by its name where the account has one of that name. One that only AWS has is not emulated.
 fn zone_of(maker: &Maker<'_>, properties: &mut Properties) -> String {
     // A comment is for people.
     properties.known("Comment");
@@ -73,19 +72,25 @@ fn zone_of(maker: &Maker<'_>, properties: &mut Properties) -> String {
         if !properties.has("HostedZoneId") && !properties.has("HostedZoneName") {
             properties.required_text("HostedZoneId");
         }
-        return by_id.unwrap_or_default();
+        let by_id = by_id.unwrap_or_default();
+        if properties.has("HostedZoneId") && !maker.site.world.hosted_zones.contains_key(&by_id) {
+            properties.unemulated(format!("the lab has no hosted zone {by_id}"));
+        }
+        return by_id;
     };
     if properties.has("HostedZoneId") {
         let message = "HostedZoneId names the zone already";
         properties.error("HostedZoneName", message, Some("write one of both"));
     }
     let zones = maker.site.world.hosted_zones_named(&maker.stack.account, &name);
-    let message = match zones.as_slice() {
+    match zones.as_slice() {
         [zone] => return zone.hosted_zone_id.clone(),
-        [] => format!("No hosted zones named {name} found"),
-        _ => format!("Found multiple hosted zones with name {name}"),
-    };
-    properties.problem(Diagnostic::at(&properties.span_of("HostedZoneName"), message).help("name it by HostedZoneId"));
+        [] => properties.unemulated(format!("the lab has no hosted zone of the name {name}")),
+        _ => {
+            let message = format!("Found multiple hosted zones with name {name}");
+            properties.error("HostedZoneName", message, Some("name it by HostedZoneId"));
+        }
+    }
     String::new()
 }
 

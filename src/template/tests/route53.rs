@@ -62,6 +62,11 @@ Outputs:
     assert_eq!(notices.len(), expected.len(), "{notices:#?}");
 }
 
+/// Two zones of one name.
+const TWICE: &str = "  One: {Type: AWS::Route53::HostedZone, Properties: {Name: twice.example}}
+  Two: {Type: AWS::Route53::HostedZone, Properties: {Name: twice.example}}
+";
+
 /// Each with its message and its line.
 #[test]
 fn records_that_no_zone_takes() {
@@ -72,9 +77,9 @@ fn records_that_no_zone_takes() {
             "AWS::Route53::RecordSet `R` needs the property `HostedZoneId`",
         ),
         (
-            "HostedZoneName: example.org, Name: a.example.org, Type: A, TTL: 60, ResourceRecords: [192.0.2.1]",
+            "HostedZoneName: twice.example, Name: a.twice.example, Type: A, TTL: 60, ResourceRecords: [192.0.2.1]",
             5,
-            "No hosted zones named example.org found",
+            "Found multiple hosted zones with name twice.example",
         ),
         (
             "HostedZoneId: !Ref Zone, HostedZoneName: example.com, Name: a.example.com, Type: A, TTL: 60, ResourceRecords: [192.0.2.1]",
@@ -96,18 +101,92 @@ fn records_that_no_zone_takes() {
             5,
             "InvalidInput: Invalid request: Expected exactly one of",
         ),
-        (
-            "HostedZoneId: Z0123, Name: a.example.com, Type: A, TTL: 60, ResourceRecords: [192.0.2.1]",
-            5,
-            "NoSuchHostedZone: No hosted zone found with ID: Z0123",
-        ),
     ] {
-        let template =
-            format!("{}  R: {{Type: AWS::Route53::RecordSet, Properties: {{{properties}}}}}\n", ZONE.trim_start());
+        let template = format!(
+            "{}  R: {{Type: AWS::Route53::RecordSet, DependsOn: [One, Two], Properties: {{{properties}}}}}\n{TWICE}",
+            ZONE.trim_start()
+        );
         let drawn = drawn(&template);
         assert!(drawn.starts_with(&format!("error: {message}")), "{message}\n{drawn}");
         assert!(drawn.contains(&format!("--> t.yaml:{line}:")), "{drawn}");
     }
+}
+
+/// Zones that only AWS has take their records along.
+#[test]
+fn records_of_zones_elsewhere_are_ignored() {
+    check(
+        "
+Resources:
+  A: {Type: AWS::Route53::RecordSet, Properties: {HostedZoneId: Z0123, Name: a.example.com, Type: A, TTL: 60, ResourceRecords: [192.0.2.1]}}
+  B: {Type: AWS::Route53::RecordSet, Properties: {HostedZoneName: example.org., Name: a.example.org, Type: A, TTL: 60, ResourceRecords: [192.0.2.1]}}
+",
+        "
+ignored: AWS::Route53::RecordSet `A`: the lab has no hosted zone Z0123 (t.yaml:3)
+ignored: AWS::Route53::RecordSet `B`: the lab has no hosted zone of the name example.org. (t.yaml:4)
+",
+    );
+}
+
+/// As `cdk synth` writes VpcEndpointServiceDomainName: three calls and a record.
+const CONSTRUCT: &str = r#"
+  Balancer: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Type: network, Scheme: internal, Subnets: [!Ref Subnet]}}
+  Service: {Type: AWS::EC2::VPCEndpointService, Properties: {NetworkLoadBalancerArns: [!Ref Balancer]}}
+  Caller: {Type: AWS::Lambda::Function, Properties: {Runtime: nodejs22.x}}
+  EnableDns:
+    Type: Custom::AWS
+    Properties:
+      ServiceToken: !GetAtt Caller.Arn
+      Create: !Join ["", ['{"service":"EC2","action":"modifyVpcEndpointServiceConfiguration","parameters":{"ServiceId":"', !Ref Service, '","PrivateDnsName":"api.example.com"},"physicalResourceId":{"id":"enable"}}']]
+      Update: !Join ["", ['{"service":"EC2","action":"modifyVpcEndpointServiceConfiguration","parameters":{"ServiceId":"', !Ref Service, '","PrivateDnsName":"api.example.com"},"physicalResourceId":{"id":"enable"}}']]
+      Delete: !Join ["", ['{"service":"EC2","action":"modifyVpcEndpointServiceConfiguration","parameters":{"ServiceId":"', !Ref Service, '","RemovePrivateDnsName":true}}']]
+      InstallLatestAwsSdk: false
+  GetNames:
+    Type: Custom::AWS
+    DependsOn: EnableDns
+    Properties:
+      ServiceToken: !GetAtt Caller.Arn
+      Create: !Join ["", ['{"service":"EC2","action":"describeVpcEndpointServiceConfigurations","parameters":{"ServiceIds":["', !Ref Service, '"]},"physicalResourceId":{"id":"names"}}']]
+      InstallLatestAwsSdk: false
+  Record:
+    Type: AWS::Route53::RecordSet
+    Properties:
+      HostedZoneId: !Ref Zone
+      Name: !Join ["", [!GetAtt GetNames.ServiceConfigurations.0.PrivateDnsNameConfiguration.Name, ".example.com."]]
+      ResourceRecords: [!Join ["", ['"', !GetAtt GetNames.ServiceConfigurations.0.PrivateDnsNameConfiguration.Value, '"']]]
+      TTL: "1800"
+      Type: TXT
+  StartVerification:
+    Type: Custom::AWS
+    DependsOn: Record
+    Properties:
+      ServiceToken: !GetAtt Caller.Arn
+      Create: !Join ["", ['{"service":"EC2","action":"startVpcEndpointServicePrivateDnsVerification","parameters":{"ServiceId":"', !Ref Service, '"},"physicalResourceId":{"id":"start"}}']]
+      InstallLatestAwsSdk: false
+Outputs:
+  Start: {Value: !Ref StartVerification}
+"#;
+
+#[test]
+fn a_cdk_construct_names_and_verifies_a_service() {
+    let state = |lab: &Lab| {
+        let service = lab.world.vpc_endpoint_services.values().next().unwrap();
+        service.private_dns.as_ref().map(|it| (it.name.clone(), it.state))
+    };
+    let verified = lab(&format!("{ZONE}{CONSTRUCT}"));
+    assert_eq!(state(&verified), Some(("api.example.com".to_owned(), PrivateDnsState::Verified)));
+    assert_eq!(verified.stacks[0].outputs["Start"], "start");
+    let notices: Vec<String> = verified.notices.iter().map(ToString::to_string).collect();
+    assert!(notices.len() == 1 && notices[0].contains("AWS::Lambda::Function `Caller`"), "{notices:#?}");
+    // A record that says something else verifies nothing.
+    let failed = lab(&format!("{ZONE}{}", CONSTRUCT.replace("['\"', !GetAtt", "['\"x', !GetAtt")));
+    assert_eq!(state(&failed), Some(("api.example.com".to_owned(), PrivateDnsState::Failed)));
+    // Calls of anything else are none of the lab's.
+    let reboot = "  Reboot: {Type: Custom::AWS, Properties: {ServiceToken: x, Create: '{\"service\":\"EC2\",\"action\":\"rebootInstances\"}'}}\n";
+    let other = lab(&format!("{ZONE}{reboot}"));
+    let notices: Vec<String> = other.notices.iter().map(ToString::to_string).collect();
+    let expected = "Custom::AWS `Reboot`: calls of rebootInstances of EC2 are not emulated";
+    assert!(notices.iter().any(|notice| notice.contains(expected)), "{notices:#?}");
 }
 
 /// A tag names it, the record verifies it, and an endpoint of the same stack may use it.
