@@ -1,6 +1,6 @@
 //! `AWS::Route53::RecordSet`: the records of one name and type, as they are written and whether they may be.
 //!
-//! A, CNAME and TXT, and aliases of type A. Refusals have Route 53's codes, and its texts as people report them.
+//! A, CNAME and TXT, and aliases of type A. Refusals have Route 53's codes, and its texts where they are known.
 //! Not done: the other types, routing policies, health checks.
 
 use std::net::Ipv4Addr;
