@@ -71,6 +71,7 @@ LISTS = [
     ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaces", "NetworkInterfaceId", ()),
     ("describe_vpcs", "Vpcs", "Vpcs", "VpcId", ("EnableDnsSupport", "EnableDnsHostnames")),
     ("describe_subnets", "Subnets", "Subnets", "SubnetId", ()),
+    ("describe_availability_zones", "AvailabilityZones", None, "ZoneName", ()),
     ("describe_route_tables", "RouteTables", "RouteTables", "RouteTableId", ()),
     ("describe_security_groups", "SecurityGroups", "SecurityGroups", "GroupId", ()),
     ("describe_managed_prefix_lists", "PrefixLists", "PrefixLists", "PrefixListId", ("Cidrs",)),

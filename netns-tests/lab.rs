@@ -23,6 +23,8 @@ mod harness;
 mod life;
 #[path = "lab_metadata.rs"]
 mod metadata;
+#[path = "lab_names.rs"]
+mod names;
 #[path = "lab_offload.rs"]
 mod offload;
 #[path = "lab_one_way.rs"]
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
             .chain(events::OPEN_STORIES)
             .chain(outside::STORIES)
             .chain(metadata::STORIES)
+            .chain(names::OPEN_STORIES)
             .chain(one_way::STORIES)
             .chain(privatelink::OPEN_STORIES)
             .chain(proxy::STORIES)
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
             .chain(backends::STORIES)
             .chain(events::STORIES)
             .chain(metadata::WITH_CLIENTS)
+            .chain(names::STORIES)
             .chain(privatelink::STORIES)
             .chain(tables::WITH_CLIENTS);
         let with_clients = with_clients.filter(|_| setting.who == Who::Me);

@@ -37,23 +37,23 @@ fn aws(lab: &Lab<'_>, stack: &str, arguments: &[&str]) -> Result<Done> {
 }
 
 /// What it printed; `null` where AWS has nothing to say.
-fn said(lab: &Lab<'_>, stack: &str, arguments: &[&str]) -> Result<Value> {
+pub fn said(lab: &Lab<'_>, stack: &str, arguments: &[&str]) -> Result<Value> {
     let text = aws(lab, stack, arguments)?.ok().with_context(|| format!("{arguments:?}"))?;
     if text.trim().is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
 }
 
 /// It failed with AWS's code and message.
-fn refuses(lab: &Lab<'_>, stack: &str, arguments: &[&str], expected: &str) -> Result<()> {
+pub fn refuses(lab: &Lab<'_>, stack: &str, arguments: &[&str], expected: &str) -> Result<()> {
     let done = aws(lab, stack, arguments)?;
     ensure!(done.code() != 0 && done.stderr.contains(expected), "{expected} in {done:?}");
     Ok(())
 }
 
-fn curl(lab: &Lab<'_>, url: &str) -> Result<Done> {
+pub fn curl(lab: &Lab<'_>, url: &str) -> Result<Done> {
     lab.exec("client", &["curl", "-sS", "--fail", "--connect-timeout", "1", "--max-time", "20", url])
 }
 
-fn first<'v>(value: &'v Value, list: &str, member: &str) -> Result<&'v str> {
+pub fn first<'v>(value: &'v Value, list: &str, member: &str) -> Result<&'v str> {
     value[list][0][member].as_str().with_context(|| format!("{list}[0].{member} in {value}"))
 }
 

@@ -50,8 +50,14 @@ fn text(lab: &str, status: &Value) -> String {
     section(&mut text, status, "VpcEndpoints", &["VpcEndpointId", "VpcEndpointType", "ServiceName", "State"]);
     let counted = ["ActiveConnections", "NewConnections", "BytesProcessed", "PacketsDropped", "RstPacketsReceived"];
     section(&mut text, status, "EndpointMetrics", &[&["VpcEndpointId", "SubnetId"], &counted[..]].concat());
-    section(&mut text, status, "VpcEndpointServices", &["ServiceId", "ServiceName", "ServiceState"]);
+    section(
+        &mut text,
+        status,
+        "VpcEndpointServices",
+        &["ServiceId", "ServiceName", "ServiceState", "PrivateDnsName", "PrivateDnsNameVerificationState"],
+    );
     section(&mut text, status, "ResolverEndpoints", &["Id", "Name", "Direction", "Status", "HostVPCId"]);
+    section(&mut text, status, "HostedZones", &["Id", "Name", "ResourceRecordSetCount"]);
     section(&mut text, status, "LoadBalancers", &["LoadBalancerName", "Scheme", "DNSName"]);
     let targets = serde_json::json!({ "Targets": targets(status) });
     section(&mut text, &targets, "Targets", &["TargetGroupName", "Target", "HealthCheckPort", "State", "Reason"]);

@@ -2,7 +2,9 @@
 
 mod filters;
 mod health;
+mod hosted_zones;
 mod lab;
+mod names;
 mod network;
 mod resolver_endpoints;
 mod running;

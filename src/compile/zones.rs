@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::dns::{Records, View, Zones};
+use crate::dns::{Name, Records, View, Zone, Zones};
 use crate::model::{
-    DnsEntryScope, InterfaceType, LoadBalancer, LoadBalancerNode, NetworkInterface, ResolverEndpoint, VpcEndpoint,
-    VpcEndpointState, VpcEndpointType, World, aws_services, dynamodb_prefixes, private_dns_names, s3_prefixes,
+    DnsEntryScope, HostedZone, InterfaceType, LoadBalancer, LoadBalancerNode, NetworkInterface, ResolverEndpoint,
+    ResourceRecordSet, VpcEndpoint, VpcEndpointState, VpcEndpointType, World, aws_services, dynamodb_prefixes,
+    private_dns_names, s3_prefixes,
 };
 
 use super::health::node_numbers;
@@ -18,6 +19,8 @@ const MODEL_NAMES: &str = "the model makes only well-formed names";
 /// All names of a world.
 pub(super) fn zones(world: &World) -> Zones {
     let mut zones = Zones::new();
+    // First of all: a customer's zone above AWS's names (`com.cn`) then holds those, and hides none.
+    add_public_zones(&mut zones, world);
     for region in gateway_service_regions(world) {
         add_gateway_services(&mut zones, region);
     }
@@ -49,10 +52,58 @@ pub(super) fn zones(world: &World) -> Zones {
             add_endpoint(&mut zones, world, endpoint);
         }
     }
+    add_private_zones(&mut zones, world);
     for resolver in world.resolver_endpoints.values() {
         add_inbound_view(&mut zones, world, resolver);
     }
     zones
+}
+
+/// Where AWS's own names are. Nobody delegates anything in there to a customer.
+const AWS_DOMAINS: [&str; 3] = ["amazonaws.com", "amazonaws.com.cn", "amazonaws.eu"];
+
+/// Customers' public zones; of two with one name, the registrar's is the first by id.
+fn add_public_zones(zones: &mut Zones, world: &World) {
+    let mut known: Vec<&str> = Vec::new();
+    for hosted in world.hosted_zones.values().filter(|zone| !zone.is_private()) {
+        let domain = hosted.domain();
+        let is_awss = AWS_DOMAINS
+            .iter()
+            .any(|it| domain.strip_suffix(it).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')));
+        if !is_awss && !known.contains(&domain) {
+            known.push(domain);
+            fill_zone(zones.public_zone(domain).expect(MODEL_NAMES), hosted);
+        }
+    }
+}
+
+/// Customers' private zones, in the views of their VPCs.
+fn add_private_zones(zones: &mut Zones, world: &World) {
+    for hosted in world.hosted_zones.values() {
+        for vpc in &hosted.vpcs {
+            if let Some(view) = zones.view_mut(&vpc.vpc_id) {
+                fill_zone(view.private_zone(hosted.domain()).expect(MODEL_NAMES), hosted);
+            }
+        }
+    }
+}
+
+fn fill_zone(zone: &mut Zone, hosted: &HostedZone) {
+    zone.serve_by(&hosted.name_servers).expect(MODEL_NAMES);
+    for set in hosted.record_sets.values() {
+        zone.add(&set.name, records(set)).expect(MODEL_NAMES);
+    }
+}
+
+fn records(set: &ResourceRecordSet) -> Records {
+    let name = |text: &str| Name::parse(text).expect(MODEL_NAMES);
+    let ttl = set.ttl.unwrap_or(Records::ENDPOINT_TTL);
+    match (&set.alias_target, set.canonical_name()) {
+        (Some(alias), _) => Records::Alias { target: name(&alias.dns_name) },
+        (None, Some(target)) => Records::Cname { ttl, target: name(target) },
+        (None, None) if set.record_type == "TXT" => Records::text(ttl, set.texts()),
+        (None, None) => Records::Addresses { ttl, addresses: set.addresses().collect() },
+    }
 }
 
 /// What others hear at an inbound resolver endpoint: the VPC's own names, and those that endpoints keep for it (B3.3).

@@ -67,7 +67,7 @@ impl Question<'_> {
             let key = name.key();
             let zone = self.zones.zone_for(self.view, &key);
             let (found, response_code) = match zone.find(&key) {
-                Found::Records(set) => (self.records(&name, set), ResponseCode::NoError),
+                Found::Records(sets) => (self.records(&name, zone, sets), ResponseCode::NoError),
                 Found::Nothing => (Vec::new(), ResponseCode::NoError),
                 Found::NoSuchName => (Vec::new(), ResponseCode::NxDomain),
             };
@@ -92,19 +92,39 @@ impl Question<'_> {
         !matches!(self.record_type, RecordType::Cname | RecordType::Any)
     }
 
-    fn records(&self, name: &Name, set: &Records) -> Vec<Record> {
-        let data = set.data(self.record_type, self.rotation, self.zones.absences());
-        data.into_iter().map(|data| Record { name: name.clone(), ttl: set.ttl(), data }).collect()
+    fn records(&self, name: &Name, zone: &Zone, sets: &[Records]) -> Vec<Record> {
+        let sets = sets.iter().filter_map(|set| self.behind_alias(zone, set));
+        let record = |ttl, data| Record { name: name.clone(), ttl, data };
+        sets.flat_map(|set| {
+            set.data(self.record_type, self.rotation, self.zones.absences())
+                .into_iter()
+                .map(move |data| record(set.ttl(), data))
+        })
+        .collect()
+    }
+
+    /// The set itself, or the addresses that an alias stands for: of its own zone, or public. A view does not count: Route 53
+    /// follows aliases where the zone is, not where the question comes from.
+    fn behind_alias<'z>(&'z self, zone: &'z Zone, mut set: &'z Records) -> Option<&'z Records> {
+        for _ in 0..=MOST_ALIASES {
+            let Records::Alias { target } = set else { return Some(set) };
+            let key = target.key();
+            let holder = if zone.spans(&key) { zone } else { self.zones.public_zone_for(&key) };
+            let Found::Records(sets) = holder.find(&key) else { return None };
+            set = sets.iter().find(|set| set.record_type() == RecordType::A)?;
+        }
+        None
     }
 
     /// SOA and NS, which a zone has at its apex only.
-    fn of_apex(&self, name: &Name, zone: &Zone) -> Option<Record> {
+    fn of_apex(&self, name: &Name, zone: &Zone) -> Vec<Record> {
         let data = match self.record_type {
-            RecordType::Soa => Data::Soa(zone.soa().clone()),
-            RecordType::Ns => Data::Ns(zone.soa().mname.clone()),
-            _ => return None,
+            _ if name != zone.apex() => Vec::new(),
+            RecordType::Soa => vec![Data::Soa(zone.soa().clone())],
+            RecordType::Ns => zone.name_servers().iter().cloned().map(Data::Ns).collect(),
+            _ => Vec::new(),
         };
-        (name == zone.apex()).then(|| Record { name: name.clone(), ttl: negative_ttl(zone.soa()), data })
+        data.into_iter().map(|data| Record { name: name.clone(), ttl: negative_ttl(zone.soa()), data }).collect()
     }
 }
 

@@ -12,7 +12,7 @@
 //!          public zones: longest apex (the root knows all) ─► records │ NODATA + SOA │ NXDOMAIN + SOA
 //! ```
 //!
-//! Not here: the wire format (hickory does it), IPv6 addresses, DNSSEC, customers' own hosted zones, forwarding rules.
+//! Not here: the wire format (hickory does it), IPv6 addresses, DNSSEC, forwarding rules.
 //! Pure: no sockets, no clock, no randomness; rotation is an argument.
 
 mod absences;

@@ -7,6 +7,9 @@ use ipnet::Ipv4Net;
 use super::absences::Absences;
 use super::name::Name;
 
+/// Bytes of a character string (RFC 1035 3.3).
+const LONGEST_STRING: usize = 255;
+
 /// What a question asks for (RFC 1035 3.2.2). Types that the lab has no data for are told apart by number only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordType {
@@ -18,6 +21,8 @@ pub enum RecordType {
     Cname,
     /// Reverse name.
     Ptr,
+    /// Text.
+    Txt,
     /// Start of a zone.
     Soa,
     /// Name server of a zone.
@@ -48,6 +53,8 @@ pub enum Data {
     Cname(Name),
     /// `PTR`.
     Ptr(Name),
+    /// `TXT`: its character strings, each of 255 bytes at most (RFC 1035 3.3).
+    Txt(Vec<Box<[u8]>>),
     /// `NS`.
     Ns(Name),
     /// `SOA`.
@@ -67,14 +74,14 @@ pub struct Soa {
     pub minimum: u32,
 }
 
-/// All records of one name. A name of the lab is an address, an alias or a reverse name, never two of them.
+/// All records of one name that have one type; a name may have several sets, but nothing beside a [`Records::Cname`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Records {
     /// Some addresses. None at all: the name exists and has no record (NODATA).
     Addresses {
         /// Seconds to keep.
         ttl: u32,
-        /// At most [`Records::MOST`] of these are answered at a time, in rotation.
+        /// All are answered, each time from another start.
         addresses: Vec<Ipv4Addr>,
     },
     /// The nodes of a balancer, or what leads to them: those that are absent are left out, unless all are.
@@ -105,10 +112,23 @@ pub enum Records {
         /// Whose address it is.
         target: Name,
     },
+    /// Texts, each of one or more character strings.
+    Text {
+        /// Seconds to keep.
+        ttl: u32,
+        /// What they say.
+        texts: Vec<Vec<Box<[u8]>>>,
+    },
+    /// Route 53's alias: the addresses of another name, answered as this name's own. The other name is one of the same zone or
+    /// a public one; it is looked up when somebody asks, so that the answer follows it.
+    Alias {
+        /// Whose addresses they are.
+        target: Name,
+    },
 }
 
 impl Records {
-    /// Addresses in one answer, as S3 and Route 53's multivalue answers have them.
+    /// Addresses of a pool in one answer, as S3 has them.
     pub const MOST: usize = 8;
     /// TTL of endpoint, load balancer and instance names (B3.3, B9).
     pub const ENDPOINT_TTL: u32 = 60;
@@ -131,7 +151,8 @@ impl Records {
             Self::Addresses { addresses, .. } => addresses.is_empty(),
             Self::Nodes { nodes, .. } => nodes.is_empty(),
             Self::Pool { prefixes, .. } => prefixes.is_empty(),
-            Self::Cname { .. } | Self::Pointer { .. } => false,
+            Self::Text { texts, .. } => texts.is_empty(),
+            Self::Cname { .. } | Self::Pointer { .. } | Self::Alias { .. } => false,
         }
     }
 
@@ -140,7 +161,38 @@ impl Records {
         Self::Pool { ttl: Self::SERVICE_TTL, prefixes: prefixes.into_iter().collect() }
     }
 
-    /// What to answer to `rotation`'s question, in order; empty for a type that this set doesn't hold.
+    /// Texts of character strings; a string that is longer than DNS can carry continues in the next.
+    pub fn text<T>(ttl: u32, texts: impl IntoIterator<Item = T>) -> Self
+    where
+        T: IntoIterator<Item = Vec<u8>>,
+    {
+        let pieces = |string: Vec<u8>| -> Vec<Box<[u8]>> {
+            if string.is_empty() {
+                vec![Box::default()]
+            } else {
+                string.chunks(LONGEST_STRING).map(Box::from).collect()
+            }
+        };
+        Self::Text { ttl, texts: texts.into_iter().map(|text| text.into_iter().flat_map(pieces).collect()).collect() }
+    }
+
+    /// Whether both may belong to one name: sets of two types, neither of them a canonical name (RFC 1034 3.6.2).
+    pub(super) fn stands_beside(&self, other: &Self) -> bool {
+        let (own, others) = (self.record_type(), other.record_type());
+        own != others && own != RecordType::Cname && others != RecordType::Cname
+    }
+
+    pub(super) fn record_type(&self) -> RecordType {
+        match self {
+            Self::Addresses { .. } | Self::Nodes { .. } | Self::Pool { .. } | Self::Alias { .. } => RecordType::A,
+            Self::Cname { .. } => RecordType::Cname,
+            Self::Pointer { .. } => RecordType::Ptr,
+            Self::Text { .. } => RecordType::Txt,
+        }
+    }
+
+    /// What to answer to `rotation`'s question, in order; empty for a type that this set doesn't hold. An alias holds nothing
+    /// itself.
     pub(super) fn data(&self, record_type: RecordType, rotation: u64, absences: &Absences) -> Vec<Data> {
         let any = record_type == RecordType::Any;
         match self {
@@ -154,6 +206,9 @@ impl Records {
                 drawn(prefixes, rotation).into_iter().map(Data::A).collect()
             }
             Self::Pointer { target, .. } if any || record_type == RecordType::Ptr => vec![Data::Ptr(target.clone())],
+            Self::Text { texts, .. } if any || record_type == RecordType::Txt => {
+                texts.iter().cloned().map(Data::Txt).collect()
+            }
             // An alias answers every type: the client (or `answer`) goes on at its target (RFC 1034 3.6.2).
             Self::Cname { target, .. } => vec![Data::Cname(target.clone())],
             _ => Vec::new(),
@@ -167,7 +222,9 @@ impl Records {
             | Self::Nodes { ttl, .. }
             | Self::Pool { ttl, .. }
             | Self::Cname { ttl, .. }
+            | Self::Text { ttl, .. }
             | Self::Pointer { ttl, .. } => *ttl,
+            Self::Alias { .. } => Self::ENDPOINT_TTL,
         }
     }
 }
@@ -185,7 +242,7 @@ fn present(nodes: &[(Ipv4Addr, Option<usize>)], absences: &Absences) -> Vec<Ipv4
 fn rotated(addresses: &[Ipv4Addr], rotation: u64) -> impl Iterator<Item = Ipv4Addr> {
     let length = addresses.len();
     let start = (rotation % length.max(1) as u64) as usize;
-    (0..length.min(Records::MOST)).map(move |step| addresses[(start + step) % length])
+    (0..length).map(move |step| addresses[(start + step) % length])
 }
 
 /// Distinct addresses spread over the ranges, a different handful for each rotation.

@@ -31,14 +31,15 @@ pub struct View {
 pub struct Zone {
     apex: Name,
     soa: Soa,
-    /// `None` for a name that exists only because something stands under it (RFC 8020).
-    nodes: HashMap<Key, Option<Records>>,
+    name_servers: Vec<Name>,
+    /// Empty for a name that exists only because something stands under it (RFC 8020).
+    nodes: HashMap<Key, Vec<Records>>,
 }
 
 /// What a zone says about a name.
 pub(super) enum Found<'a> {
-    /// Its records.
-    Records(&'a Records),
+    /// Its records, a set for each type.
+    Records(&'a [Records]),
     /// It exists without records.
     Nothing,
     /// It doesn't exist.
@@ -66,6 +67,13 @@ impl Zones {
         }
         self.public.entry(key).or_insert_with(|| Zone::new(apex));
         Ok(())
+    }
+
+    /// The public zone at `apex`, made if need be, to add to. What stands in a zone of its own below it hides what is added.
+    pub fn public_zone(&mut self, apex: &str) -> Result<&mut Zone, BadName> {
+        self.add_public_zone(apex)?;
+        let key = Name::parse(apex)?.key();
+        Ok(self.public.get_mut(&key).expect("made just before"))
     }
 
     /// Gives a public name its records; a leading `*.` stands for every name under the rest (RFC 4592).
@@ -104,9 +112,12 @@ impl Zones {
 
     /// The zone that decides about a name in this view.
     pub(super) fn zone_for<'a>(&'a self, view: &'a View, key: &[u8]) -> &'a Zone {
-        view.zone_for(key)
-            .or_else(|| ancestors(key).find_map(|apex| self.public.get(apex)))
-            .expect("the root holds every name")
+        view.zone_for(key).unwrap_or_else(|| self.public_zone_for(key))
+    }
+
+    /// The zone that decides about a name on the internet.
+    pub(super) fn public_zone_for(&self, key: &[u8]) -> &Zone {
+        ancestors(key).find_map(|apex| self.public.get(apex)).expect("the root holds every name")
     }
 }
 
@@ -164,22 +175,33 @@ impl View {
 impl Zone {
     fn new(apex: Name) -> Self {
         let soa = soa(&apex);
-        let nodes = HashMap::from([(apex.key(), None)]);
-        Self { apex, soa, nodes }
+        let nodes = HashMap::from([(apex.key(), Vec::new())]);
+        Self { name_servers: vec![soa.mname.clone()], apex, soa, nodes }
     }
 
-    /// Gives a name its records, replacing what it had; a leading `*.` stands for every name under the rest.
+    /// Names the servers that the zone's SOA and NS records name.
+    pub fn serve_by(&mut self, names: &[String]) -> Result<(), BadName> {
+        self.name_servers = names.iter().map(|name| Name::parse(name)).collect::<Result<_, _>>()?;
+        if let Some(first) = self.name_servers.first() {
+            self.soa.mname = first.clone();
+        }
+        Ok(())
+    }
+
+    /// Gives a name its records, replacing those of their type and what can't stand beside them; a leading `*.` stands for every name under the rest.
     pub fn add(&mut self, name: &str, records: Records) -> Result<(), BadName> {
         self.insert(&Name::parse(name)?, records)
     }
 
     fn insert(&mut self, name: &Name, records: Records) -> Result<(), BadName> {
-        let (key, apex) = (name.key(), self.apex.key());
-        if !ancestors(&key).any(|ancestor| *ancestor == *apex) {
+        let key = name.key();
+        if !self.spans(&key) {
             return Err(BadName::OutsideZone { name: name.to_string(), apex: self.apex.to_string() });
         }
         self.touch(&key);
-        self.nodes.insert(key, Some(records));
+        let sets = self.nodes.entry(key).or_default();
+        sets.retain(|set| set.stands_beside(&records));
+        sets.push(records);
         Ok(())
     }
 
@@ -187,7 +209,7 @@ impl Zone {
     fn touch(&mut self, key: &[u8]) {
         let depth = self.apex.key().len();
         for name in ancestors(key).take_while(|ancestor| ancestor.len() > depth) {
-            self.nodes.entry(name.into()).or_insert(None);
+            self.nodes.entry(name.into()).or_default();
         }
     }
 
@@ -199,15 +221,25 @@ impl Zone {
         &self.soa
     }
 
+    pub(super) fn name_servers(&self) -> &[Name] {
+        &self.name_servers
+    }
+
+    /// Whether the name is the apex or under it.
+    pub(super) fn spans(&self, key: &[u8]) -> bool {
+        let apex = self.apex.key();
+        ancestors(key).any(|ancestor| *ancestor == *apex)
+    }
+
     /// RFC 4592 3.3.1: the name itself, else the wildcard of its closest ancestor that exists.
     pub(super) fn find(&self, key: &[u8]) -> Found<'_> {
         let node = ancestors(key).enumerate().find_map(|(distance, ancestor)| {
             let node = self.nodes.get(ancestor)?;
             Some(if distance == 0 { Some(node) } else { self.nodes.get(&wildcard(ancestor)) })
         });
-        match node.flatten() {
-            Some(Some(records)) => Found::Records(records),
-            Some(None) => Found::Nothing,
+        match node.flatten().map(Vec::as_slice) {
+            Some([]) => Found::Nothing,
+            Some(sets) => Found::Records(sets),
             None => Found::NoSuchName,
         }
     }

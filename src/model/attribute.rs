@@ -42,6 +42,13 @@ impl World {
                 _ => None,
             };
         }
+        if let Some(zone) = self.hosted_zones.get(object_id) {
+            return match name {
+                "Id" => text(&zone.hosted_zone_id),
+                "NameServers" => Some(json!(zone.name_servers)),
+                _ => None,
+            };
+        }
         if let Some(value) = self.iam_attribute(object_id, name) {
             return Some(value);
         }

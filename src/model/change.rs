@@ -10,7 +10,10 @@ use std::net::Ipv4Addr;
 
 pub use self::members::*;
 use super::world::Source;
-use super::{CreateResolverEndpoint, CreateTable, IamChange, PolicyDocument, PublicAccessBlock};
+use super::{
+    ChangeResourceRecordSets, CreateHostedZone, CreateResolverEndpoint, CreateTable, IamChange, PolicyDocument,
+    PublicAccessBlock,
+};
 
 /// A change together with who asks for it and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,6 +202,10 @@ pub enum Change {
     CreateTable(CreateTable),
     /// Route 53 Resolver CreateResolverEndpoint.
     CreateResolverEndpoint(CreateResolverEndpoint),
+    /// Route 53 CreateHostedZone.
+    CreateHostedZone(CreateHostedZone),
+    /// Route 53 ChangeResourceRecordSets.
+    ChangeResourceRecordSets(ChangeResourceRecordSets),
     /// An operation of IAM.
     Iam(IamChange),
 }

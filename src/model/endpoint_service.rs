@@ -1,5 +1,6 @@
 //! `AWS::EC2::VPCEndpointService` and its permissions: the provider's side of PrivateLink.
 
+use super::service_private_dns::check_private_dns_name;
 use super::world::Meta;
 use super::*;
 
@@ -33,40 +34,6 @@ pub enum VpcEndpointServiceState {
     Deleting,
     Deleted,
     Failed,
-}
-
-/// The private DNS name of a service, and whether it is proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePrivateDns {
-    /// Such as `api.example.com` or `*.example.com`.
-    pub name: String,
-    /// Consumers may use a verified name only.
-    pub state: PrivateDnsState,
-    /// Label of the TXT record that proves it: `_` and 20 characters.
-    pub record_name: String,
-    /// Its text: `vpce:` and 20 characters.
-    pub record_value: String,
-}
-
-/// AWS's `PrivateDnsNameConfiguration.State`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "AWS's own words")]
-pub enum PrivateDnsState {
-    PendingVerification,
-    Verified,
-    Failed,
-}
-
-impl ServicePrivateDns {
-    fn unproved(service_id: &str, name: &str) -> Self {
-        let text = |what: &str| id::Digest::of(&[what, service_id, name]).alphanumerics(20);
-        Self {
-            name: name.to_owned(),
-            state: PrivateDnsState::PendingVerification,
-            record_name: format!("_{}", text("private DNS record")),
-            record_value: format!("vpce:{}", text("private DNS proof")),
-        }
-    }
 }
 
 impl VpcEndpointService {
@@ -143,11 +110,13 @@ impl World {
             service_name: format!("com.amazonaws.vpce.{}.{service_id}", request.region),
             network_load_balancer_arns: network_load_balancer_arns.to_vec(),
             acceptance_required,
-            private_dns: private_dns_name.map(|name| ServicePrivateDns::unproved(&service_id, name)),
+            private_dns: private_dns_name
+                .map(|name| ServicePrivateDns::unproved(&service_id, name, request.stack.is_some())),
             allowed_principals: Vec::new(),
             service_state: VpcEndpointServiceState::Available,
         };
         self.vpc_endpoint_services.insert(service_id.clone(), service);
+        self.verify_declared_names();
         Ok(service_id)
     }
 
@@ -277,7 +246,7 @@ impl World {
                 if service.private_dns.is_some() {
                     self.refuse_connections(service)?;
                 }
-                Ok(Some(ServicePrivateDns::unproved(&service.service_id, name)))
+                Ok(Some(ServicePrivateDns::unproved(&service.service_id, name, false)))
             }
             (None, true) => self.refuse_connections(service).map(|()| None),
             (None, false) => Ok(service.private_dns.clone()),
@@ -317,35 +286,4 @@ impl World {
         }
         Ok(service_ids.join(","))
     }
-
-    /// AWS looks for the TXT record. The lab's internet has no domains to hold one, so the provider's word is taken.
-    pub(super) fn verify_private_dns_name(&mut self, request: &Request, service_id: &str) -> Result<ObjectId, Refusal> {
-        self.own_service(service_id, request)?;
-        let service = self.vpc_endpoint_services.get_mut(service_id).expect("own_service found it");
-        let Some(private_dns) = &mut service.private_dns else {
-            return Err(Refusal::new(
-                "InvalidParameter",
-                format!("The service {service_id} does not have a private DNS name"),
-            ));
-        };
-        private_dns.state = PrivateDnsState::Verified;
-        Ok(service_id.to_owned())
-    }
-}
-
-/// A lower-case domain name, with `*.` in front where it stands for all names below.
-fn check_private_dns_name(name: &str) -> Result<(), Refusal> {
-    let domain = name.strip_prefix("*.").unwrap_or(name);
-    let is_label = |label: &str| {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=63).contains(&label.len())
-            && label.bytes().all(allowed)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if name.len() <= 253 && domain.contains('.') && domain.split('.').all(is_label) {
-        return Ok(());
-    }
-    Err(Refusal::new("InvalidParameter", format!("The private DNS name '{name}' is not valid"))
-        .help("a domain name in lower case, such as api.example.com or *.example.com"))
 }

@@ -2,6 +2,7 @@
 //!
 //! Not done: Gateway Load Balancer, resource and service-network endpoints, IPv6 and dual stack, cross-Region services.
 
+use super::service_private_dns::without_star;
 use super::world::Meta;
 use super::*;
 
@@ -202,11 +203,19 @@ impl World {
                 vpc.vpc_id
             ));
         }
-        if !service.is_name_verified() {
-            return refuse(format!(
+        // Who uses the name already keeps it, whatever a later verification found.
+        let uses_it = own.and_then(|id| self.vpc_endpoints.get(id)).is_some_and(|it| it.private_dns_enabled);
+        if let Some(unproved) = service.unproved_name().filter(|_| !uses_it) {
+            let message = format!(
                 "Private DNS can't be enabled because the service {} has not verified the private DNS name.",
                 members.service_name
-            ));
+            );
+            return Err(Refusal::new("InvalidParameter", message).help(format!(
+                "the provider proves it by a TXT record `{}.{}` that says \"{}\", in a public hosted zone",
+                unproved.record_name,
+                unproved.domain(),
+                unproved.record_value
+            )));
         }
         let names = service.private_names(&vpc.meta.region);
         if names.is_empty() {
@@ -215,18 +224,29 @@ impl World {
                 members.service_name
             ));
         }
-        let in_vpc = self.vpc_endpoints.values().filter(|endpoint| endpoint.vpc_id == vpc.vpc_id);
-        let taken = in_vpc
-            .filter(|endpoint| own != Some(endpoint.vpc_endpoint_id.as_str()))
-            .flat_map(|endpoint| &endpoint.dns_entries)
-            .find(|entry| entry.scope == DnsEntryScope::Private && names.contains(&entry.dns_name));
-        match taken {
+        let is_taken = |name: &&String| {
+            let domain = without_star(name);
+            self.hidden_zone_in(&vpc.vpc_id, domain, own).is_some()
+                || self.hosted_zone_in(&vpc.vpc_id, &format!("{domain}.")).is_some()
+        };
+        match names.iter().find(is_taken) {
             None => Ok(names),
-            Some(entry) => refuse(format!(
-                "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {} in the VPC {}",
-                entry.dns_name, vpc.vpc_id
+            Some(name) => refuse(format!(
+                "private-dns-enabled cannot be set because there is already a conflicting DNS domain for {name} in the VPC {}",
+                vpc.vpc_id
             )),
         }
+    }
+
+    /// An endpoint's name in the hidden zone of that domain in a VPC, of endpoints other than `own`: a name and its wildcard
+    /// share the zone.
+    pub(super) fn hidden_zone_in(&self, vpc_id: &str, domain: &str, own: Option<&str>) -> Option<&DnsEntry> {
+        let others = self
+            .vpc_endpoints
+            .values()
+            .filter(|endpoint| endpoint.vpc_id == vpc_id && own != Some(endpoint.vpc_endpoint_id.as_str()));
+        let mut entries = others.flat_map(|endpoint| &endpoint.dns_entries);
+        entries.find(|entry| entry.scope == DnsEntryScope::Private && without_star(&entry.dns_name) == domain)
     }
 
     /// `PrivateDnsOnlyForInboundResolverEndpoint` is S3's, and wants a gateway endpoint beside it (B3.3).
@@ -296,13 +316,11 @@ impl InterfaceService<'_> {
         }
     }
 
-    /// Whether its private name, if it has one, is proved to be its own.
-    fn is_name_verified(&self) -> bool {
+    /// Its private name, where it has one that is not proved to be its own.
+    fn unproved_name(&self) -> Option<&ServicePrivateDns> {
         match self {
-            Self::Aws(_) => true,
-            Self::Customer(service) => {
-                service.private_dns.as_ref().is_none_or(|it| it.state == PrivateDnsState::Verified)
-            }
+            Self::Aws(_) => None,
+            Self::Customer(service) => service.private_dns.as_ref().filter(|it| it.state != PrivateDnsState::Verified),
         }
     }
 
@@ -359,7 +377,7 @@ pub(super) fn dns_entries(
     entries.extend(zones.iter().map(|zone| public(format!("{own}-{zone}"), DnsEntryScope::Zonal((*zone).to_owned()))));
     entries.extend(private_names.into_iter().map(|name| {
         // One hidden zone covers a name and its wildcard.
-        let apex = name.strip_prefix("*.").unwrap_or(&name);
+        let apex = without_star(&name);
         let zone = id::Digest::of(&["private hosted zone", vpc_endpoint_id, apex]).alphanumerics(20).to_uppercase();
         DnsEntry { hosted_zone_id: format!("Z{zone}"), dns_name: name, scope: DnsEntryScope::Private }
     }));

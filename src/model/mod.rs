@@ -27,6 +27,7 @@ mod fault;
 mod flow_log;
 mod gateway_route_table;
 mod health_check;
+mod hosted_zone;
 mod iam;
 pub mod id;
 mod instance;
@@ -43,12 +44,14 @@ mod network_interface;
 mod origin;
 mod policy_document;
 mod prefix_list;
+mod record_set;
 mod refusal;
 pub mod region;
 mod resolver_endpoint;
 mod route_table;
 mod route_target;
 mod security_group;
+mod service_private_dns;
 mod subnet;
 mod table;
 mod target_group;
@@ -68,11 +71,12 @@ pub use customer_gateway::{CustomerGateway, ON_PREMISES_ADDRESS_TAG};
 pub use describe::describe;
 pub use elastic_ip::{Address, AddressAssociation};
 pub use endpoint::{DnsEntry, DnsEntryScope, VpcEndpoint, VpcEndpointState, VpcEndpointType};
-pub use endpoint_service::{PrivateDnsState, ServicePrivateDns, VpcEndpointService, VpcEndpointServiceState};
+pub use endpoint_service::{VpcEndpointService, VpcEndpointServiceState};
 pub use flow_log::{
     AGGREGATION_TAG, DEFAULT_LOG_FORMAT, FLOW_LOG_FIELDS, FlowLog, FlowLogResourceType, LOG_FILE_TAG, TrafficType,
 };
 pub use health_check::{HEALTH_CHECK_INTERVAL_TAG, HealthCheck, HealthCheckProtocol, TargetHealth, TargetHealthState};
+pub use hosted_zone::{ChangeAction, ChangeResourceRecordSets, CreateHostedZone, HostedZone, HostedZoneVpc};
 pub use iam::{
     AccessKey, AccessKeyStatus, CreateRole, Group, Holder, IamChange, IdentityPolicies, InstanceProfile, ManagedPolicy,
     Role, User,
@@ -87,6 +91,7 @@ pub use network_interface::{Attachment, InterfaceType, NetworkInterface};
 pub use origin::Origin;
 pub use policy_document::PolicyDocument;
 pub use prefix_list::{PrefixList, PrefixListEntry};
+pub use record_set::{AliasTarget, ResourceRecordSet};
 pub use refusal::Refusal;
 pub use region::{AvailabilityZone, availability_zones, dynamodb_prefixes, s3_prefixes};
 pub use resolver_endpoint::{CreateResolverEndpoint, ResolverEndpoint, ResolverIpAddress};
@@ -94,6 +99,7 @@ pub use route_table::{
     Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociation, RouteTarget,
 };
 pub use security_group::{SecurityGroup, SecurityGroupRule};
+pub use service_private_dns::{PRIVATE_DNS_NAME_TAG, PrivateDnsState, ServicePrivateDns};
 pub use subnet::Subnet;
 pub use table::{CreateTable, STREAM_LABEL, Table};
 pub use target_group::{Target, TargetGroup};

@@ -1,15 +1,14 @@
 //! Regions: zones, DNS names, managed prefix lists and the services that AWS offers in them.
 //!
-//! Prefixes and list ids are AWS's own (`data/aws-prefixes.txt` names the sources). The zone names of every account map
-//! to ids in alphabetical order; on AWS each account has its own shuffle, which a later change may derive from the
-//! account: callers pass it already. Not done: local zones and wavelength zones, IPv6 ranges.
+//! Prefixes and list ids are AWS's own (`data/aws-prefixes.txt` names the sources). Zone names map to ids in alphabetical order
+//! where the lab does not say otherwise ([`World::availability_zones`]); on AWS each account has its own shuffle. Not done: local zones and wavelength zones, IPv6 ranges.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use ipnet::Ipv4Net;
 
-use super::id;
+use super::{World, id};
 
 /// A zone of a Region as one account names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +58,24 @@ pub fn is_region(region: &str) -> bool {
     LISTS.contains_key(region)
 }
 
-/// Zones of a Region by an account's own names, in name order; none for an unknown Region.
-pub fn availability_zones(region: &str, account: &str) -> Vec<AvailabilityZone> {
-    // Every account sees the same names for now; see the head of the file.
-    let _ = account;
+impl World {
+    /// Zones of a Region by an account's own names, in name order. Names that the lab maps have their ids, the others take
+    /// those that are left, in order.
+    pub fn availability_zones(&self, region: &str, account: &str) -> Vec<AvailabilityZone> {
+        let zones = availability_zones(region);
+        let Some(mapped) = self.zone_names.get(account) else { return zones };
+        let is_mapped = |id: &String| zones.iter().any(|zone| mapped.get(&zone.name) == Some(id));
+        let mut left = zones.iter().map(|zone| zone.id.clone()).filter(|id| !is_mapped(id));
+        let named = zones.iter().map(|zone| AvailabilityZone {
+            name: zone.name.clone(),
+            id: mapped.get(&zone.name).cloned().or_else(|| left.next()).expect("as many ids are left as names"),
+        });
+        named.collect()
+    }
+}
+
+/// Zones of a Region, as an account names them that the lab says nothing of, in name order; none for an unknown Region.
+pub fn availability_zones(region: &str) -> Vec<AvailabilityZone> {
     if !is_region(region) {
         return Vec::new();
     }

@@ -35,7 +35,7 @@ impl World {
     ) -> Result<ObjectId, Refusal> {
         let vpc = self.own_vpc(vpc_id, request)?;
         let block = self.free_subnet_block(vpc, cidr_block)?;
-        let zone = zone(request, availability_zone)?;
+        let zone = self.zone_named(request, availability_zone)?;
         let subnet_id = id::for_request(request, "subnet", |id| self.subnets.contains_key(id));
         let subnet = Subnet {
             subnet_id: subnet_id.clone(),
@@ -81,18 +81,20 @@ impl World {
     }
 }
 
-/// The zone of that name, or the first where none is named (AWS chooses freely).
-fn zone(request: &Request, name: Option<&str>) -> Result<AvailabilityZone, Refusal> {
-    let mut zones = availability_zones(&request.region, &request.account);
-    let Some(name) = name else { return Ok(zones.swap_remove(0)) };
-    if let Some(position) = zones.iter().position(|zone| zone.name == name) {
-        return Ok(zones.swap_remove(position));
+impl World {
+    /// The zone of that name, or the first where none is named (AWS chooses freely).
+    fn zone_named(&self, request: &Request, name: Option<&str>) -> Result<AvailabilityZone, Refusal> {
+        let mut zones = self.availability_zones(&request.region, &request.account);
+        let Some(name) = name else { return Ok(zones.swap_remove(0)) };
+        if let Some(position) = zones.iter().position(|zone| zone.name == name) {
+            return Ok(zones.swap_remove(position));
+        }
+        let names = zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ");
+        Err(Refusal::new(
+            "InvalidParameterValue",
+            format!(
+                "Value ({name}) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: {names}."
+            ),
+        ))
     }
-    let names = zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ");
-    Err(Refusal::new(
-        "InvalidParameterValue",
-        format!(
-            "Value ({name}) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: {names}."
-        ),
-    ))
 }

@@ -74,6 +74,7 @@ pub struct World {
     pub buckets: BTreeMap<String, Bucket>,
     pub tables: BTreeMap<String, Table>,
     pub resolver_endpoints: BTreeMap<String, ResolverEndpoint>,
+    pub hosted_zones: BTreeMap<String, HostedZone>,
     pub roles: BTreeMap<String, Role>,
     pub instance_profiles: BTreeMap<String, InstanceProfile>,
     pub users: BTreeMap<String, User>,
@@ -84,6 +85,8 @@ pub struct World {
     pub organization: Option<String>,
     /// Names of SNS topics whose policy does not let AWS publish: notifications to them are `Disabled`. Not objects, either.
     pub disabled_topics: BTreeSet<String>,
+    /// By account: what it calls the zones of which id, where that is not the default; see [`World::availability_zones`].
+    pub zone_names: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// The id (or ARN, or name) of what a change made or touched.
@@ -296,6 +299,8 @@ impl World {
             }
             Change::CreateTable(members) => self.create_table(request, members),
             Change::CreateResolverEndpoint(members) => self.create_resolver_endpoint(request, members),
+            Change::CreateHostedZone(members) => self.create_hosted_zone(request, members),
+            Change::ChangeResourceRecordSets(members) => self.change_resource_record_sets(request, members),
             Change::Iam(change) => self.change_iam(request, change),
             other => unreachable!("dispatch handles {other:?}"),
         }

@@ -229,6 +229,7 @@ fn record_type(record_type: RecordType) -> dns::RecordType {
         RecordType::AAAA => dns::RecordType::Aaaa,
         RecordType::CNAME => dns::RecordType::Cname,
         RecordType::PTR => dns::RecordType::Ptr,
+        RecordType::TXT => dns::RecordType::Txt,
         RecordType::SOA => dns::RecordType::Soa,
         RecordType::NS => dns::RecordType::Ns,
         RecordType::ANY => dns::RecordType::Any,
@@ -250,6 +251,7 @@ fn record(record: &dns::Record) -> Record {
         dns::Data::A(address) => RData::A(rdata::A(*address)),
         dns::Data::Cname(target) => RData::CNAME(rdata::CNAME(wire_name(target))),
         dns::Data::Ptr(target) => RData::PTR(rdata::PTR(wire_name(target))),
+        dns::Data::Txt(strings) => RData::TXT(rdata::TXT::from_bytes(strings.iter().map(AsRef::as_ref).collect())),
         dns::Data::Ns(target) => RData::NS(rdata::NS(wire_name(target))),
         dns::Data::Soa(soa) => RData::SOA(rdata::SOA::new(
             wire_name(&soa.mname),

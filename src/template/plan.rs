@@ -6,7 +6,9 @@ mod backends;
 mod cdk;
 mod lab_yaml;
 mod notifications;
+mod zones;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::document::{self, Key, Value};
@@ -30,6 +32,8 @@ pub(super) struct Plan {
     pub file: PathBuf,
     /// Of all accounts of the lab.
     pub organization: Option<String>,
+    /// By account: names of zones and their ids.
+    pub zone_names: BTreeMap<String, BTreeMap<String, String>>,
     pub backends: Vec<Backend>,
     /// SNS topics by name.
     pub topics: Vec<(String, PlannedTopic)>,
@@ -46,6 +50,7 @@ impl Plan {
             name,
             file: file.to_owned(),
             organization: None,
+            zone_names: BTreeMap::new(),
             backends: Vec::new(),
             topics: Vec::new(),
             expect: None,

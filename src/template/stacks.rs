@@ -17,7 +17,7 @@ use crate::model::World;
 
 /// Deploys every stack of a plan.
 pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagnostic>> {
-    let Plan { name, file, organization, backends, topics, expect, stacks: planned, seeds, notices } = plan;
+    let Plan { name, file, organization, zone_names, backends, topics, expect, stacks: planned, seeds, notices } = plan;
     let (mut disabled_topics, mut webhooks) = (BTreeSet::new(), BTreeMap::new());
     for (name, topic) in topics {
         match topic {
@@ -29,7 +29,7 @@ pub(super) fn deploy(plan: Plan, options: &LoadOptions) -> Result<Lab, Vec<Diagn
             }
         }
     }
-    let world = World { organization, disabled_topics, ..World::default() };
+    let world = World { organization, zone_names, disabled_topics, ..World::default() };
     let mut site = Site { world, notices, ..Site::default() };
     let given = command_line_parameters(&planned, options)?;
     let mut needs_by_name = Vec::new();

@@ -9,6 +9,7 @@
 mod access;
 mod balancing;
 mod gateways;
+mod hosted_zones;
 mod interfaces;
 mod network;
 mod privatelink;
@@ -19,8 +20,11 @@ pub use balancing::{buckets, listeners, load_balancers, target_groups, target_he
 pub use gateways::{
     addresses, customer_gateways, flow_logs, nat_gateways, vpc_peering_connections, vpn_connections, vpn_gateways,
 };
+pub use hosted_zones::hosted_zones;
 pub use interfaces::{instances, network_interfaces};
-pub use network::{internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs};
+pub use network::{
+    availability_zones, internet_gateways, network_acls, prefix_lists, route_tables, security_groups, subnets, vpcs,
+};
 pub(super) use privatelink::aws_service_id;
 pub use privatelink::{
     connection_notifications, resolver_endpoints, vpc_endpoint_connections, vpc_endpoint_service_configurations,
@@ -61,6 +65,7 @@ pub fn describe(world: &World) -> Value {
         "Buckets": buckets(world),
         "Tables": tables(world),
         "ResolverEndpoints": resolver_endpoints(world),
+        "HostedZones": hosted_zones(world),
         "Roles": roles(world),
         "InstanceProfiles": instance_profiles(world),
         "Users": users(world),

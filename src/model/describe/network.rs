@@ -32,6 +32,24 @@ pub fn vpcs(world: &World) -> Vec<Value> {
     world.vpcs.values().map(shape).collect()
 }
 
+/// DescribeAvailabilityZones: an account's names of a Region's zones.
+pub fn availability_zones(world: &World, account: &str, region: &str) -> Vec<Value> {
+    let shape = |zone: &AvailabilityZone| {
+        json!({
+            "ZoneName": zone.name,
+            "ZoneId": zone.id,
+            "ZoneType": "availability-zone",
+            "RegionName": region,
+            "GroupName": region,
+            "NetworkBorderGroup": region,
+            "OptInStatus": "opt-in-not-required",
+            "State": "available",
+            "Messages": [],
+        })
+    };
+    world.availability_zones(region, account).iter().map(shape).collect()
+}
+
 /// DescribeSubnets.
 pub fn subnets(world: &World) -> Vec<Value> {
     let shape = |subnet: &Subnet| {

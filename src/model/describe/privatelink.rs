@@ -97,7 +97,7 @@ fn base_name(service: &VpcEndpointService) -> String {
 /// The zones of a service by the names that an account has for them (B4).
 fn zone_names(world: &World, service: &VpcEndpointService, account: &str) -> Value {
     let ids = world.service_zones(service);
-    let zones = availability_zones(&service.meta.region, account);
+    let zones = world.availability_zones(&service.meta.region, account);
     zones.iter().filter(|zone| ids.contains(&zone.id.as_str())).map(|zone| json!(zone.name)).collect()
 }
 
@@ -124,7 +124,7 @@ pub fn vpc_endpoint_service_configurations(world: &World) -> Vec<Value> {
 
 /// DescribeVpcEndpointServices as an account sees them in a Region: AWS's own, and those that let it in.
 pub fn vpc_endpoint_service_details(world: &World, account: &str, region: &str, principal: Option<&str>) -> Vec<Value> {
-    let zones = availability_zones(region, account);
+    let zones = world.availability_zones(region, account);
     let gateways = ["s3", "dynamodb"].map(|short| aws_service(region, short, VpcEndpointType::Gateway, &zones));
     let interfaces = aws_services().map(|short| aws_service(region, short, VpcEndpointType::Interface, &zones));
     let admitted = world

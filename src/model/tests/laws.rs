@@ -25,7 +25,7 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
     let subnet_id = |n| pick(&world.subnets, "subnet", n);
     let table = || pick(&world.route_tables, "rtb", a);
     let flag = c % 2 == 0;
-    match kind % 40 {
+    match kind % 42 {
         0 => vpc(["10.0.0.0/16", "10.1.0.0/24", "192.168.0.0/28", "10.0.0.0/8"][usize::from(b % 4)]),
         1 | 2 => subnet(
             &vpc_id(),
@@ -93,6 +93,14 @@ fn change(world: &World, (kind, a, b, c): Step) -> Change {
         },
         kind @ 18..30 => edge_change(world, (kind, a, b, c)),
         kind @ 30..36 => access_change(world, (kind, a, b, c)),
+        40 if flag => hosted_zone::zone(["example.com", "sub.example.com"][usize::from(b % 2)], &[]),
+        40 => hosted_zone::zone("name0.example.com", &[&vpc_id()]),
+        41 => {
+            let name = ["example.com", "name0.example.com", "x.sub.example.com"][usize::from(b % 3)];
+            let proofs = world.vpc_endpoint_services.values().filter_map(|it| it.private_dns.as_ref());
+            let proof = proofs.map(|it| format!("\"{}\"", it.record_value)).next().unwrap_or_default();
+            hosted_zone::record(&pick(&world.hosted_zones, "Z", a), name, "TXT", &[&proof])
+        }
         kind => private_link_change(world, (kind, a, b, c)),
     }
 }

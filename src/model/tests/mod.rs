@@ -5,17 +5,20 @@ mod directory;
 mod endpoint;
 mod flow_log;
 mod health_check;
+mod hosted_zone;
 mod iam;
 mod laws;
 mod network_acl;
 mod on_premises;
 mod others;
 mod peering;
+mod private_dns;
 mod provider;
 mod public_addresses;
 mod resolver_endpoint;
 mod table;
 mod vpc;
+mod zones;
 
 use super::*;
 

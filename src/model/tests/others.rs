@@ -315,15 +315,13 @@ fn buckets_keep_versions_and_answer_other_origins() {
 
 #[test]
 fn regions_have_zones_and_prefixes() {
-    let ids = |region: &str| {
-        availability_zones(region, ACCOUNT).into_iter().map(|zone| zone.id).collect::<Vec<_>>().join(" ")
-    };
+    let ids = |region: &str| availability_zones(region).into_iter().map(|zone| zone.id).collect::<Vec<_>>().join(" ");
     assert_eq!(ids("us-east-1"), "use1-az1 use1-az2 use1-az3 use1-az4 use1-az5 use1-az6");
     assert_eq!(ids("ap-northeast-2"), "apne2-az1 apne2-az2 apne2-az3 apne2-az4");
     assert_eq!(ids("us-gov-west-1"), "usgw1-az1 usgw1-az2 usgw1-az3");
     assert_eq!(ids("nowhere-1"), "");
     for region in region::regions() {
-        assert!(!availability_zones(region, ACCOUNT).is_empty());
+        assert!(!availability_zones(region).is_empty());
         assert!(!dynamodb_prefixes(region).is_empty(), "{region}");
     }
     assert_eq!(region::regions().count(), 42);

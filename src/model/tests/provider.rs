@@ -1,5 +1,6 @@
 //! Load balancers, target groups, listeners, endpoint services and who may connect (B4, B9).
 
+use super::hosted_zone::{record, zone};
 use super::*;
 
 /// A provider in `OTHER_ACCOUNT` with one balancer in zone a: its world's hand, VPC, subnet, balancer.
@@ -240,9 +241,10 @@ fn an_endpoint_service_is_invisible_to_whom_it_does_not_admit() {
         Change::CreateVpcEndpoint(private.clone()),
         &format!("InvalidParameter: Private DNS can't be enabled because the service {service_name} has not verified the private DNS name."),
     );
-    let verify = || Change::StartVpcEndpointServicePrivateDnsVerification { service_id: service_id.clone() };
-    asker.refused(verify(), "InvalidVpcEndpointServiceId.NotFound");
-    asker.ask_as(OTHER_ACCOUNT, verify()).unwrap();
+    let proof = asker.world.vpc_endpoint_services[&service_id].private_dns.clone().unwrap();
+    let hosted = asker.ask_as(OTHER_ACCOUNT, zone("example.com", &[])).unwrap();
+    let name = format!("{}.orders.example.com", proof.record_name);
+    asker.ask_as(OTHER_ACCOUNT, record(&hosted, &name, "TXT", &[&format!("\"{}\"", proof.record_value)])).unwrap();
     let id = asker.make(Change::CreateVpcEndpoint(private));
     assert_eq!(asker.world.vpc_endpoints[&id].private_names_in_vpc().collect::<Vec<_>>(), ["orders.example.com"]);
 }

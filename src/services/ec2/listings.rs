@@ -302,6 +302,31 @@ pub const SUBNETS: Listing = Listing {
     ],
 };
 
+/// The asker's own names of the Region's zones (B1.1).
+pub const AVAILABILITY_ZONES: Listing = Listing {
+    name: "DescribeAvailabilityZones",
+    set: "AvailabilityZones",
+    key: "ZoneName",
+    ids: Some(Ids {
+        parameter: "ZoneName",
+        prefix: None,
+        malformed: "InvalidParameterValue",
+        not_found: "InvalidParameterValue",
+        word: "availability zone",
+    }),
+    pages: UP_TO_1000,
+    rows: |world, asker, _| Ok(describe::availability_zones(world, &asker.account, &asker.region)),
+    filters: &[
+        ("group-name", "GroupName"),
+        ("opt-in-status", "OptInStatus"),
+        ("region-name", "RegionName"),
+        ("state", "State"),
+        ("zone-id", "ZoneId"),
+        ("zone-name", "ZoneName"),
+        ("zone-type", "ZoneType"),
+    ],
+};
+
 pub const ROUTE_TABLES: Listing = Listing {
     name: "DescribeRouteTables",
     set: "RouteTables",

@@ -129,6 +129,11 @@ static OPERATIONS: &[Operation] = &[
     list(&["NetworkInterfaceId", "IncludeManagedResources", "Filter", "MaxResults", "NextToken"], listings::NETWORK_INTERFACES),
     list(&["VpcId", "Filter", "MaxResults", "NextToken"], listings::VPCS),
     list(&["SubnetId", "Filter", "MaxResults", "NextToken"], listings::SUBNETS),
+    Operation {
+        not_emulated: &["ZoneId"],
+        // Zones that an account has to opt in to are not there, with or without asking for all.
+        ..list(&["ZoneName", "AllAvailabilityZones", "Filter"], listings::AVAILABILITY_ZONES)
+    },
     list(&["RouteTableId", "Filter", "MaxResults", "NextToken"], listings::ROUTE_TABLES),
     Operation {
         not_emulated: &["GroupName"],

@@ -1,6 +1,7 @@
 //! The API by signed requests of several accounts, through the door: what it does, says and refuses.
 
 mod refusals;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

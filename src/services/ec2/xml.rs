@@ -43,8 +43,13 @@ const NAMES: &[(&str, &str)] = &[
     ("Vpcs", "vpcSet"),
 ];
 
-/// Members that are called otherwise in the items of one list alone: list, member, element.
-const IN_LISTS: &[(&str, &str, &str)] = &[("SecurityGroups", "Description", "groupDescription")];
+/// Members that are called otherwise in the items of one list alone, or in no list: list, member, element.
+const IN_LISTS: &[(&str, &str, &str)] = &[
+    ("", "AvailabilityZones", "availabilityZoneInfo"),
+    ("AvailabilityZones", "State", "zoneState"),
+    ("AvailabilityZones", "Messages", "messageSet"),
+    ("SecurityGroups", "Description", "groupDescription"),
+];
 
 /// The whole answer of an operation.
 pub fn document(operation: &str, request_id: &str, result: &Value) -> String {

@@ -49,6 +49,8 @@ fn zones() -> Zones {
         zones.add_public(&long(index), Records::Cname { ttl: 60, target }).unwrap();
     }
     zones.add_public(&long(3), Records::endpoint([Ipv4Addr::new(52, 46, 0, 2)])).unwrap();
+    let text = Records::text(60, [vec![vec![b'x'; 600]], vec![b"two".to_vec(), b"strings".to_vec()]]);
+    zones.public_zone("shop.example").unwrap().add("shop.example", text).unwrap();
     for (vpc_id, support, last) in [("vpc-app", true, 2), ("vpc-other", true, 3), ("vpc-deaf", false, 4)] {
         let mut view = View::new(support, true);
         let zone = view.private_zone("orders.internal").unwrap();
@@ -170,6 +172,23 @@ fn flags_are_those_of_a_recursive_resolver() {
     let no = lab.udp(APP, &question("nothing.amazonaws.com.", RecordType::A));
     assert_eq!(no.metadata.response_code, ResponseCode::NXDomain);
     assert_eq!(no.authorities[0].name.to_ascii(), "amazonaws.com.");
+    lab.end();
+}
+
+/// Strings stay apart, and what is longer than one can be continues in the next (RFC 1035 3.3.14).
+#[test]
+fn texts_go_in_character_strings() {
+    let lab = start();
+    let mut asked = question("Shop.example.", RecordType::TXT);
+    let mut edns = Edns::new();
+    edns.set_max_payload(1232);
+    asked.set_edns(edns);
+    let answer = lab.udp(APP, &asked);
+    let texts = answer.answers.iter().map(|record| match &record.data {
+        RData::TXT(text) => text.txt_data.iter().map(|string| string.len()).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), [vec![255, 255, 90], vec![3, 7]]);
     lab.end();
 }
 

@@ -8,7 +8,6 @@ use ipnet::Ipv4Net;
 use super::super::document::{Key, Kind, Value};
 use super::super::error::{Diagnostic, did_you_mean};
 use super::{Evaluator, Stop, attribute_of};
-use crate::model::availability_zones;
 
 /// Functions that give a value.
 const FUNCTIONS: [&str; 14] = [
@@ -200,7 +199,7 @@ impl Evaluator<'_> {
     fn get_azs(&self, argument: &Value) -> Result<Kind, Stop> {
         let text = self.text(argument)?;
         let region = if text.is_empty() { &self.scope.region } else { &text };
-        let zones = availability_zones(region, &self.scope.account);
+        let zones = self.world.availability_zones(region, &self.scope.account);
         if zones.is_empty() {
             return Err(Diagnostic::at(&argument.span, format!("`{region}` is not a Region")).into());
         }

@@ -1,5 +1,5 @@
 //! `lab.yaml`: several stacks with account, Region and parameters; buckets with what they hold at the start; the organization
-//! of the accounts; servers that stand behind services; where notifications go.
+//! of the accounts and their names of zones; servers that stand behind services; where notifications go.
 //!
 //! Read by the same document reader as templates, so that its errors have places too.
 
@@ -8,9 +8,10 @@ use std::path::Path;
 use super::super::document::{Map, Value};
 use super::super::error::{Diagnostic, did_you_mean};
 use super::super::{Files, LoadOptions, document};
-use super::{Plan, PlannedSeed, PlannedStack, backends, beside, name_of, notifications, place, unreadable};
+use super::{Plan, PlannedSeed, PlannedStack, backends, beside, name_of, notifications, place, unreadable, zones};
 
-const KEYS: [&str; 7] = ["name", "stacks", "seed", "organization", "backends", "notifications", "expect"];
+const KEYS: [&str; 8] =
+    ["name", "stacks", "seed", "organization", "availability_zones", "backends", "notifications", "expect"];
 const STACK_KEYS: [&str; 4] = ["template", "account", "region", "parameters"];
 
 /// Reads a `lab.yaml` and the templates that it names.
@@ -55,6 +56,7 @@ pub(super) fn read(
         }
     }
     let organization = document.get("organization").and_then(|value| organization(value, &mut errors));
+    let zone_names = zones::read(section(document, "availability_zones", &mut errors), &mut errors);
     let mut backends = Vec::new();
     if document.get("backends").is_some() {
         for (service, value) in section(document, "backends", &mut errors) {
@@ -77,7 +79,7 @@ pub(super) fn read(
         return Err(errors);
     }
     let expect = document.get("expect").cloned();
-    Ok(Plan { organization, backends, topics, expect, stacks, seeds, ..Plan::new(name, path) })
+    Ok(Plan { organization, zone_names, backends, topics, expect, stacks, seeds, ..Plan::new(name, path) })
 }
 
 /// The id of an organization: `o-` and 10 to 32 letters and digits

@@ -3,7 +3,7 @@
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
-use crate::model::{Change, CreateVpcEndpoint};
+use crate::model::{Change, CreateVpcEndpoint, PRIVATE_DNS_NAME_TAG};
 use crate::policy;
 
 pub(super) fn endpoint(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
@@ -84,7 +84,7 @@ pub(super) fn service(maker: &mut Maker<'_>, mut properties: Properties) -> Resu
         network_load_balancer_arns,
         // Endpoints wait for the provider unless it says otherwise.
         acceptance_required: properties.boolean("AcceptanceRequired").unwrap_or(true),
-        private_dns_name: None,
+        private_dns_name: tags.get(PRIVATE_DNS_NAME_TAG).cloned(),
     };
     maker.make(properties, tags, change)
 }

@@ -3,6 +3,7 @@
 //! A handler reads properties and asks for changes; every law (overlaps, quotas, unknown services) is the model's, whose
 //! refusal becomes the error at the property that it mentions.
 
+mod custom;
 mod dynamodb;
 mod endpoint;
 mod flow_log;
@@ -15,6 +16,7 @@ mod network_acl;
 mod notification;
 mod peering;
 mod resolver;
+mod route53;
 mod routing;
 mod security_group;
 mod storage;
@@ -70,7 +72,11 @@ pub(super) fn handler(type_name: &str) -> Option<Handler> {
         "AWS::S3::Bucket" => storage::bucket,
         "AWS::S3::BucketPolicy" => storage::bucket_policy,
         "AWS::DynamoDB::Table" => dynamodb::table,
+        "AWS::Route53::HostedZone" => route53::hosted_zone,
+        "AWS::Route53::RecordSet" => route53::record_set,
+        "AWS::Route53::RecordSetGroup" => route53::record_set_group,
         "AWS::Route53Resolver::ResolverEndpoint" => resolver::endpoint,
+        "Custom::AWS" => custom::aws,
         "AWS::SSM::Parameter" => storage::ssm_parameter,
         "AWS::IAM::Role" => iam::role,
         "AWS::IAM::InstanceProfile" => iam::instance_profile,

@@ -3,7 +3,7 @@
 use super::super::deploy::Maker;
 use super::super::evaluate::{Made, Stop};
 use super::super::properties::Properties;
-use crate::model::{Change, availability_zones};
+use crate::model::Change;
 
 pub(super) fn vpc(maker: &mut Maker<'_>, mut properties: Properties) -> Result<Made, Stop> {
     let tags = properties.tags();
@@ -34,7 +34,7 @@ pub(super) fn subnet(maker: &mut Maker<'_>, mut properties: Properties) -> Resul
     let tags = properties.tags();
     let mut availability_zone = properties.text("AvailabilityZone");
     if let Some(id) = properties.text("AvailabilityZoneId") {
-        let zones = availability_zones(&maker.stack.region, &maker.stack.account);
+        let zones = maker.site.world.availability_zones(&maker.stack.region, &maker.stack.account);
         match zones.into_iter().find(|zone| zone.id == id) {
             Some(zone) => availability_zone = Some(zone.name),
             None => {

@@ -7,6 +7,7 @@ mod functions;
 mod labs;
 mod noise;
 mod notifications;
+mod route53;
 mod whole_vpc;
 mod worlds;
 

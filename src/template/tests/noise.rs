@@ -140,7 +140,7 @@ fn value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-const TYPES: [&str; 55] = [
+const TYPES: [&str; 58] = [
     "AWS::EC2::VPCEndpointConnectionNotification",
     "AWS::SNS::Topic",
     "AWS::EC2::VPC",
@@ -195,6 +195,9 @@ const TYPES: [&str; 55] = [
     "AWS::IAM::GroupPolicy",
     "AWS::DynamoDB::Table",
     "AWS::Route53Resolver::ResolverEndpoint",
+    "AWS::Route53::HostedZone",
+    "AWS::Route53::RecordSet",
+    "AWS::Route53::RecordSetGroup",
     "AWS::EC2::LaunchTemplate",
 ];
 
@@ -276,7 +279,7 @@ proptest! {
         let text = words.concat();
         loads_or_errs("t.yaml", &text);
         loads_or_errs("lab.yaml", &format!("stacks: {{a: {text}}}"));
-        loads_or_errs("lab.yaml", &format!("stacks: {{}}\norganization: {text}\nbackends: {{s3: {{url: '{text}'}}}}"));
+        loads_or_errs("lab.yaml", &format!("stacks: {{}}\norganization: {text}\navailability_zones: {{'1': {text}}}\nbackends: {{s3: {{url: '{text}'}}}}"));
         loads_or_errs("t.json", &text);
     }
 
