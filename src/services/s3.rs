@@ -73,6 +73,15 @@ const LARGEST_FORM: u64 = 64 << 20;
 /// Bytes of an XML body: a thousand keys to delete, escaped, fit.
 const LONGEST_DOCUMENT: usize = 8 << 20;
 
+/// Most bytes of a body that is held in memory: a browser's form, or a document.
+fn longest<B>(request: &Request<B>) -> usize {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match kind.starts_with("multipart/form-data") {
+        true => usize::try_from(LARGEST_FORM).unwrap_or(usize::MAX),
+        false => LONGEST_DOCUMENT,
+    }
+}
+
 /// The bucket that a host name holds, in lower case; `None` in path style.
 pub(super) fn bucket_of_host(host: &str) -> Option<String> {
     host::parse(host).bucket.map(str::to_owned)
@@ -188,9 +197,12 @@ impl S3 {
             };
         }
         lenient::prepare(&mut request);
-        let held = held::is_held(&request, resource).then(|| Share::new(&self.memory));
+        let held = held::is_held(&request, resource).then(|| Share::new(&self.memory, longest(&request)));
         let query = request.uri().query().unwrap_or_default().to_owned();
         let request = match &held {
+            Some(share) if share.is_announced_too_long(request.headers()) => {
+                return ErrorDocument::new("MaxMessageLengthExceeded").answer(StatusCode::BAD_REQUEST);
+            }
             Some(share) => {
                 let (parts, body) = request.into_parts();
                 let held = Held::new(body, share.clone(), &parts.headers, !query.contains("uploadId="));
@@ -205,6 +217,9 @@ impl S3 {
         match self.service.call(request).await {
             _ if held.as_ref().is_some_and(|share| share.refused()) => {
                 ErrorDocument::new("SlowDown").answer(StatusCode::SERVICE_UNAVAILABLE)
+            }
+            _ if held.as_ref().is_some_and(|share| share.is_too_long()) => {
+                ErrorDocument::new("MaxMessageLengthExceeded").answer(StatusCode::BAD_REQUEST)
             }
             _ if held.is_some_and(|share| share.is_wrong()) => {
                 ErrorDocument::new("BadDigest").answer(StatusCode::BAD_REQUEST)

@@ -42,15 +42,21 @@ pub(super) struct Share {
     taken: AtomicUsize,
     refused: AtomicBool,
     wrong: AtomicBool,
+    too_long: AtomicBool,
+    /// Most bytes of this body.
+    longest: usize,
 }
 
 impl Share {
-    pub fn new(memory: &Arc<Semaphore>) -> Arc<Self> {
+    /// Of a body with at most so many bytes.
+    pub fn new(memory: &Arc<Semaphore>, longest: usize) -> Arc<Self> {
         Arc::new(Self {
             memory: memory.clone(),
             taken: AtomicUsize::new(0),
             refused: AtomicBool::new(false),
             wrong: AtomicBool::new(false),
+            too_long: AtomicBool::new(false),
+            longest,
         })
     }
 
@@ -64,7 +70,22 @@ impl Share {
         self.wrong.load(Ordering::Relaxed)
     }
 
+    /// The body was longer than it may be.
+    pub fn is_too_long(&self) -> bool {
+        self.too_long.load(Ordering::Relaxed)
+    }
+
+    /// The same before any of it was read.
+    pub fn is_announced_too_long(&self, headers: &HeaderMap) -> bool {
+        let length = headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        length.is_some_and(|length: usize| length > self.longest)
+    }
+
     fn take(&self, bytes: usize) -> Result<(), BodyError> {
+        if self.taken.load(Ordering::Relaxed).saturating_add(bytes) > self.longest {
+            self.too_long.store(true, Ordering::Relaxed);
+            return Err("the request's body is too long".into());
+        }
         let Some(room) = u32::try_from(bytes).ok().and_then(|bytes| self.memory.try_acquire_many(bytes).ok()) else {
             self.refused.store(true, Ordering::Relaxed);
             return Err("no memory is left for the request's body".into());

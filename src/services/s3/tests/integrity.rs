@@ -13,6 +13,9 @@ fn a_digest_that_does_not_fit_stores_nothing() {
     let md5 = STANDARD.encode(Md5::digest("right"));
     lab.good("PUT /k", &format!("Content-MD5: {md5}\r\n"), "right");
     lab.refused("PUT /k", &format!("Content-MD5: {md5}\r\n"), "wrong", 400, "BadDigest");
+    // A document that nobody could mean is too long, and no mistake of the server's.
+    let huge = format!("<Delete>{}</Delete>", " ".repeat(9 << 20));
+    lab.refused("POST /?delete", "", &huge, 400, "MaxMessageLengthExceeded");
     lab.refused("PUT /k", "Content-MD5: abc\r\n", "right", 400, "InvalidDigest");
     for algorithm in ALGORITHMS {
         let mut hasher = Hasher::new(algorithm);
