@@ -5,7 +5,7 @@
 //! and objects in a folder.
 //! Identity: a bucket by its name, unique in the lab; an account by its number, from which its canonical id follows.
 //! Life: buckets are there from the start or made by clients; objects outlive the process, and the lab where the folder
-//! stays. Settings of a bucket live in the store; a template gives the first.
+//! stays. Settings of a bucket live in the store; what a template says of them is done to it at each start.
 //! Limits: objects are streamed, both ways. XML bodies (up to [`LONGEST_DOCUMENT`]) and browser form uploads (up to
 //! [`LARGEST_FORM`]) are held in memory, all at once in [`MEMORY`] ([`held`]).
 //! Not done (501 NotImplemented, or as it says): ACLs (every bucket is "bucket owner enforced", answers
